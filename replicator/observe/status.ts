@@ -1,0 +1,67 @@
+import type { ProblemCode } from '../problem.ts';
+
+export const PIPELINE_STATES = ['starting', 'copying', 'catching_up', 'streaming', 'paused', 'retrying', 'failed'] as const;
+export type PipelineState = (typeof PIPELINE_STATES)[number];
+
+export const TABLE_STATES = ['pending', 'copying', 'indexing', 'catching_up', 'streaming', 'error'] as const;
+export type TableState = (typeof TABLE_STATES)[number];
+
+export type RowOp = 'insert' | 'update' | 'delete' | 'truncate';
+export type ConflictKind = 'insertExists' | 'updateMissing' | 'deleteMissing';
+
+/** GET /api/v1/status. LSNs are text, counters and byte counts numbers, times RFC 3339. */
+export interface Status {
+  name: string;
+  version: string;
+  state: PipelineState;
+  since: string;
+  summary: string;
+  source: { connected: boolean; serverVersion: string | null; database: string | null; walEnd: string | null };
+  target: { connected: boolean; serverVersion: string | null; database: string | null };
+  slot: { name: string; active: boolean; walStatus: string | null; retainedBytes: number | null; limitBytes: number | null } | null;
+  position: { received: string | null; applied: string | null; acknowledged: string | null };
+  lag: { seconds: number | null; bytes: number | null };
+  rates: { rowsPerSecond: number; transactionsPerSecond: number };
+  totals: Record<RowOp | 'transactions', number>;
+  tables: { total: number } & Record<TableState, number>;
+  problems: StatusProblem[];
+}
+
+export interface StatusProblem {
+  code: ProblemCode;
+  message: string;
+  remedy: string;
+  since: string;
+  table: string | null;
+}
+
+/** One of GET /api/v1/tables. */
+export interface TableStatus {
+  source: string;
+  target: string;
+  state: TableState;
+  identity: 'primary_key' | 'index' | 'full' | 'nothing';
+  snapshot: { rowsCopied: number; rowsEstimated: number | null; bytesCopied: number; startedAt: string | null; finishedAt: string | null };
+  applied: Record<RowOp, number>;
+  conflicts: Record<ConflictKind, number>;
+  spooledBytes: number;
+  lastChangeAt: string | null;
+  error: { code: ProblemCode; message: string; remedy: string } | null;
+}
+
+/** One of GET /api/v1/events, newest last. */
+export interface PipelineEvent {
+  id: number;
+  at: string;
+  level: 'info' | 'warn' | 'error';
+  table?: string;
+  code: string;
+  message: string;
+  remedy?: string;
+}
+
+/** What the CLI and the API may ask of a running pipeline. Each is durable before its promise resolves. */
+export interface PipelineControls {
+  pause(by: string): Promise<void>;
+  resume(by: string): Promise<void>;
+}
