@@ -1,0 +1,362 @@
+import { formatLsn } from '../postgres/lsn.ts';
+import type { Lsn } from '../postgres/lsn.ts';
+import type { ProblemCode } from '../problem.ts';
+import { History } from './history.ts';
+import type { Sample } from './history.ts';
+import { Lag } from './lag.ts';
+import type { LagReading } from './lag.ts';
+import { Rate } from './rates.ts';
+import { TABLE_STATES } from './status.ts';
+import type { ConflictKind, PipelineState, Status, StatusProblem, TableState, TableStatus } from './status.ts';
+import { summarize } from './summary.ts';
+import { TableBook, iso } from './table-book.ts';
+import type { RowCounts, TableError, TableListing } from './table-book.ts';
+
+export type Role = 'source' | 'target';
+
+/** Where an error happened, for errors_total. */
+export const STAGES = ['source', 'target', 'decode', 'apply', 'snapshot', 'catalog', 'heartbeat', 'pipeline'] as const;
+export type Stage = (typeof STAGES)[number];
+
+export interface SlotReading {
+  readonly name: string;
+  readonly active: boolean;
+  readonly walStatus: string | null;
+  readonly retainedBytes: number | null;
+  /** max_slot_wal_keep_size in bytes, null when unlimited. */
+  readonly limitBytes: number | null;
+  /** pg_replication_slots.safe_wal_size, null when unlimited or lost. */
+  readonly safeBytes: number | null;
+}
+
+/** One target commit. `perTable` is by source name; `at` in ms since 1970. */
+export interface AppliedBatch {
+  readonly rows: number;
+  readonly transactions: number;
+  readonly durationMs: number;
+  readonly perTable: Iterable<readonly [source: string, counts: RowCounts]>;
+  readonly at: number;
+}
+
+/** Numbers that only metrics read. */
+export interface Counters {
+  receivedBytes: number;
+  backpressureMs: number;
+  errors: Map<string, number>;
+  reconnects: Record<Role, number>;
+}
+
+const RATE_WINDOW_MS = 10_000;
+
+/**
+ * What is known of the pipeline, in memory: the pipeline writes it, HTTP and metrics read it, and no
+ * read asks a database. No timers; `now` is ms since 1970.
+ */
+export class StatusModel {
+  readonly #name: string;
+  readonly #version: string;
+  readonly #now: () => number;
+  readonly #startedMs: number;
+  #state: { name: PipelineState; detail: string | null; sinceMs: number };
+  readonly #databases = { source: unknownDatabase(), target: unknownDatabase() };
+  #walEnd: Lsn | null = null;
+  #received: Lsn | null = null;
+  #applied: Lsn | null = null;
+  #acknowledged: Lsn | null = null;
+  #slot: SlotReading | null = null;
+  #queue = { bytes: 0, limitBytes: 0 };
+  readonly #lag: Lag;
+  readonly #rowRate: Rate;
+  readonly #transactionRate: Rate;
+  readonly #totals = { insert: 0, update: 0, delete: 0, truncate: 0, transactions: 0 };
+  readonly #tables = new TableBook();
+  readonly #problems = new Map<string, StatusProblem>();
+  readonly #history = new History();
+  readonly #batchListeners = new Set<(batch: AppliedBatch) => void>();
+  /** Read-only for everybody else. */
+  readonly counters: Counters = { receivedBytes: 0, backpressureMs: 0, errors: new Map(), reconnects: { source: 0, target: 0 } };
+
+  constructor(options: { name: string; version: string; now: () => number; heartbeatIntervalMs?: number }) {
+    this.#name = options.name;
+    this.#version = options.version;
+    this.#now = options.now;
+    const nowMs = options.now();
+    this.#startedMs = nowMs;
+    this.#state = { name: 'starting', detail: null, sinceMs: nowMs };
+    this.#lag = new Lag({ intervalMs: options.heartbeatIntervalMs ?? 1000 });
+    this.#rowRate = new Rate({ windowMs: RATE_WINDOW_MS, nowMs });
+    this.#transactionRate = new Rate({ windowMs: RATE_WINDOW_MS, nowMs });
+  }
+
+  // ---- written by the pipeline -------------------------------------------------------------
+
+  /** `since` stays while the state stays. `detail` is half a sentence: why, or what is being done. */
+  setState(state: PipelineState, detail?: string): void {
+    const sinceMs = this.#state.name === state ? this.#state.sinceMs : this.#now();
+    this.#state = { name: state, detail: detail ?? null, sinceMs };
+  }
+
+  /** What is left out stays as it was known. */
+  database(role: Role, reading: { connected: boolean; serverVersion?: string | null; database?: string | null }): void {
+    const known = this.#databases[role];
+    known.connected = reading.connected;
+    if (reading.serverVersion !== undefined) known.serverVersion = reading.serverVersion;
+    if (reading.database !== undefined) known.database = reading.database;
+  }
+
+  /** Where the source writes now (pg_current_wal_lsn, or what the stream says). */
+  sourceWalEnd(lsn: Lsn): void {
+    this.#walEnd = lsn;
+  }
+
+  slot(reading: SlotReading | null): void {
+    this.#slot = reading;
+  }
+
+  /** `bytes`: payload since the last call. */
+  received(lsn: Lsn, bytes: number): void {
+    this.#received = lsn;
+    this.counters.receivedBytes += bytes;
+  }
+
+  applied(lsn: Lsn): void {
+    this.#applied = lsn;
+  }
+
+  acknowledged(lsn: Lsn): void {
+    this.#acknowledged = lsn;
+  }
+
+  batchApplied(batch: AppliedBatch): void {
+    const nowMs = this.#now();
+    for (const [source, counts] of batch.perTable) {
+      this.#totals.insert += counts.insert;
+      this.#totals.update += counts.update;
+      this.#totals.delete += counts.delete;
+      this.#totals.truncate += counts.truncate;
+      this.#tables.applied(source, counts, batch.at);
+    }
+    this.#totals.transactions += batch.transactions;
+    this.#rowRate.add(batch.rows, nowMs);
+    this.#transactionRate.add(batch.transactions, nowMs);
+    for (const listener of this.#batchListeners) listener(batch);
+  }
+
+  conflict(table: string, kind: ConflictKind, count: number): void {
+    this.#tables.conflict(table, kind, count);
+  }
+
+  /** Decoded or received, not yet applied. */
+  queue(bytes: number, limitBytes: number): void {
+    this.#queue = { bytes, limitBytes };
+  }
+
+  /** Call it before the heartbeat is sent; one that failed to go out does no harm. */
+  heartbeatEmitted(id: string, atMs: number): void {
+    this.#lag.emitted(id, atMs);
+  }
+
+  heartbeatApplied(id: string): void {
+    this.#lag.applied(id, this.#now());
+  }
+
+  /** After a downtime: commit time of the newest transaction that is on the target. May be called again as it moves. */
+  appliedBeforeStart(commitAtMs: number): void {
+    this.#lag.appliedBeforeStart(commitAtMs);
+  }
+
+  /** The set of followed tables; those that stay keep their counters. */
+  setTables(listings: Iterable<TableListing>): void {
+    this.#tables.list(listings);
+  }
+
+  tableState(source: string, state: TableState, error?: TableError | null): void {
+    this.#tables.state(source, state, error);
+  }
+
+  copyStarted(source: string): void {
+    this.#tables.copyStarted(source, this.#now());
+  }
+
+  /** Rows and bytes of this copy so far. */
+  copyProgress(source: string, rows: number, bytes: number): void {
+    this.#tables.copyProgress(source, rows, bytes);
+  }
+
+  copyFinished(source: string, rows: number, bytes: number): void {
+    this.#tables.copyProgress(source, rows, bytes);
+    this.#tables.copyFinished(source, this.#now());
+  }
+
+  /** Bytes in the spool of this table now. */
+  spooled(source: string, bytes: number): void {
+    this.#tables.spooled(source, bytes);
+  }
+
+  /** Shown until cleared; `since` stays while the same code and table are reported again. */
+  problem(problem: { code: ProblemCode; message: string; remedy: string; table?: string | null }): void {
+    const table = problem.table ?? null;
+    const key = problemKey(problem.code, table);
+    const since = this.#problems.get(key)?.since ?? iso(this.#now());
+    this.#problems.set(key, { code: problem.code, message: problem.message, remedy: problem.remedy, since, table });
+  }
+
+  clearProblem(code: ProblemCode, table?: string | null): void {
+    this.#problems.delete(problemKey(code, table ?? null));
+  }
+
+  error(stage: Stage): void {
+    this.counters.errors.set(stage, (this.counters.errors.get(stage) ?? 0) + 1);
+  }
+
+  reconnect(role: Role): void {
+    this.counters.reconnects[role] += 1;
+  }
+
+  /** Time in which reading from the source stood still because the target was slower. */
+  backpressure(ms: number): void {
+    this.counters.backpressureMs += ms;
+  }
+
+  // ---- read by http and metrics ------------------------------------------------------------
+
+  get state(): PipelineState {
+    return this.#state.name;
+  }
+
+  get version(): string {
+    return this.#version;
+  }
+
+  lag(): LagReading {
+    return this.#lag.read(this.#now());
+  }
+
+  /** Emission of the newest heartbeat on the target; before the first one the backlog's basis, else our start. */
+  get heartbeatAppliedMs(): number {
+    return this.#lag.appliedEmissionMs ?? this.#startedMs;
+  }
+
+  get queueReading(): { readonly bytes: number; readonly limitBytes: number } {
+    return this.#queue;
+  }
+
+  get slotReading(): SlotReading | null {
+    return this.#slot;
+  }
+
+  status(): Status {
+    const lag = this.lag();
+    const tables = this.#tableCounts();
+    const problems = Array.from(this.#problems.values(), (problem) => ({ ...problem }));
+    const { source, target } = this.#databases;
+    const slot = this.#slot;
+    return {
+      name: this.#name,
+      version: this.#version,
+      state: this.#state.name,
+      since: iso(this.#state.sinceMs),
+      summary: summarize({
+        state: this.#state.name,
+        detail: this.#state.detail,
+        lag,
+        sourceDatabase: source.database,
+        targetDatabase: target.database,
+        tables,
+        firstProblem: problems[0]?.message ?? null,
+      }),
+      source: { ...source, walEnd: text(this.#walEnd) },
+      target: { ...target },
+      slot: slot && {
+        name: slot.name,
+        active: slot.active,
+        walStatus: slot.walStatus,
+        retainedBytes: slot.retainedBytes,
+        limitBytes: slot.limitBytes,
+      },
+      position: { received: text(this.#received), applied: text(this.#applied), acknowledged: text(this.#acknowledged) },
+      lag: { seconds: lag.seconds === null ? null : round(lag.seconds, 3), bytes: this.#lagBytes() },
+      rates: this.#rates(),
+      totals: { ...this.#totals },
+      tables,
+      problems,
+    };
+  }
+
+  /** In the order they were listed. */
+  tables(): TableStatus[] {
+    return this.#tables.all().map((status) => structuredClone(status));
+  }
+
+  /** By source name `schema.table`. */
+  table(source: string): TableStatus | undefined {
+    const status = this.#tables.get(source);
+    return status && structuredClone(status);
+  }
+
+  copiedTotals(source: string): { rows: number; bytes: number } {
+    return this.#tables.copiedTotals(source);
+  }
+
+  /** Calls back after each batch; returns what ends it. */
+  onBatch(listener: (batch: AppliedBatch) => void): () => void {
+    this.#batchListeners.add(listener);
+    return () => this.#batchListeners.delete(listener);
+  }
+
+  /** Takes a sample for the curves when one is due; the HTTP server calls it about once a second. */
+  sample(): void {
+    const nowMs = this.#now();
+    if (!this.#history.due(nowMs)) return;
+    this.#history.add({
+      atMs: nowMs,
+      lagSeconds: this.lag().seconds,
+      lagBytes: this.#lagBytes(),
+      ...this.#rates(),
+      retainedBytes: this.#slot?.retainedBytes ?? null,
+      queueBytes: this.#queue.bytes,
+    });
+  }
+
+  history(): readonly Sample[] {
+    return this.#history.samples();
+  }
+
+  #lagBytes(): number | null {
+    if (this.#walEnd === null || this.#applied === null) return null;
+    return Math.max(0, Number(this.#walEnd - this.#applied));
+  }
+
+  #rates(): Status['rates'] {
+    const nowMs = this.#now();
+    return {
+      rowsPerSecond: round(this.#rowRate.perSecond(nowMs), 1),
+      transactionsPerSecond: round(this.#transactionRate.perSecond(nowMs), 1),
+    };
+  }
+
+  #tableCounts(): Status['tables'] {
+    const counts = Object.fromEntries(TABLE_STATES.map((state) => [state, 0])) as Record<TableState, number>;
+    const all = this.#tables.all();
+    for (const table of all) counts[table.state] += 1;
+    return { total: all.length, ...counts };
+  }
+}
+
+function unknownDatabase(): { connected: boolean; serverVersion: string | null; database: string | null } {
+  return { connected: false, serverVersion: null, database: null };
+}
+
+function problemKey(code: string, table: string | null): string {
+  return JSON.stringify([code, table]);
+}
+
+function text(lsn: Lsn | null): string | null {
+  return lsn === null ? null : formatLsn(lsn);
+}
+
+function round(value: number, digits: number): number {
+  const factor = 10 ** digits;
+  return Math.round(value * factor) / factor;
+}
+

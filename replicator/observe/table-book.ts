@@ -1,0 +1,141 @@
+import type { ProblemCode } from '../problem.ts';
+import type { ConflictKind, RowOp, TableState, TableStatus } from './status.ts';
+
+export type TableError = NonNullable<TableStatus['error']>;
+export type RowCounts = Record<RowOp, number>;
+
+/** What the pipeline knows of a table when it starts to follow it. Times in ms since 1970. */
+export interface TableListing {
+  readonly source: string;
+  readonly target: string;
+  readonly identity: TableStatus['identity'];
+  readonly state: TableState;
+  readonly rowsEstimated: number | null;
+  readonly rowsCopied?: number | undefined;
+  readonly bytesCopied?: number | undefined;
+  readonly copyStartedAt?: number | null | undefined;
+  readonly copyFinishedAt?: number | null | undefined;
+  readonly error?: { code: ProblemCode; message: string; remedy: string } | null | undefined;
+}
+
+interface Entry {
+  readonly status: TableStatus;
+  /** Rows and bytes of copies before the running one: what counters need to never fall. */
+  copiedBefore: { rows: number; bytes: number };
+}
+
+/** Every followed table with its counters, by its source name. */
+export class TableBook {
+  #entries = new Map<string, Entry>();
+
+  /** The set of followed tables. Counters of those that stay, stay. */
+  list(listings: Iterable<TableListing>): void {
+    const next = new Map<string, Entry>();
+    for (const listing of listings) next.set(listing.source, entryOf(listing, this.#entries.get(listing.source)));
+    this.#entries = next;
+  }
+
+  get(source: string): TableStatus | undefined {
+    return this.#entries.get(source)?.status;
+  }
+
+  all(): TableStatus[] {
+    return Array.from(this.#entries.values(), (entry) => entry.status);
+  }
+
+  /** `error` is kept only in the state `error`. */
+  state(source: string, state: TableState, error?: TableError | null): void {
+    const status = this.#entries.get(source)?.status;
+    if (!status) return;
+    status.state = state;
+    status.error = state === 'error' ? (error ?? status.error) : null;
+  }
+
+  copyStarted(source: string, nowMs: number): void {
+    const entry = this.#entries.get(source);
+    if (!entry) return;
+    const { snapshot } = entry.status;
+    entry.copiedBefore = { rows: entry.copiedBefore.rows + snapshot.rowsCopied, bytes: entry.copiedBefore.bytes + snapshot.bytesCopied };
+    snapshot.rowsCopied = 0;
+    snapshot.bytesCopied = 0;
+    snapshot.startedAt = iso(nowMs);
+    snapshot.finishedAt = null;
+  }
+
+  /** Rows and bytes of the running copy so far, not since the last call. */
+  copyProgress(source: string, rows: number, bytes: number): void {
+    const snapshot = this.#entries.get(source)?.status.snapshot;
+    if (!snapshot) return;
+    snapshot.rowsCopied = rows;
+    snapshot.bytesCopied = bytes;
+  }
+
+  copyFinished(source: string, nowMs: number): void {
+    const snapshot = this.#entries.get(source)?.status.snapshot;
+    if (!snapshot) return;
+    snapshot.startedAt ??= iso(nowMs);
+    snapshot.finishedAt = iso(nowMs);
+  }
+
+  applied(source: string, counts: RowCounts, atMs: number): void {
+    const status = this.#entries.get(source)?.status;
+    if (!status) return;
+    status.applied.insert += counts.insert;
+    status.applied.update += counts.update;
+    status.applied.delete += counts.delete;
+    status.applied.truncate += counts.truncate;
+    status.lastChangeAt = iso(atMs);
+  }
+
+  conflict(source: string, kind: ConflictKind, count: number): void {
+    const status = this.#entries.get(source)?.status;
+    if (status) status.conflicts[kind] += count;
+  }
+
+  spooled(source: string, bytes: number): void {
+    const status = this.#entries.get(source)?.status;
+    if (status) status.spooledBytes = bytes;
+  }
+
+  /** Copied in all copies together, for counters. */
+  copiedTotals(source: string): { rows: number; bytes: number } {
+    const entry = this.#entries.get(source);
+    if (!entry) return { rows: 0, bytes: 0 };
+    const { rowsCopied, bytesCopied } = entry.status.snapshot;
+    return { rows: entry.copiedBefore.rows + rowsCopied, bytes: entry.copiedBefore.bytes + bytesCopied };
+  }
+}
+
+function entryOf(listing: TableListing, known: Entry | undefined): Entry {
+  const before = known?.status;
+  return {
+    copiedBefore: known?.copiedBefore ?? { rows: 0, bytes: 0 },
+    status: {
+      source: listing.source,
+      target: listing.target,
+      state: listing.state,
+      identity: listing.identity,
+      snapshot: {
+        rowsCopied: listing.rowsCopied ?? before?.snapshot.rowsCopied ?? 0,
+        rowsEstimated: listing.rowsEstimated !== null && listing.rowsEstimated >= 0 ? listing.rowsEstimated : null,
+        bytesCopied: listing.bytesCopied ?? before?.snapshot.bytesCopied ?? 0,
+        startedAt: listing.copyStartedAt === undefined ? (before?.snapshot.startedAt ?? null) : isoOrNull(listing.copyStartedAt),
+        finishedAt: listing.copyFinishedAt === undefined ? (before?.snapshot.finishedAt ?? null) : isoOrNull(listing.copyFinishedAt),
+      },
+      applied: before?.applied ?? { insert: 0, update: 0, delete: 0, truncate: 0 },
+      conflicts: before?.conflicts ?? { insertExists: 0, updateMissing: 0, deleteMissing: 0 },
+      spooledBytes: before?.spooledBytes ?? 0,
+      lastChangeAt: before?.lastChangeAt ?? null,
+      error: listing.state === 'error' ? (listing.error ?? null) : null,
+    },
+  };
+}
+
+/** ms since 1970 as RFC 3339 in UTC. */
+export function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+function isoOrNull(ms: number | null): string | null {
+  return ms === null ? null : iso(ms);
+}
