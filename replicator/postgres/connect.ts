@@ -1,0 +1,140 @@
+import { once } from 'node:events';
+import { Client, type ClientConfig } from 'pg';
+import { parse } from 'pg-connection-string';
+import { Problem } from '../problem.ts';
+import { describeError, SQLSTATE, sqlState } from './sqlstate.ts';
+import { tlsOptions, tlsParameters } from './tls.ts';
+
+export type Role = 'source' | 'target';
+
+export interface ConnectOptions {
+  readonly role: Role;
+  /** libpq URI, `postgresql://user@host:port/database?sslmode=…`. */
+  readonly url: string;
+  /** Shown in pg_stat_activity, after `pgfollow `. */
+  readonly purpose: string;
+  /** A walsender connection of this database, which also takes SQL. */
+  readonly replication?: boolean;
+  /** Settings of this session beyond the ones every session of ours has. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+// Text output depends on these, so source and target must speak the same (libpqwalreceiver.c does the same); an empty
+// search_path keeps other people's operators and functions away; timeouts meant for users must not end our work.
+const SESSION_SETTINGS: Readonly<Record<string, string>> = {
+  DateStyle: 'ISO, YMD',
+  IntervalStyle: 'postgres',
+  extra_float_digits: '3',
+  bytea_output: 'hex',
+  lc_monetary: 'C',
+  TimeZone: 'UTC',
+  search_path: '',
+  client_encoding: 'UTF8',
+  statement_timeout: '0',
+  lock_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+  row_security: 'off',
+};
+
+/** What node-postgres needs to connect as libpq would with this URI. Throws RangeError on a bad sslmode. */
+export function clientConfig(options: ConnectOptions): ClientConfig {
+  const { user, password, host, port, database } = parse(withoutTls(options.url));
+  const settings = { ...SESSION_SETTINGS, ...options.settings };
+  const config: ClientConfig & { replication?: string } = {
+    application_name: `pgfollow ${options.purpose}`.slice(0, 63),
+    host: host ?? 'localhost',
+    port: port ? Number(port) : 5432,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    connectionTimeoutMillis: 10_000,
+    ssl: tlsOptions(tlsParameters(parametersOf(options.url))),
+    options: Object.entries(settings)
+      .map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\ ]/g, String.raw`\$&`)}`)
+      .join(' '),
+  };
+  if (user !== undefined) config.user = user;
+  if (password !== undefined) config.password = password;
+  if (database) config.database = database;
+  if (options.replication) config.replication = 'database';
+  return config;
+}
+
+/**
+ * Connects. Whatever goes wrong is a transient Problem SOURCE_UNREACHABLE or TARGET_UNREACHABLE: servers come back,
+ * passwords get corrected. The client's later connection errors reject the queries under way; onEnd tells of them.
+ */
+export async function connect(options: ConnectOptions): Promise<Client> {
+  const config = clientConfig(options);
+  try {
+    return await open(config);
+  } catch (error) {
+    // sslmode=prefer, libpq's default: without TLS where the server has none.
+    if (isTlsRefusal(error) && tlsParameters(parametersOf(options.url)).mode === 'prefer') {
+      return await open({ ...config, ssl: false }).catch((second: unknown) => {
+        throw unreachableProblem(options, config, second);
+      });
+    }
+    throw unreachableProblem(options, config, error);
+  }
+}
+
+/** Resolves with the reason when the connection is gone, whoever ended it. */
+export async function connectionEnd(client: Client): Promise<Error> {
+  const reason = { error: new Error('Connection terminated') };
+  client.on('error', (error) => (reason.error = error));
+  await once(client, 'end');
+  return reason.error;
+}
+
+/** Ends a connection without ever throwing or waiting long; a dead peer does not hold us. */
+export async function disconnect(client: Client | null | undefined): Promise<void> {
+  if (!client) return;
+  const timer = setTimeout(() => destroySocket(client), 2000);
+  await client.end().catch(() => {});
+  clearTimeout(timer);
+}
+
+/** Cuts the connection at once: the server rolls back what was open. */
+export function destroySocket(client: Client): void {
+  client.connection.stream.destroy();
+}
+
+async function open(config: ClientConfig): Promise<Client> {
+  const client = new Client(config);
+  // An 'error' event without a listener would end the process; the queries under way are rejected in any case.
+  client.on('error', () => {});
+  await client.connect();
+  return client;
+}
+
+function isTlsRefusal(error: unknown): boolean {
+  return error instanceof Error && error.message === 'The server does not support SSL connections';
+}
+
+function parametersOf(url: string): URLSearchParams {
+  const at = url.indexOf('?');
+  return new URLSearchParams(at === -1 ? '' : url.slice(at + 1));
+}
+
+function withoutTls(url: string): string {
+  const query = parametersOf(url);
+  for (const name of ['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslnegotiation']) query.delete(name);
+  const base = url.split('?', 1)[0] ?? url;
+  return query.size === 0 ? base : `${base}?${query.toString()}`;
+}
+
+function unreachableProblem(options: ConnectOptions, config: ClientConfig, error: unknown): Problem {
+  const place = `${config.host}:${config.port}`;
+  const state = sqlState(error);
+  const remedy =
+    state === SQLSTATE.invalid_password || state === SQLSTATE.invalid_authorization_specification
+      ? `Check user and password in ${options.role}.url, and pg_hba.conf on ${place}${options.replication ? ' (a line for replication connections too)' : ''}.`
+      : state === SQLSTATE.invalid_catalog_name
+        ? `Create the database, or correct its name in ${options.role}.url.`
+        : `Check that PostgreSQL runs at ${place} and can be reached from here: psql "$PGFOLLOW_${options.role.toUpperCase()}_URL".`;
+  return new Problem(
+    options.role === 'source' ? 'SOURCE_UNREACHABLE' : 'TARGET_UNREACHABLE',
+    `The ${options.role} at ${place} does not let us in: ${describeError(error)}`,
+    { remedy, retry: 'transient', cause: error },
+  );
+}
