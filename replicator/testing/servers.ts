@@ -1,0 +1,36 @@
+import { DEFAULT_VERSION } from '../embedded/binaries.ts';
+import { startServer, type EmbeddedServer, type Settings } from '../embedded/server.ts';
+
+/** The major version that tests run on: PGFOLLOW_TEST_PG, or the newest. */
+export const TEST_VERSION = Number(process.env['PGFOLLOW_TEST_PG'] || DEFAULT_VERSION);
+
+/** No fsync: a crash of a process loses nothing by it, only one of the machine would. */
+const SETTINGS: Settings = {
+  wal_level: 'logical',
+  max_wal_senders: '40',
+  max_replication_slots: '40',
+  max_connections: '200',
+  max_prepared_transactions: '10',
+  max_worker_processes: '40',
+  max_logical_replication_workers: '20',
+  track_commit_timestamp: 'off',
+  shared_buffers: '64MB',
+  fsync: 'off',
+  full_page_writes: 'off',
+};
+
+/** Far from UTC and from each other, and not by whole hours: whoever relies on a session's time zone shows. */
+const TIME_ZONE = { source: 'Asia/Kathmandu', target: 'America/St_Johns' };
+
+export interface TestServerOptions {
+  readonly version?: number;
+  /** Added to what all test servers have. */
+  readonly settings?: Settings;
+}
+
+export function startTestServer(role: 'source' | 'target', options: TestServerOptions = {}): Promise<EmbeddedServer> {
+  return startServer({
+    version: options.version ?? TEST_VERSION,
+    settings: { ...SETTINGS, timezone: TIME_ZONE[role], ...options.settings },
+  });
+}
