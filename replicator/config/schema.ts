@@ -44,7 +44,10 @@ function integer(range: { min: number; max: number; fallback: number }, descript
 function duration(range: { min: number; max: number; fallback: string }, description: string) {
   const allowed = `a duration from ${formatDuration(range.min)} to ${formatDuration(range.max)}, such as 500ms, 1s, 1min`;
   return setting(
-    z.string().prefault(range.fallback).transform((text, context) => inRange(parseDuration(text), range, allowed, context)),
+    z
+      .string()
+      .prefault(range.fallback)
+      .transform((text, context) => inRange(parseDuration(text), range, allowed, context)),
     { description, allowed },
   );
 }
@@ -84,7 +87,8 @@ function tableText(kind: 'pattern' | 'concrete') {
   });
 }
 
-const PATTERN_ALLOWED = 'schema.table patterns with *, as the catalog writes them; "quoted" where a name holds a dot, comma, quote or *';
+const PATTERN_ALLOWED =
+  'schema.table patterns with *, as the catalog writes them; "quoted" where a name holds a dot, comma, quote or *';
 const NAME_ALLOWED = 'schema.table without *, as the catalog writes it; "quoted" where a name holds a dot, comma, quote or *';
 
 const mapEntry = z.strictObject({
@@ -115,9 +119,7 @@ export const fileSchema = z.strictObject({
     description: 'Name of the pipeline; slot, publication and metadata rows take it.',
     allowed: SLOT_NAME_ALLOWED,
   }),
-  source: z
-    .strictObject({ url: url('The database to follow. sslmode as in libpq; PGPASSFILE works.') })
-    .prefault({} as never),
+  source: z.strictObject({ url: url('The database to follow. sslmode as in libpq; PGPASSFILE works.') }).prefault({} as never),
   target: z
     .strictObject({ url: url('The database to keep in step. sslmode as in libpq; PGPASSFILE works.') })
     .prefault({} as never),
@@ -146,7 +148,10 @@ export const fileSchema = z.strictObject({
         allowed: 'a list of publication names; exactly one while publication.managed is true',
         defaultText: 'the name of the pipeline',
       }),
-      managed: flag(true, 'Create the publication and keep it in step with tables.*. false: use it as it is, create and alter nothing.'),
+      managed: flag(
+        true,
+        'Create the publication and keep it in step with tables.*. false: use it as it is, create and alter nothing.',
+      ),
       viaPartitionRoot: flag(true, 'Publish changes of partitions as changes of the partitioned table.'),
     })
     .prefault({}),
@@ -169,23 +174,45 @@ export const fileSchema = z.strictObject({
     .strictObject({
       copy: flag(true, 'Copy the rows that exist before following the changes. false: stream only, the data is there already.'),
       workers: integer({ min: 1, max: 64, fallback: 4 }, 'Connections that copy at the same time, on each side.'),
-      existingRows: choice(['error', 'truncate', 'keep'], 'error', 'What to do before copying into a target table that is not empty.'),
+      existingRows: choice(
+        ['error', 'truncate', 'keep'],
+        'error',
+        'What to do before copying into a target table that is not empty.',
+      ),
     })
     .prefault({}),
   apply: z
     .strictObject({
       onConflict: choice(['error', 'source_wins'], 'error', 'For an INSERT whose key exists on the target.'),
-      onMissing: choice(['skip', 'insert', 'error'], 'skip', 'For an UPDATE or DELETE whose row is missing on the target; always counted.'),
-      onError: choice(['table', 'pipeline'], 'table', 'What stops when a change cannot be applied: that table alone (its changes spool), or everything.'),
-      maxBatchBytes: size({ min: 65_536, max: 1024 ** 3, fallback: '16MB' }, 'Most bytes of changes in one target transaction, whole source transactions aside.'),
+      onMissing: choice(
+        ['skip', 'insert', 'error'],
+        'skip',
+        'For an UPDATE or DELETE whose row is missing on the target; always counted.',
+      ),
+      onError: choice(
+        ['table', 'pipeline'],
+        'table',
+        'What stops when a change cannot be applied: that table alone (its changes spool), or everything.',
+      ),
+      maxBatchBytes: size(
+        { min: 65_536, max: 1024 ** 3, fallback: '16MB' },
+        'Most bytes of changes in one target transaction, whole source transactions aside.',
+      ),
       binary: choice(['auto', 'never'], 'auto', 'Values in binary where both ends agree on the types.'),
       streaming: choice(['auto', 'off'], 'auto', 'Receive large transactions while they are still in progress on the source.'),
     })
     .prefault({}),
-  origin: choice(['any', 'none'], 'any', 'none: changes that reached the source by replication themselves are not followed (PostgreSQL 16 or newer).'),
+  origin: choice(
+    ['any', 'none'],
+    'any',
+    'none: changes that reached the source by replication themselves are not followed (PostgreSQL 16 or newer).',
+  ),
   heartbeat: z
     .strictObject({
-      interval: duration({ min: 100, max: 3_600_000, fallback: '1s' }, 'How often a message is written on the source to measure the lag and to move the slot on an idle database.'),
+      interval: duration(
+        { min: 100, max: 3_600_000, fallback: '1s' },
+        'How often a message is written on the source to measure the lag and to move the slot on an idle database.',
+      ),
     })
     .prefault({}),
   http: z
