@@ -6,7 +6,6 @@ import type { Sample } from './history.ts';
 import { Lag } from './lag.ts';
 import type { LagReading } from './lag.ts';
 import { Rate } from './rates.ts';
-import { TABLE_STATES } from './status.ts';
 import type { ConflictKind, PipelineState, Status, StatusProblem, TableState, TableStatus } from './status.ts';
 import { summarize } from './summary.ts';
 import { TableBook, iso } from './table-book.ts';
@@ -247,7 +246,7 @@ export class StatusModel {
 
   status(): Status {
     const lag = this.lag();
-    const tables = this.#tableCounts();
+    const tables = this.#tables.counts();
     const problems = Array.from(this.#problems.values(), (problem) => ({ ...problem }));
     const { source, target } = this.#databases;
     const slot = this.#slot;
@@ -334,13 +333,6 @@ export class StatusModel {
       transactionsPerSecond: round(this.#transactionRate.perSecond(nowMs), 1),
     };
   }
-
-  #tableCounts(): Status['tables'] {
-    const counts = Object.fromEntries(TABLE_STATES.map((state) => [state, 0])) as Record<TableState, number>;
-    const all = this.#tables.all();
-    for (const table of all) counts[table.state] += 1;
-    return { total: all.length, ...counts };
-  }
 }
 
 function unknownDatabase(): { connected: boolean; serverVersion: string | null; database: string | null } {
@@ -359,4 +351,3 @@ function round(value: number, digits: number): number {
   const factor = 10 ** digits;
   return Math.round(value * factor) / factor;
 }
-

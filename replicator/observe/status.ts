@@ -18,7 +18,13 @@ export interface Status {
   summary: string;
   source: { connected: boolean; serverVersion: string | null; database: string | null; walEnd: string | null };
   target: { connected: boolean; serverVersion: string | null; database: string | null };
-  slot: { name: string; active: boolean; walStatus: string | null; retainedBytes: number | null; limitBytes: number | null } | null;
+  slot: {
+    name: string;
+    active: boolean;
+    walStatus: string | null;
+    retainedBytes: number | null;
+    limitBytes: number | null;
+  } | null;
   position: { received: string | null; applied: string | null; acknowledged: string | null };
   lag: { seconds: number | null; bytes: number | null };
   rates: { rowsPerSecond: number; transactionsPerSecond: number };
@@ -41,7 +47,13 @@ export interface TableStatus {
   target: string;
   state: TableState;
   identity: 'primary_key' | 'index' | 'full' | 'nothing';
-  snapshot: { rowsCopied: number; rowsEstimated: number | null; bytesCopied: number; startedAt: string | null; finishedAt: string | null };
+  snapshot: {
+    rowsCopied: number;
+    rowsEstimated: number | null;
+    bytesCopied: number;
+    startedAt: string | null;
+    finishedAt: string | null;
+  };
   applied: Record<RowOp, number>;
   conflicts: Record<ConflictKind, number>;
   spooledBytes: number;

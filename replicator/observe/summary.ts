@@ -1,3 +1,4 @@
+import { unreachable } from '../problem.ts';
 import type { LagReading } from './lag.ts';
 import type { Status } from './status.ts';
 
@@ -33,6 +34,8 @@ export function summarize(input: SummaryInput): string {
       return `${sentence('Retrying', detail ?? input.firstProblem)}${behind(input)}${error}`;
     case 'failed':
       return `${sentence('Stopped', detail ?? input.firstProblem)}${error}`;
+    default:
+      return unreachable(input.state);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { ProblemCode } from '../problem.ts';
-import type { ConflictKind, RowOp, TableState, TableStatus } from './status.ts';
+import type { ConflictKind, RowOp, Status, TableState, TableStatus } from './status.ts';
 
 export type TableError = NonNullable<TableStatus['error']>;
 export type RowCounts = Record<RowOp, number>;
@@ -55,7 +55,10 @@ export class TableBook {
     const entry = this.#entries.get(source);
     if (!entry) return;
     const { snapshot } = entry.status;
-    entry.copiedBefore = { rows: entry.copiedBefore.rows + snapshot.rowsCopied, bytes: entry.copiedBefore.bytes + snapshot.bytesCopied };
+    entry.copiedBefore = {
+      rows: entry.copiedBefore.rows + snapshot.rowsCopied,
+      bytes: entry.copiedBefore.bytes + snapshot.bytesCopied,
+    };
     snapshot.rowsCopied = 0;
     snapshot.bytesCopied = 0;
     snapshot.startedAt = iso(nowMs);
@@ -97,6 +100,16 @@ export class TableBook {
     if (status) status.spooledBytes = bytes;
   }
 
+  /** How many there are, in each state. */
+  counts(): Status['tables'] {
+    const counts = { total: 0, pending: 0, copying: 0, indexing: 0, catching_up: 0, streaming: 0, error: 0 };
+    for (const { status } of this.#entries.values()) {
+      counts.total += 1;
+      counts[status.state] += 1;
+    }
+    return counts;
+  }
+
   /** Copied in all copies together, for counters. */
   copiedTotals(source: string): { rows: number; bytes: number } {
     const entry = this.#entries.get(source);
@@ -120,7 +133,8 @@ function entryOf(listing: TableListing, known: Entry | undefined): Entry {
         rowsEstimated: listing.rowsEstimated !== null && listing.rowsEstimated >= 0 ? listing.rowsEstimated : null,
         bytesCopied: listing.bytesCopied ?? before?.snapshot.bytesCopied ?? 0,
         startedAt: listing.copyStartedAt === undefined ? (before?.snapshot.startedAt ?? null) : isoOrNull(listing.copyStartedAt),
-        finishedAt: listing.copyFinishedAt === undefined ? (before?.snapshot.finishedAt ?? null) : isoOrNull(listing.copyFinishedAt),
+        finishedAt:
+          listing.copyFinishedAt === undefined ? (before?.snapshot.finishedAt ?? null) : isoOrNull(listing.copyFinishedAt),
       },
       applied: before?.applied ?? { insert: 0, update: 0, delete: 0, truncate: 0 },
       conflicts: before?.conflicts ?? { insertExists: 0, updateMissing: 0, deleteMissing: 0 },

@@ -1,0 +1,205 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { STAGES } from './model.ts';
+import type { SlotReading, StatusModel } from './model.ts';
+import { PIPELINE_STATES, TABLE_STATES } from './status.ts';
+import type { ConflictKind, RowOp, Status, TableStatus } from './status.ts';
+
+const OPS: readonly RowOp[] = ['insert', 'update', 'delete', 'truncate'];
+const KINDS: readonly ConflictKind[] = ['insertExists', 'updateMissing', 'deleteMissing'];
+const WAL_STATUSES = ['reserved', 'extended', 'unreserved', 'lost'] as const;
+
+/**
+ * The model in Prometheus' words; the one place where a metric's name stands. Everything but the histograms is
+ * read from the model at the scrape, so the stages pay nothing for it.
+ */
+export class Metrics {
+  readonly #model: StatusModel;
+  readonly #registry = new Registry();
+  #status: Status;
+  #tables: TableStatus[] = [];
+
+  constructor(options: { model: StatusModel; defaultMetrics?: boolean }) {
+    this.#model = options.model;
+    this.#status = options.model.status();
+    this.#pipeline();
+    this.#lagAndFlow();
+    this.#perTable();
+    this.#slot();
+    this.#batches();
+    if (options.defaultMetrics ?? true) collectDefaultMetrics({ register: this.#registry });
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** The text of GET /metrics. */
+  async text(): Promise<string> {
+    this.#status = this.#model.status();
+    this.#tables = this.#model.tables();
+    return this.#registry.metrics();
+  }
+
+  #pipeline(): void {
+    const model = this.#model;
+    this.#gauge('build_info', 'Always 1; which version runs.', ['version'], (gauge) => gauge.set({ version: model.version }, 1));
+    this.#gauge('pipeline_state', '1 for the state the pipeline is in, 0 for the others.', ['state'], (gauge) => {
+      for (const state of PIPELINE_STATES) gauge.set({ state }, state === this.#status.state ? 1 : 0);
+    });
+    this.#gauge('database_up', '1 when the database answered last time.', ['role'], (gauge) => {
+      gauge.set({ role: 'source' }, this.#status.source.connected ? 1 : 0);
+      gauge.set({ role: 'target' }, this.#status.target.connected ? 1 : 0);
+    });
+    this.#gauge('tables', 'Followed tables by state.', ['state'], (gauge) => {
+      for (const state of TABLE_STATES) gauge.set({ state }, this.#status.tables[state]);
+    });
+    this.#counter(
+      'errors_total',
+      'Errors by the stage they happened in, also those that a retry mended.',
+      ['stage'],
+      (counter) => {
+        for (const stage of STAGES) counter.inc({ stage }, model.counters.errors.get(stage) ?? 0);
+      },
+    );
+    this.#counter('reconnects_total', 'Connections made again after one was lost.', ['role'], (counter) => {
+      counter.inc({ role: 'source' }, model.counters.reconnects.source);
+      counter.inc({ role: 'target' }, model.counters.reconnects.target);
+    });
+  }
+
+  #lagAndFlow(): void {
+    const model = this.#model;
+    this.#gauge(
+      'replication_lag_seconds',
+      'How far the target is behind, by heartbeats; grows a second a second when stuck.',
+      [],
+      (gauge) => setOrOmit(gauge, model.lag().seconds),
+    );
+    this.#gauge('replication_lag_bytes', 'WAL the source has written and the target does not show yet.', [], (gauge) =>
+      setOrOmit(gauge, this.#status.lag.bytes),
+    );
+    this.#gauge(
+      'heartbeat_applied_timestamp_seconds',
+      'When the newest heartbeat that is on the target left; process start before any.',
+      [],
+      (gauge) => gauge.set(model.heartbeatAppliedMs / 1000),
+    );
+    this.#counter('transactions_applied_total', 'Source transactions committed on the target.', [], (counter) =>
+      counter.inc(this.#status.totals.transactions),
+    );
+    this.#counter('received_bytes_total', 'Replication payload received from the source.', [], (counter) =>
+      counter.inc(model.counters.receivedBytes),
+    );
+    this.#counter(
+      'backpressure_seconds_total',
+      'Time in which reading stood still because the target was slower.',
+      [],
+      (counter) => counter.inc(model.counters.backpressureMs / 1000),
+    );
+    this.#gauge('queue_bytes', 'Changes received and not applied yet, in memory.', [], (gauge) =>
+      gauge.set(model.queueReading.bytes),
+    );
+    this.#gauge('queue_limit_bytes', 'Where reading pauses.', [], (gauge) => gauge.set(model.queueReading.limitBytes));
+  }
+
+  #perTable(): void {
+    this.#counter(
+      'rows_applied_total',
+      'Row changes committed on the target; truncate counts statements.',
+      ['table', 'op'],
+      (counter) => {
+        for (const { source, applied } of this.#tables) for (const op of OPS) counter.inc({ table: source, op }, applied[op]);
+      },
+    );
+    this.#counter(
+      'conflicts_total',
+      'Changes that did not find the target as the source had it.',
+      ['table', 'kind'],
+      (counter) => {
+        for (const { source, conflicts } of this.#tables)
+          for (const kind of KINDS) counter.inc({ table: source, kind }, conflicts[kind]);
+      },
+    );
+    this.#counter('snapshot_rows_total', 'Rows copied initially.', ['table'], (counter) => {
+      for (const { source } of this.#tables) counter.inc({ table: source }, this.#model.copiedTotals(source).rows);
+    });
+    this.#counter('snapshot_bytes_total', 'Bytes copied initially.', ['table'], (counter) => {
+      for (const { source } of this.#tables) counter.inc({ table: source }, this.#model.copiedTotals(source).bytes);
+    });
+    this.#gauge('spool_bytes', 'Changes kept on the target for a table that cannot take them yet.', ['table'], (gauge) => {
+      for (const { source, spooledBytes } of this.#tables) gauge.set({ table: source }, spooledBytes);
+    });
+  }
+
+  #slot(): void {
+    const slot = (): SlotReading | null => this.#model.slotReading;
+    this.#gauge('slot_active', '1 while the source has a sender on our slot.', [], (gauge) => gauge.set(slot()?.active ? 1 : 0));
+    this.#gauge('slot_retained_wal_bytes', 'WAL the source keeps for our slot.', [], (gauge) =>
+      setOrOmit(gauge, slot()?.retainedBytes),
+    );
+    this.#gauge('slot_wal_limit_bytes', 'max_slot_wal_keep_size; absent when unlimited.', [], (gauge) =>
+      setOrOmit(gauge, slot()?.limitBytes),
+    );
+    this.#gauge(
+      'slot_safe_wal_bytes',
+      'WAL the source may still write before the slot is lost; absent when unlimited.',
+      [],
+      (gauge) => setOrOmit(gauge, slot()?.safeBytes),
+    );
+    this.#gauge('slot_wal_status', '1 for the wal_status the slot is in.', ['status'], (gauge) => {
+      for (const status of WAL_STATUSES) gauge.set({ status }, status === slot()?.walStatus ? 1 : 0);
+    });
+  }
+
+  #batches(): void {
+    const duration = new Histogram({
+      name: 'pgfollow_apply_batch_duration_seconds',
+      help: 'Time a batch took on the target, its commit included.',
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+      registers: [this.#registry],
+    });
+    const rows = new Histogram({
+      name: 'pgfollow_apply_batch_rows',
+      help: 'Row changes in a batch.',
+      buckets: [1, 10, 100, 1000, 10_000, 100_000, 1_000_000],
+      registers: [this.#registry],
+    });
+    this.#model.onBatch((batch) => {
+      duration.observe(batch.durationMs / 1000);
+      rows.observe(batch.rows);
+    });
+  }
+
+  #gauge<L extends string>(name: string, help: string, labelNames: L[], set: (gauge: Gauge<L>) => void): void {
+    const gauge: Gauge<L> = new Gauge({
+      name: `pgfollow_${name}`,
+      help,
+      labelNames,
+      registers: [this.#registry],
+      collect: () => {
+        gauge.reset();
+        set(gauge);
+      },
+    });
+  }
+
+  /** The model counts; the counter only repeats it at the scrape. */
+  #counter<L extends string>(name: string, help: string, labelNames: L[], set: (counter: Counter<L>) => void): void {
+    const counter: Counter<L> = new Counter({
+      name: `pgfollow_${name}`,
+      help,
+      labelNames,
+      registers: [this.#registry],
+      collect: () => {
+        counter.reset();
+        set(counter);
+      },
+    });
+  }
+}
+
+/** A gauge whose value is not known is absent: 0 would be a lie that silences alerts. */
+function setOrOmit(gauge: Gauge, value: number | null | undefined): void {
+  if (value === null || value === undefined) gauge.remove();
+  else gauge.set(value);
+}

@@ -1,0 +1,185 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { parseLsn } from '../postgres/lsn.ts';
+import { StatusModel } from './model.ts';
+import type { TableListing } from './table-book.ts';
+
+const START = Date.parse('2026-01-02T03:04:05Z');
+const listing: TableListing = { source: 'public.a', target: 'public.b', identity: 'full', state: 'pending', rowsEstimated: 10 };
+
+let nowMs = START;
+let model: StatusModel;
+beforeEach(() => {
+  nowMs = START;
+  model = new StatusModel({ name: 'shop', version: '1.0.0', now: () => nowMs });
+});
+
+describe('status', () => {
+  it('has the shape of the contract before anything is known', () => {
+    expect(model.status()).toEqual({
+      name: 'shop',
+      version: '1.0.0',
+      state: 'starting',
+      since: '2026-01-02T03:04:05.000Z',
+      summary: 'Starting.',
+      source: { connected: false, serverVersion: null, database: null, walEnd: null },
+      target: { connected: false, serverVersion: null, database: null },
+      slot: null,
+      position: { received: null, applied: null, acknowledged: null },
+      lag: { seconds: null, bytes: null },
+      rates: { rowsPerSecond: 0, transactionsPerSecond: 0 },
+      totals: { insert: 0, update: 0, delete: 0, truncate: 0, transactions: 0 },
+      tables: { total: 0, pending: 0, copying: 0, indexing: 0, catching_up: 0, streaming: 0, error: 0 },
+      problems: [],
+    });
+  });
+
+  it('follows a run', () => {
+    model.database('source', { connected: true, serverVersion: '18.4', database: 'pg_x' });
+    model.database('target', { connected: true, serverVersion: '17.9', database: 'pg_y' });
+    model.setTables([listing]);
+    nowMs += 5000;
+    model.setState('streaming');
+    nowMs += 1000;
+    model.setState('streaming');
+    model.sourceWalEnd(parseLsn('0/1000'));
+    model.received(parseLsn('0/F00'), 500);
+    model.applied(parseLsn('0/E00'));
+    model.acknowledged(parseLsn('0/D00'));
+    model.slot({ name: 'shop', active: true, walStatus: 'reserved', retainedBytes: 7, limitBytes: null, safeBytes: null });
+    model.heartbeatEmitted('a', nowMs - 200);
+    model.heartbeatApplied('a');
+    const perTable = [['public.a', { insert: 20, update: 10, delete: 0, truncate: 0 }]] as const;
+    model.batchApplied({ rows: 30, transactions: 3, durationMs: 4, perTable, at: nowMs });
+    expect(model.status()).toMatchObject({
+      state: 'streaming',
+      since: '2026-01-02T03:04:10.000Z',
+      summary: 'Streaming. pg_y is 0.2 s behind pg_x.',
+      source: { connected: true, serverVersion: '18.4', database: 'pg_x', walEnd: '0/1000' },
+      slot: { name: 'shop', active: true, walStatus: 'reserved', retainedBytes: 7, limitBytes: null },
+      position: { received: '0/F00', applied: '0/E00', acknowledged: '0/D00' },
+      lag: { seconds: 0.2, bytes: 0x200 },
+      rates: { rowsPerSecond: 5, transactionsPerSecond: 0.5 },
+      totals: { insert: 20, update: 10, delete: 0, truncate: 0, transactions: 3 },
+      tables: { total: 1, pending: 1 },
+    });
+  });
+
+  it('keeps what was known of a database that went away', () => {
+    model.database('source', { connected: true, serverVersion: '18.4', database: 'pg_x' });
+    model.database('source', { connected: false });
+    expect(model.status().source).toMatchObject({ connected: false, serverVersion: '18.4', database: 'pg_x' });
+  });
+
+  it('shows no negative lag when the target is ahead of the last reading of the source', () => {
+    model.sourceWalEnd(parseLsn('0/1000'));
+    model.applied(parseLsn('0/2000'));
+    expect(model.status().lag.bytes).toBe(0);
+  });
+
+  it('keeps a problem and its beginning until it is cleared, one for each code and table', () => {
+    model.problem({ code: 'APPLY_FAILED', message: 'first', remedy: 'mend', table: 'public.a' });
+    nowMs += 9000;
+    model.problem({ code: 'APPLY_FAILED', message: 'second', remedy: 'mend', table: 'public.a' });
+    model.problem({ code: 'APPLY_FAILED', message: 'other', remedy: 'mend', table: 'public.c' });
+    expect(model.status().problems).toEqual([
+      { code: 'APPLY_FAILED', message: 'second', remedy: 'mend', since: '2026-01-02T03:04:05.000Z', table: 'public.a' },
+      { code: 'APPLY_FAILED', message: 'other', remedy: 'mend', since: '2026-01-02T03:04:14.000Z', table: 'public.c' },
+    ]);
+    model.clearProblem('APPLY_FAILED', 'public.a');
+    model.clearProblem('SLOT_LOST');
+    expect(model.status().problems).toHaveLength(1);
+  });
+});
+
+describe('tables', () => {
+  it('go through a copy', () => {
+    model.setTables([listing]);
+    model.tableState('public.a', 'copying');
+    model.copyStarted('public.a');
+    model.copyProgress('public.a', 4, 160);
+    expect(model.table('public.a')?.snapshot).toEqual({
+      rowsCopied: 4,
+      rowsEstimated: 10,
+      bytesCopied: 160,
+      startedAt: '2026-01-02T03:04:05.000Z',
+      finishedAt: null,
+    });
+    nowMs += 1000;
+    model.copyFinished('public.a', 10, 400);
+    expect(model.table('public.a')?.snapshot).toMatchObject({
+      rowsCopied: 10,
+      bytesCopied: 400,
+      finishedAt: '2026-01-02T03:04:06.000Z',
+    });
+  });
+
+  it('count all copies together for metrics', () => {
+    model.setTables([listing]);
+    model.copyStarted('public.a');
+    model.copyFinished('public.a', 10, 400);
+    model.copyStarted('public.a');
+    model.copyProgress('public.a', 3, 120);
+    expect(model.table('public.a')?.snapshot.rowsCopied).toBe(3);
+    expect(model.copiedTotals('public.a')).toEqual({ rows: 13, bytes: 520 });
+  });
+
+  it('keep the error only while in error, and its text when the state is repeated', () => {
+    model.setTables([listing]);
+    const error = { code: 'APPLY_FAILED', message: 'no', remedy: 'mend' } as const;
+    model.tableState('public.a', 'error', error);
+    model.tableState('public.a', 'error');
+    expect(model.table('public.a')?.error).toEqual(error);
+    expect(model.status().tables).toMatchObject({ error: 1, pending: 0 });
+    model.tableState('public.a', 'streaming');
+    expect(model.table('public.a')?.error).toBeNull();
+  });
+
+  it('keep their counters when the set changes, and what is not followed is ignored', () => {
+    model.setTables([listing]);
+    const counts = { insert: 1, update: 0, delete: 0, truncate: 0 };
+    model.batchApplied({
+      rows: 2,
+      transactions: 1,
+      durationMs: 1,
+      perTable: [
+        ['public.a', counts],
+        ['public.gone', counts],
+      ],
+      at: nowMs,
+    });
+    model.conflict('public.a', 'updateMissing', 2);
+    model.conflict('public.gone', 'updateMissing', 2);
+    model.spooled('public.a', 99);
+    model.setTables([
+      { ...listing, state: 'streaming' },
+      { ...listing, source: 'public.c', rowsEstimated: -1 },
+    ]);
+    expect(model.tables().map((table) => table.source)).toEqual(['public.a', 'public.c']);
+    expect(model.table('public.a')).toMatchObject({
+      state: 'streaming',
+      applied: counts,
+      conflicts: { updateMissing: 2 },
+      spooledBytes: 99,
+      lastChangeAt: '2026-01-02T03:04:05.000Z',
+    });
+    expect(model.table('public.c')?.snapshot.rowsEstimated).toBeNull();
+    model.setTables([]);
+    expect(model.table('public.a')).toBeUndefined();
+  });
+
+  it('cannot be changed by who reads them', () => {
+    model.setTables([listing]);
+    model.tables()[0]!.applied.insert = 77;
+    expect(model.table('public.a')?.applied.insert).toBe(0);
+  });
+});
+
+it('takes a sample every two seconds and keeps five minutes', () => {
+  for (let i = 0; i < 1000; i++) {
+    model.sample();
+    nowMs += 1000;
+  }
+  const samples = model.history();
+  expect(samples.length).toBe(151);
+  expect(samples.at(-1)!.atMs - samples[0]!.atMs).toBe(300_000);
+});
