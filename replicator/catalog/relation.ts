@@ -36,6 +36,8 @@ export interface Column {
   readonly generated: 'no' | 'stored' | 'virtual';
   readonly identity: 'no' | 'always' | 'by default';
   readonly hasDefault: boolean;
+  /** Expression of a generated column, as SQL; null where it could not be read without waiting for a lock. */
+  readonly generatedAs?: string | null;
 }
 
 export interface UniqueIndex {
@@ -58,6 +60,8 @@ export interface Relation extends RelationName {
   readonly columns: readonly Column[];
   /** OID of the topmost partitioned parent when this is a partition, else null. */
   readonly rootOid: Oid | null;
+  /** OID of the direct partitioned parent, which is not the root in a tree of several levels. */
+  readonly parentOid?: Oid | null;
   /** pg_class.reltuples, summed over partitions; -1 when never analyzed. */
   readonly estimatedRows: number;
   /** Main fork bytes, summed over partitions. */
