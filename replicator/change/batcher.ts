@@ -1,0 +1,163 @@
+import type { Lsn } from '../postgres/lsn.ts';
+import type { Change, Message } from '../pgoutput/messages.ts';
+import { Problem } from '../problem.ts';
+
+/** Where a batch ends: at a commit of the source. */
+export interface CommitPoint {
+  readonly endLsn: Lsn;
+  readonly committedAtMs: number;
+}
+
+/**
+ * What goes to the target in one go: whole source transactions, or a piece of one that is larger than the bound.
+ * `end` is null for a piece: the target's transaction stays open until the piece with the commit has come.
+ */
+export interface Batch {
+  readonly changes: readonly Change[];
+  readonly bytes: number;
+  readonly transactions: number;
+  readonly end: CommitPoint | null;
+  /** Contents of our own logical messages whose transactions end in this batch. */
+  readonly heartbeats: readonly string[];
+}
+
+interface Segment {
+  changes: Change[];
+  bytes: number;
+  transactions: number;
+  end: CommitPoint | null;
+  heartbeats: string[];
+}
+
+/** Transactions smaller than this share a segment: a flood of tiny ones costs no bookkeeping each. */
+const SEGMENT_BYTES = 1 << 16;
+
+/**
+ * Gathers changes while the applier works. take() hands over what has gathered, cut at a commit: no timer, a lone
+ * transaction leaves at once and a flood leaves in large batches. Holds nothing but what was pushed and not taken;
+ * `queuedBytes` is for the backpressure of whoever pushes.
+ */
+export class Batcher {
+  readonly #maxBytes: number;
+  readonly #heartbeatPrefix: string;
+  #segments: Segment[] = [];
+  /** The transaction that is being received; not in #segments yet. */
+  #current: Segment | null = null;
+  #queuedBytes = 0;
+  #wake: (() => void) | null = null;
+
+  constructor(options: { maxBytes: number; heartbeatPrefix: string }) {
+    this.#maxBytes = options.maxBytes;
+    this.#heartbeatPrefix = options.heartbeatPrefix;
+  }
+
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** Nothing is queued and no transaction is being received: a keepalive's position may be taken over. */
+  get idle(): boolean {
+    return this.#current === null && this.#segments.length === 0;
+  }
+
+  /** Adds one message; `bytes` is its size on the wire. Throws STREAM_INVALID when transactions do not nest as they must. */
+  push(message: Message, bytes: number): void {
+    switch (message.kind) {
+      case 'begin':
+        if (this.#current) throw outOfOrder('a transaction begins inside another');
+        this.#current = { changes: [], bytes: 0, transactions: 0, end: null, heartbeats: [] };
+        break;
+      case 'commit':
+        this.#commit({ endLsn: message.endLsn, committedAtMs: message.committedAtMs });
+        break;
+      case 'message':
+        if (message.transactional && message.prefix === this.#heartbeatPrefix) this.#current?.heartbeats.push(message.content);
+        break;
+      case 'insert':
+      case 'update':
+      case 'delete':
+      case 'truncate':
+        this.#change(message, bytes);
+        break;
+      case 'origin':
+      case 'description':
+        break;
+    }
+  }
+
+  /** What has gathered, or null. Not a piece of a transaction behind whole ones: those become visible first. */
+  take(): Batch | null {
+    const first = this.#segments[0];
+    if (!first) return null;
+    let count = 1;
+    let bytes = first.bytes;
+    if (first.end !== null) {
+      for (const next of this.#segments.slice(1)) {
+        if (next.end === null || bytes + next.bytes > this.#maxBytes) break;
+        bytes += next.bytes;
+        count++;
+      }
+    }
+    const taken = this.#segments.splice(0, count);
+    this.#queuedBytes -= bytes;
+    return {
+      changes: taken.length === 1 ? first.changes : taken.flatMap((segment) => segment.changes),
+      bytes,
+      transactions: taken.reduce((sum, segment) => sum + segment.transactions, 0),
+      end: taken.at(-1)?.end ?? null,
+      heartbeats: taken.flatMap((segment) => segment.heartbeats),
+    };
+  }
+
+  /** Resolves once take() will give something, or the signal aborts. */
+  async available(signal: AbortSignal): Promise<void> {
+    if (this.#segments.length > 0 || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        signal.removeEventListener('abort', wake);
+        this.#wake = null;
+        resolve();
+      };
+      this.#wake = wake;
+      signal.addEventListener('abort', wake, { once: true });
+    });
+  }
+
+  #change(change: Change, bytes: number): void {
+    const current = this.#current;
+    if (!current) throw outOfOrder('a row outside a transaction');
+    current.changes.push(change);
+    current.bytes += bytes;
+    this.#queuedBytes += bytes;
+    if (current.bytes >= this.#maxBytes) {
+      // Larger than the bound: its pieces go to the target as they come, inside one open transaction.
+      this.#segments.push(current);
+      this.#current = { changes: [], bytes: 0, transactions: 0, end: null, heartbeats: current.heartbeats };
+      current.heartbeats = [];
+      this.#wake?.();
+    }
+  }
+
+  #commit(end: CommitPoint): void {
+    const current = this.#current;
+    if (!current) throw outOfOrder('a commit without a begin');
+    this.#current = null;
+    const last = this.#segments.at(-1);
+    if (last && last.end !== null && last.bytes + current.bytes <= SEGMENT_BYTES) {
+      for (const change of current.changes) last.changes.push(change);
+      last.bytes += current.bytes;
+      last.transactions++;
+      last.end = end;
+      last.heartbeats.push(...current.heartbeats);
+    } else {
+      current.transactions = 1;
+      current.end = end;
+      this.#segments.push(current);
+    }
+    this.#wake?.();
+  }
+}
+
+function outOfOrder(what: string): Problem {
+  return new Problem('STREAM_INVALID', `The stream is out of order: ${what}.`, { remedy: 'Please report this; nothing was acknowledged.' });
+}

@@ -1,0 +1,140 @@
+import type { Client } from 'pg';
+import { parseLsn, type Lsn } from '../postgres/lsn.ts';
+import { Problem } from '../problem.ts';
+
+/** Which source database a pipeline follows. A checkpoint means nothing on any other. */
+export interface SourceIdentity {
+  readonly systemIdentifier: string;
+  readonly database: string;
+}
+
+/** One row of pgfollow.pipeline, with its checkpoint. */
+export interface PipelineRow {
+  readonly source: SourceIdentity;
+  readonly slot: string;
+  readonly publicationCreated: boolean;
+  readonly slotCreated: boolean;
+  readonly snapshotFinished: boolean;
+  readonly paused: boolean;
+  /** Null until the first copy is finished. */
+  readonly checkpoint: Lsn | null;
+  /** When the source committed the last transaction that changed a row here; ms since 1970. */
+  readonly sourceCommittedAtMs: number | null;
+}
+
+interface Row {
+  source_system_identifier: string;
+  source_database: string;
+  slot: string;
+  publication_created: boolean;
+  slot_created: boolean;
+  snapshot_finished: boolean;
+  paused: boolean;
+  applied_lsn: string | null;
+  source_committed_at: Date | null;
+}
+
+/** Reads the pipeline's row and checkpoint; null when this pipeline never ran against this target. */
+export async function readPipeline(target: Client, name: string): Promise<PipelineRow | null> {
+  const { rows } = await target.query<Row>(
+    `SELECT p.source_system_identifier, p.source_database, p.slot, p.publication_created, p.slot_created,
+            p.snapshot_finished, p.paused, c.applied_lsn::text AS applied_lsn, c.source_committed_at
+       FROM pgfollow.pipeline p LEFT JOIN pgfollow.checkpoint c ON c.pipeline = p.name
+      WHERE p.name = $1`,
+    [name],
+  );
+  const row = rows[0];
+  if (!row) return null;
+  return {
+    source: { systemIdentifier: row.source_system_identifier, database: row.source_database },
+    slot: row.slot,
+    publicationCreated: row.publication_created,
+    slotCreated: row.slot_created,
+    snapshotFinished: row.snapshot_finished,
+    paused: row.paused,
+    checkpoint: row.applied_lsn === null ? null : parseLsn(row.applied_lsn),
+    sourceCommittedAtMs: row.source_committed_at?.getTime() ?? null,
+  };
+}
+
+/** Remembers a new pipeline: which source and slot its checkpoint will belong to. */
+export async function createPipeline(target: Client, name: string, source: SourceIdentity, slot: string): Promise<void> {
+  await target.query('INSERT INTO pgfollow.pipeline (name, source_system_identifier, source_database, slot) VALUES ($1, $2, $3, $4)', [
+    name,
+    source.systemIdentifier,
+    source.database,
+    slot,
+  ]);
+}
+
+/** Notes what we made on the source, before it is made, so that a crash in between leaves nothing unknown. */
+export async function markPipeline(
+  target: Client,
+  name: string,
+  what: 'publication_created' | 'slot_created' | 'paused',
+  value: boolean,
+): Promise<void> {
+  await target.query(`UPDATE pgfollow.pipeline SET ${what} = $2 WHERE name = $1`, [name, value]);
+}
+
+/** The first copy is done: from here on the checkpoint speaks. One transaction, synchronously durable. */
+export async function finishSnapshot(target: Client, name: string, consistentPoint: string): Promise<void> {
+  await target.query('BEGIN');
+  await target.query('SET LOCAL synchronous_commit = on');
+  await target.query('UPDATE pgfollow.pipeline SET snapshot_finished = true WHERE name = $1', [name]);
+  await target.query(
+    `INSERT INTO pgfollow.checkpoint (pipeline, applied_lsn) VALUES ($1, $2::pg_catalog.pg_lsn)
+     ON CONFLICT (pipeline) DO UPDATE SET applied_lsn = EXCLUDED.applied_lsn, source_committed_at = NULL`,
+    [name, consistentPoint],
+  );
+  await target.query('COMMIT');
+}
+
+/** Throws FOREIGN_CHECKPOINT when the row belongs to another source or slot (invariant 8). */
+export function checkSameSource(name: string, row: PipelineRow, source: SourceIdentity, slot: string): void {
+  const mine = row.source;
+  if (mine.systemIdentifier === source.systemIdentifier && mine.database === source.database && row.slot === slot) return;
+  throw new Problem(
+    'FOREIGN_CHECKPOINT',
+    `The checkpoint of pipeline "${name}" on the target belongs to database "${mine.database}" of server ${mine.systemIdentifier}, slot "${row.slot}"; ` +
+      `the source is database "${source.database}" of server ${source.systemIdentifier}, slot "${slot}".`,
+    {
+      remedy:
+        `If the source was restored or replaced, copy again: pgfollow teardown --yes, then pgfollow run with snapshot.existingRows: truncate. ` +
+        `If it is the wrong source, correct source.url; if this is another pipeline, give it another name.`,
+    },
+  );
+}
+
+/**
+ * Takes the pipeline for this session: a second pgfollow of the same name must not apply at the same time, and the
+ * backend of one that was killed must be gone before its checkpoint is read. Held by the connection that applies,
+ * so it ends with the last thing that connection could still commit.
+ */
+export async function lockPipeline(target: Client, name: string): Promise<void> {
+  const { rows } = await target.query<{ locked: boolean }>(
+    `SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtext('pgfollow'), pg_catalog.hashtext($1)) AS locked`,
+    [name],
+  );
+  if (rows[0]?.locked) return;
+  const holder = await target.query<{ pid: number; client: string | null; since: string }>(
+    `SELECT a.pid, a.client_addr::text AS client, a.backend_start::text AS since
+       FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+      WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+        AND l.classid::bigint = (pg_catalog.hashtext('pgfollow')::bigint & 4294967295)
+        AND l.objid::bigint = (pg_catalog.hashtext($1)::bigint & 4294967295)`,
+    [name],
+  );
+  const other = holder.rows[0];
+  throw new Problem(
+    'PIPELINE_LOCKED',
+    `Pipeline "${name}" is already being applied to this target` +
+      (other ? ` by backend ${other.pid}, connected from ${other.client ?? 'a socket'} since ${other.since}.` : '.'),
+    {
+      retry: 'transient',
+      remedy:
+        `Stop the other pgfollow, or give this one another name. If it is dead and only its connection is left: ` +
+        `SELECT pg_terminate_backend(${other?.pid ?? '<pid>'}) on the target.`,
+    },
+  );
+}

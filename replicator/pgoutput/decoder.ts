@@ -1,0 +1,262 @@
+import type { Lsn } from '../postgres/lsn.ts';
+import type { Oid } from '../postgres/oid.ts';
+import { Problem } from '../problem.ts';
+import { ByteArena } from './byte-arena.ts';
+import type { Message, OldRow, StreamColumn, StreamRelation, Tuple } from './messages.ts';
+import { COLUMN } from './messages.ts';
+
+const BEGIN = 0x42;
+const COMMIT = 0x43;
+const DELETE = 0x44;
+const INSERT = 0x49;
+const LOGICAL_MESSAGE = 0x4d;
+const ORIGIN = 0x4f;
+const RELATION = 0x52;
+const TRUNCATE = 0x54;
+const TYPE = 0x59;
+const UPDATE = 0x55;
+
+const NEW_TUPLE = 0x4e;
+const OLD_KEY = 0x4b;
+const OLD_FULL = 0x4f;
+
+const TRUNCATE_RESTART_IDENTITY = 2;
+
+/** Milliseconds from 1970-01-01, where JavaScript counts from, to 2000-01-01, where PostgreSQL does. */
+const POSTGRES_EPOCH_MS = 946_684_800_000;
+
+const IDENTITIES: Readonly<Record<number, StreamRelation['replicaIdentity']>> = { 0x64: 'default', 0x69: 'index', 0x66: 'full', 0x6e: 'nothing' };
+
+const DESCRIPTION: Message = { kind: 'description' };
+
+/**
+ * Turns pgoutput's bytes (protocol version 1) into messages. One decoder a connection: it remembers the relations
+ * that the stream has described, each replaced as a whole when it is described again.
+ * https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
+ */
+export class Decoder {
+  readonly #relations = new Map<Oid, StreamRelation>();
+  readonly #arena = new ByteArena();
+  #data: Buffer = Buffer.alloc(0);
+  #at = 0;
+  #end = 0;
+
+  /**
+   * Decodes one message. Its rows are copied out of `bytes`, which may be reused afterwards.
+   * Throws STREAM_INVALID on anything that is not pgoutput.
+   */
+  decode(bytes: Buffer): Message {
+    this.#data = bytes;
+    this.#at = 1;
+    this.#end = bytes.length;
+    try {
+      const message = this.#message(bytes[0]);
+      if (this.#at !== this.#end) throw new RangeError(`${this.#end - this.#at} bytes left over`);
+      return message;
+    } catch (error) {
+      if (error instanceof Problem) throw error;
+      throw invalid(`message 0x${bytes[0]?.toString(16) ?? '(empty)'} of ${bytes.length} bytes: ${String(error)}`, error);
+    }
+  }
+
+  #message(code: number | undefined): Message {
+    switch (code) {
+      case INSERT:
+        return this.#insert();
+      case UPDATE:
+        return this.#update();
+      case DELETE:
+        return this.#delete();
+      case BEGIN:
+        return this.#begin();
+      case COMMIT:
+        return this.#commit();
+      case RELATION:
+        return this.#relation();
+      case TYPE:
+        return this.#type();
+      case TRUNCATE:
+        return this.#truncate();
+      case LOGICAL_MESSAGE:
+        return this.#logicalMessage();
+      case ORIGIN:
+        return this.#origin();
+      default:
+        throw new RangeError('unknown message type');
+    }
+  }
+
+  // Begin: int64 final LSN, int64 commit time in µs since 2000, int32 xid.
+  #begin(): Message {
+    return { kind: 'begin', finalLsn: this.#lsn(), committedAtMs: this.#timestamp(), xid: this.#uint32() };
+  }
+
+  // Commit: int8 flags (unused), int64 commit LSN, int64 end LSN, int64 commit time.
+  #commit(): Message {
+    this.#byte();
+    return { kind: 'commit', commitLsn: this.#lsn(), endLsn: this.#lsn(), committedAtMs: this.#timestamp() };
+  }
+
+  // Origin: int64 LSN of the commit there, string name.
+  #origin(): Message {
+    this.#lsn();
+    return { kind: 'origin', name: this.#string() };
+  }
+
+  // Relation: int32 OID, string schema (empty for pg_catalog), string name, int8 identity, int16 columns, each with
+  // int8 flags (1: in the identity), string name, int32 type OID, int32 type modifier.
+  #relation(): Message {
+    const oid = this.#uint32();
+    const schema = this.#string() || 'pg_catalog';
+    const name = this.#string();
+    const replicaIdentity = IDENTITIES[this.#byte()];
+    if (!replicaIdentity) throw new RangeError('unknown replica identity');
+    const columns: StreamColumn[] = [];
+    for (let left = this.#int16(); left > 0; left--) {
+      columns.push({ identity: (this.#byte() & 1) === 1, name: this.#string(), typeOid: this.#uint32(), typmod: this.#int32() });
+    }
+    this.#relations.set(oid, { oid, schema, name, replicaIdentity, columns });
+    return DESCRIPTION;
+  }
+
+  // Type: int32 OID, string schema, string name. Types are matched by the catalogs of both sides, not by this.
+  #type(): Message {
+    this.#uint32();
+    this.#string();
+    this.#string();
+    return DESCRIPTION;
+  }
+
+  // Insert: int32 relation, 'N', tuple.
+  #insert(): Message {
+    const relation = this.#known(this.#uint32());
+    this.#expect(NEW_TUPLE);
+    this.#keep();
+    return { kind: 'insert', relation, row: this.#tuple() };
+  }
+
+  // Update: int32 relation, optionally 'K' or 'O' and the old tuple, 'N', tuple.
+  #update(): Message {
+    const relation = this.#known(this.#uint32());
+    const first = this.#byte();
+    this.#keep();
+    if (first === NEW_TUPLE) return { kind: 'update', relation, old: null, row: this.#tuple() };
+    const old = this.#oldRow(first);
+    this.#expect(NEW_TUPLE);
+    return { kind: 'update', relation, old, row: this.#tuple() };
+  }
+
+  // Delete: int32 relation, 'K' or 'O', tuple.
+  #delete(): Message {
+    const relation = this.#known(this.#uint32());
+    const kind = this.#byte();
+    this.#keep();
+    return { kind: 'delete', relation, old: this.#oldRow(kind) };
+  }
+
+  // Truncate: int32 count, int8 options (1 CASCADE, 2 RESTART IDENTITY), int32 relation each. CASCADE has already
+  // been resolved on the source: the list names every table that it reached.
+  #truncate(): Message {
+    const count = this.#int32();
+    const options = this.#byte();
+    const relations: StreamRelation[] = [];
+    for (let left = count; left > 0; left--) relations.push(this.#known(this.#uint32()));
+    return { kind: 'truncate', relations, restartIdentity: (options & TRUNCATE_RESTART_IDENTITY) !== 0 };
+  }
+
+  // Message: int8 flags (1 transactional), int64 LSN, string prefix, int32 length, bytes.
+  #logicalMessage(): Message {
+    const transactional = (this.#byte() & 1) === 1;
+    this.#lsn();
+    const prefix = this.#string();
+    const bytes = this.#int32();
+    const content = this.#data.toString('utf8', this.#at, this.#at + bytes);
+    this.#at += bytes;
+    return { kind: 'message', transactional, prefix, content };
+  }
+
+  #oldRow(kind: number): OldRow {
+    if (kind !== OLD_KEY && kind !== OLD_FULL) throw new RangeError(`unknown tuple kind ${kind}`);
+    return { kind: kind === OLD_FULL ? 'full' : 'key', tuple: this.#tuple() };
+  }
+
+  // TupleData: int16 columns, each a kind byte and, for 't' and 'b', int32 length and bytes. Only walked over here.
+  #tuple(): Tuple {
+    const data = this.#data;
+    const columns = this.#int16();
+    const start = this.#at;
+    let at = start;
+    for (let left = columns; left > 0; left--) {
+      const kind = data[at++];
+      if (kind === COLUMN.text || kind === COLUMN.binary) at += 4 + data.readInt32BE(at);
+      else if (kind !== COLUMN.null && kind !== COLUMN.unchangedToast) throw new RangeError(`unknown column kind ${kind}`);
+    }
+    if (at > this.#end) throw new RangeError('tuple longer than its message');
+    this.#at = at;
+    return { data, start, end: at, columns };
+  }
+
+  // From here on the message is read from a copy that nobody writes over.
+  #keep(): void {
+    const bytes = this.#end - this.#at;
+    this.#arena.keep(this.#data, this.#at);
+    this.#data = this.#arena.data;
+    this.#at = this.#arena.start;
+    this.#end = this.#at + bytes;
+  }
+
+  #known(oid: Oid): StreamRelation {
+    const relation = this.#relations.get(oid);
+    if (!relation) throw invalid(`relation ${oid} was never described`);
+    return relation;
+  }
+
+  #expect(code: number): void {
+    if (this.#byte() !== code) throw new RangeError(`expected tuple kind ${code}`);
+  }
+
+  #byte(): number {
+    return this.#data.readUInt8(this.#at++);
+  }
+
+  #int16(): number {
+    this.#at += 2;
+    return this.#data.readInt16BE(this.#at - 2);
+  }
+
+  #int32(): number {
+    this.#at += 4;
+    return this.#data.readInt32BE(this.#at - 4);
+  }
+
+  #uint32(): number {
+    this.#at += 4;
+    return this.#data.readUInt32BE(this.#at - 4);
+  }
+
+  #lsn(): Lsn {
+    this.#at += 8;
+    return this.#data.readBigUInt64BE(this.#at - 8) as Lsn;
+  }
+
+  // Milliseconds since 1970; used for lag and display, never for data.
+  #timestamp(): number {
+    this.#at += 8;
+    return Number(this.#data.readBigInt64BE(this.#at - 8)) / 1000 + POSTGRES_EPOCH_MS;
+  }
+
+  #string(): string {
+    const end = this.#data.indexOf(0, this.#at);
+    if (end === -1) throw new RangeError('string without an end');
+    const text = this.#data.toString('utf8', this.#at, end);
+    this.#at = end + 1;
+    return text;
+  }
+}
+
+function invalid(what: string, cause?: unknown): Problem {
+  return new Problem('STREAM_INVALID', `The source sent what this version cannot read: ${what}`, {
+    remedy: 'Please report this with the source version; the slot keeps everything until it can be read.',
+    cause,
+  });
+}

@@ -1,0 +1,106 @@
+import type { Lsn } from '../postgres/lsn.ts';
+import type { Oid } from '../postgres/oid.ts';
+
+/** How one column of a tuple is sent; https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html */
+export const COLUMN = { null: 0x6e, unchangedToast: 0x75, text: 0x74, binary: 0x62 } as const;
+
+/**
+ * One row's columns as they were received: each a kind byte and, for text and binary, an int32 length and the bytes.
+ * `data` is ours for as long as the tuple lives; the columns lie in [start, end).
+ */
+export interface Tuple {
+  readonly data: Buffer;
+  readonly start: number;
+  readonly end: number;
+  readonly columns: number;
+}
+
+export interface StreamColumn {
+  readonly name: string;
+  /** Part of the replica identity. Under FULL every column is. */
+  readonly identity: boolean;
+  /** As on the source; a domain comes as its base type. */
+  readonly typeOid: Oid;
+  readonly typmod: number;
+}
+
+/** A relation as the stream describes it before its first row and again after every change of it. */
+export interface StreamRelation {
+  readonly oid: Oid;
+  readonly schema: string;
+  readonly name: string;
+  readonly replicaIdentity: 'default' | 'index' | 'full' | 'nothing';
+  readonly columns: readonly StreamColumn[];
+}
+
+/** The old row of an UPDATE or DELETE: only the key columns count under `key`, all of them under `full`. */
+export interface OldRow {
+  readonly kind: 'key' | 'full';
+  readonly tuple: Tuple;
+}
+
+export interface InsertMessage {
+  readonly kind: 'insert';
+  readonly relation: StreamRelation;
+  readonly row: Tuple;
+}
+
+export interface UpdateMessage {
+  readonly kind: 'update';
+  readonly relation: StreamRelation;
+  /** Null when the key did not change and the identity is not FULL: the key is then in `row`. */
+  readonly old: OldRow | null;
+  readonly row: Tuple;
+}
+
+export interface DeleteMessage {
+  readonly kind: 'delete';
+  readonly relation: StreamRelation;
+  readonly old: OldRow;
+}
+
+/** One TRUNCATE statement: all tables of the group at once. */
+export interface TruncateMessage {
+  readonly kind: 'truncate';
+  readonly relations: readonly StreamRelation[];
+  readonly restartIdentity: boolean;
+}
+
+/** What changes rows. */
+export type Change = InsertMessage | UpdateMessage | DeleteMessage | TruncateMessage;
+
+export interface BeginMessage {
+  readonly kind: 'begin';
+  readonly finalLsn: Lsn;
+  readonly committedAtMs: number;
+  readonly xid: number;
+}
+
+export interface CommitMessage {
+  readonly kind: 'commit';
+  readonly commitLsn: Lsn;
+  /** The position to store and acknowledge: the first byte after the commit record. */
+  readonly endLsn: Lsn;
+  readonly committedAtMs: number;
+}
+
+/** pg_logical_emit_message(). */
+export interface LogicalMessage {
+  readonly kind: 'message';
+  readonly transactional: boolean;
+  readonly prefix: string;
+  readonly content: string;
+}
+
+/** The transaction came to the source by replication from elsewhere. */
+export interface OriginMessage {
+  readonly kind: 'origin';
+  readonly name: string;
+}
+
+/** Tells the decoder something and carries nothing further. */
+export interface DescriptionMessage {
+  readonly kind: 'description';
+}
+
+export type Message = BeginMessage | CommitMessage | OriginMessage | LogicalMessage | DescriptionMessage | Change;

@@ -1,0 +1,73 @@
+import { maxLsn, ZERO_LSN, type Lsn } from '../postgres/lsn.ts';
+
+/** What a standby status update says. */
+export interface StandbyPosition {
+  readonly received: Lsn;
+  /** The slot forgets everything up to here: at most what is durable on the target, and exactly an end LSN. */
+  readonly flushed: Lsn;
+}
+
+const STATUS_UPDATE = 0x72;
+const POSTGRES_EPOCH_MS = 946_684_800_000;
+
+/**
+ * A standby status update: 'r', int64 received, int64 flushed, int64 applied, int64 clock in µs since 2000, int8 0.
+ * Positions are "the last byte + 1": an end LSN as it stands. One more would skip a transaction that begins there.
+ * https://www.postgresql.org/docs/current/protocol-replication.html
+ */
+export function standbyStatus(position: StandbyPosition, nowMs: number): Buffer {
+  const message = Buffer.alloc(34);
+  message[0] = STATUS_UPDATE;
+  message.writeBigUInt64BE(maxLsn(position.received, position.flushed), 1);
+  message.writeBigUInt64BE(position.flushed, 9);
+  message.writeBigUInt64BE(position.flushed, 17);
+  message.writeBigInt64BE(BigInt(Math.round((nowMs - POSTGRES_EPOCH_MS) * 1000)), 25);
+  return message;
+}
+
+/**
+ * When may what be acknowledged? The target commits with synchronous_commit=off, so a checkpoint counts only once the
+ * target's flush position has passed its commit. Positions never move back.
+ */
+export class Acknowledger {
+  #confirmed: Lsn;
+  /** Checkpoints in commit order: the source position, and a target WAL position that lies behind their commit. */
+  #waiting: { source: Lsn; target: Lsn }[] = [];
+
+  /** `confirmed`: the checkpoint this run started from, which was read from the target and is durable there. */
+  constructor(confirmed: Lsn = ZERO_LSN) {
+    this.#confirmed = confirmed;
+  }
+
+  /** A checkpoint was committed; the target's WAL was at `target` after that. */
+  committed(source: Lsn, target: Lsn): void {
+    this.#waiting.push({ source, target });
+  }
+
+  /** A checkpoint was committed synchronously: durable already, and so are all before it. */
+  durable(source: Lsn): void {
+    this.#waiting = this.#waiting.filter((entry) => entry.source > source);
+    this.#confirmed = maxLsn(this.#confirmed, source);
+  }
+
+  /** The target has flushed its WAL up to here. */
+  flushed(target: Lsn): void {
+    let reached = 0;
+    for (const entry of this.#waiting) {
+      if (entry.target > target) break;
+      this.#confirmed = maxLsn(this.#confirmed, entry.source);
+      reached++;
+    }
+    if (reached > 0) this.#waiting.splice(0, reached);
+  }
+
+  /** Commits that wait for the target's disk. */
+  get waiting(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  /** What the slot may be told. */
+  get confirmed(): Lsn {
+    return this.#confirmed;
+  }
+}

@@ -1,0 +1,139 @@
+import type { Client } from 'pg';
+import replication from 'pg-logical-replication';
+import { clientConfig } from '../postgres/connect.ts';
+import { formatLsn, parseLsn, type Lsn } from '../postgres/lsn.ts';
+import { quoteIdent, quoteLiteral } from '../postgres/quote.ts';
+import { standbyStatus, type StandbyPosition } from './standby-status.ts';
+import { biteReads, type ReadBites } from './read-bites.ts';
+
+// The package is CommonJS; AbstractPlugin is not exported at run time, so PgoutputPlugin is what can be extended.
+const { LogicalReplicationService, PgoutputPlugin } = replication;
+
+export interface WalStreamOptions {
+  readonly url: string;
+  readonly slot: string;
+  readonly publications: readonly string[];
+  /** Where to start: the checkpoint. The server skips transactions whose commit ends at or before it. */
+  readonly from: Lsn;
+  readonly binary: boolean;
+  /** 'none' leaves out what came to the source by replication (source 16+). */
+  readonly origin: 'any' | 'none';
+  readonly purpose: string;
+}
+
+export interface WalStreamHandlers {
+  /** One pgoutput message; the bytes are only valid during the call. */
+  onMessage(bytes: Buffer): void;
+  /** The source has decoded and sent everything up to here. */
+  onKeepalive(walEnd: Lsn, replyRequested: boolean): void;
+}
+
+// Hands the bytes on undecoded, and starts with options that the package's own plugin does not know.
+class RawPgoutput extends PgoutputPlugin {
+  readonly #options: WalStreamOptions;
+  client: Client | null = null;
+
+  constructor(options: WalStreamOptions) {
+    super({ protoVersion: 1, publicationNames: [...options.publications] });
+    this.#options = options;
+  }
+
+  override parse(bytes: Buffer): never {
+    // The service passes through whatever parse() returns; its type only knows decoded messages.
+    return bytes as never;
+  }
+
+  override start(client: Client, slot: string, from: string): Promise<never> {
+    this.client = client;
+    return client.query(startReplication(slot, from, this.#options)) as Promise<never>;
+  }
+}
+
+/**
+ * The stream of one slot over pg-logical-replication, from START_REPLICATION to the end of the connection.
+ * Its automatic acknowledgements are off: they would report what was received, and one byte too much. Positions are
+ * reported by status() alone.
+ */
+export class WalStream {
+  readonly #service: InstanceType<typeof LogicalReplicationService>;
+  readonly #plugin: RawPgoutput;
+  readonly #options: WalStreamOptions;
+  #reads: ReadBites | null = null;
+
+  constructor(options: WalStreamOptions) {
+    this.#options = options;
+    this.#plugin = new RawPgoutput(options);
+    const config = clientConfig({ role: 'source', url: options.url, purpose: options.purpose, replication: true });
+    this.#service = new LogicalReplicationService(config, { acknowledge: { auto: false, timeoutSeconds: 0 } });
+  }
+
+  /**
+   * Streams until the signal aborts (then resolves) or the connection ends (then rejects with its error).
+   * A handler that throws ends the stream with its error.
+   */
+  async run(handlers: WalStreamHandlers, signal: AbortSignal): Promise<void> {
+    let failure: unknown = null;
+    const stop = (error: unknown): void => {
+      failure ??= error;
+      this.#plugin.client?.connection.stream.destroy();
+    };
+    const guarded = (handle: () => void): void => {
+      if (failure !== null) return;
+      try {
+        handle();
+      } catch (error) {
+        stop(error);
+      }
+    };
+    this.#service.on('error', (error) => stop(error));
+    this.#service.on('data', (_lsn, bytes: Buffer) => guarded(() => handlers.onMessage(bytes)));
+    this.#service.on('heartbeat', (lsn, _time, reply) => guarded(() => handlers.onKeepalive(parseLsn(lsn), reply)));
+    this.#service.on('start', () => {
+      if (this.#plugin.client) this.#reads = biteReads(this.#plugin.client.connection.stream);
+    });
+    const onAbort = (): void => stop(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      signal.throwIfAborted();
+      await this.#service.subscribe(this.#plugin, this.#options.slot, formatLsn(this.#options.from));
+      throw failure ?? new Error('Connection terminated: the source ended the stream');
+    } catch (error) {
+      if (signal.aborted) return;
+      throw failure ?? error;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      this.#reads?.stop();
+      await this.#service.destroy().catch(() => {});
+    }
+  }
+
+  /** Reports positions; returns false when there is no stream to report on. */
+  status(position: StandbyPosition): boolean {
+    const connection = this.#plugin.client?.connection;
+    if (!this.#reads || !connection || connection.stream.destroyed) return false;
+    connection.sendCopyFromChunk(standbyStatus(position, Date.now()));
+    return true;
+  }
+
+  /** Stops reading; keepalives can still be sent, and the source waits (backpressure). */
+  pause(): void {
+    this.#reads?.pause();
+  }
+
+  resume(): void {
+    this.#reads?.resume();
+  }
+}
+
+/** https://www.postgresql.org/docs/current/protocol-logical-replication.html#PROTOCOL-LOGICAL-REPLICATION-PARAMS */
+export function startReplication(slot: string, from: string, options: Pick<WalStreamOptions, 'publications' | 'binary' | 'origin'>): string {
+  const parameters = [
+    `proto_version '1'`,
+    `publication_names ${quoteLiteral(options.publications.map(quoteIdent).join(','))}`,
+    `messages 'true'`,
+  ];
+  if (options.binary) parameters.push(`binary 'true'`);
+  if (options.origin === 'none') parameters.push(`origin 'none'`);
+  return `START_REPLICATION SLOT ${quoteIdent(slot)} LOGICAL ${from} (${parameters.join(', ')})`;
+}
+
