@@ -56,6 +56,8 @@ export const PROBLEM_CODES = {
   ROW_EXISTS: 'An INSERT found its key already on the target.',
   STREAM_INVALID: 'The source sent something that the decoder does not know.',
   CHECKPOINT_LOST: 'The checkpoint changed under us: another writer, or the target was restored.',
+  PORT_IN_USE: 'Another process listens on the address for HTTP.',
+  NOT_IMPLEMENTED: 'This version cannot do that; the remedy says what to do instead.',
   INTERNAL: 'A fault in pgfollow itself.',
 } as const satisfies Record<string, string>;
 
