@@ -1,6 +1,6 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { appendFile, chown, mkdir, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chown, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Problem } from '../problem.ts';
@@ -27,14 +27,19 @@ export async function initialise(options: {
 }): Promise<void> {
   const { binaries, dataDir, password, signal } = options;
   const { user, version } = binaries;
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  if (user) await chown(dataDir, user.uid, user.gid);
-  if (user && spawnSync('/bin/sh', ['-c', '[ -w "$0" ]', dataDir], { ...user, cwd: '/' }).status !== 0) {
+  // Under another name until it is complete, so that a directory with PG_VERSION is one that works.
+  const unfinished = `${dataDir}.unfinished`;
+  await rm(unfinished, { recursive: true, force: true });
+  await mkdir(dirname(dataDir), { recursive: true });
+  await mkdir(unfinished, { mode: 0o700 });
+  if (user) await chown(unfinished, user.uid, user.gid);
+  if (user && spawnSync('/bin/sh', ['-c', '[ -w "$0" ]', unfinished], { ...user, cwd: '/' }).status !== 0) {
     throw new Problem('INTERNAL', `the user PostgreSQL is to run as (uid ${user.uid}) cannot reach ${dataDir}`, {
       remedy: 'PostgreSQL cannot run as root. Choose a folder that every user can enter, or start pgfollow as another user.',
     });
   }
   const passwordFile = `${dataDir}.password`;
+  await rm(passwordFile, { force: true });
   await writeFile(passwordFile, password, { mode: 0o600, flag: 'wx' });
   try {
     if (user) await chown(passwordFile, user.uid, user.gid);
@@ -42,10 +47,11 @@ export async function initialise(options: {
     const locale = version >= 17 ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8'] : [];
     await promisify(execFile)(
       binaries.initdb,
-      ['-D', dataDir, '-U', 'postgres', `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '-E', 'UTF8', '--locale=C', ...locale, '--no-sync'],
-      { ...user, cwd: dataDir, env: SERVER_ENVIRONMENT, ...(signal && { signal }) },
+      ['-D', unfinished, '-U', 'postgres', `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '-E', 'UTF8', '--locale=C', ...locale, '--no-sync'],
+      { ...user, cwd: unfinished, env: SERVER_ENVIRONMENT, ...(signal && { signal }) },
     );
-    await appendFile(join(dataDir, 'postgresql.conf'), `\ninclude '${SETTINGS_FILE}'\n`);
+    await appendFile(join(unfinished, 'postgresql.conf'), `\ninclude '${SETTINGS_FILE}'\n`);
+    await rename(unfinished, dataDir);
   } catch (cause) {
     if (signal?.aborted) throw cause;
     const { stderr = '' } = cause as { stderr?: string };
