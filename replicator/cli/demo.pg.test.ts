@@ -1,7 +1,7 @@
 import { chown, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
+import { Client } from 'pg';
 import { expect, test } from 'vitest';
 import { serverUser } from '../embedded/binaries.ts';
 import { testDatabases, sql, value } from '../testing/databases.ts';
@@ -20,8 +20,15 @@ test('the demo has both databases; kept ones are found as they were left', async
     try {
       expect(await ask(first.sourceUrl, 'SHOW wal_level')).toBe('logical');
       expect(await ask(first.sourceUrl, 'SELECT count(*) FROM tb_trx_src')).toBe('10');
-      expect(await ask(first.sourceUrl, "SELECT concat_ws(' ', (SELECT count(*) FROM shop.customers), (SELECT count(*) FROM shop.orders), (SELECT count(*) FROM shop.order_items))")).toBe('60 200 500');
-      expect(await ask(first.targetUrl, 'SELECT (SELECT count(*) FROM tb_trx_dest) + (SELECT count(*) FROM shop.orders)')).toBe('0');
+      expect(
+        await ask(
+          first.sourceUrl,
+          "SELECT concat_ws(' ', (SELECT count(*) FROM shop.customers), (SELECT count(*) FROM shop.orders), (SELECT count(*) FROM shop.order_items))",
+        ),
+      ).toBe('60 200 500');
+      expect(await ask(first.targetUrl, 'SELECT (SELECT count(*) FROM tb_trx_dest) + (SELECT count(*) FROM shop.orders)')).toBe(
+        '0',
+      );
       await ask(first.sourceUrl, 'DELETE FROM tb_trx_src WHERE id > 3');
     } finally {
       await first.stop();
@@ -59,12 +66,16 @@ test('traffic comes back after its connection was cut, and stops', async () => {
   await sql(db.source, await readFile(new URL('../../db/pg_x/010_trx.sql', import.meta.url), 'utf8'));
   await sql(db.source, await readFile(new URL('../../db/pg_x/020_shop.sql', import.meta.url), 'utf8'));
   await sql(db.source, await readFile(new URL('../../db/pg_x/030_shop_rows.sql', import.meta.url), 'utf8'));
-  const written = async () => Number(await value(db.source, "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_user_tables"));
+  const written = async () =>
+    Number(await value(db.source, 'SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_user_tables'));
   const traffic = startTraffic(db.source.url);
   try {
     const start = await written();
     await eventually(async () => (await written()) > start);
-    await sql(db.source, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgfollow-demo-traffic'");
+    await sql(
+      db.source,
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgfollow-demo-traffic'",
+    );
     const cut = await written();
     await eventually(async () => (await written()) > cut + 2);
   } finally {
@@ -73,12 +84,14 @@ test('traffic comes back after its connection was cut, and stops', async () => {
 });
 
 test('the shop is defined in the same words on both sides', async () => {
-  const [x, y] = await Promise.all(['pg_x', 'pg_y'].map((side) => readFile(new URL(`../../db/${side}/020_shop.sql`, import.meta.url), 'utf8')));
+  const [x, y] = await Promise.all(
+    ['pg_x', 'pg_y'].map((side) => readFile(new URL(`../../db/${side}/020_shop.sql`, import.meta.url), 'utf8')),
+  );
   expect(y).toBe(x);
 });
 
 async function ask(url: string, text: string): Promise<string | null> {
-  const client = new pg.Client({ connectionString: url, types: { getTypeParser: () => String } });
+  const client = new Client({ connectionString: url, types: { getTypeParser: () => String } });
   await client.connect();
   try {
     const { rows } = await client.query<Record<string, string | null>>(text);

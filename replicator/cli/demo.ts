@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import pg from 'pg';
+import { Client } from 'pg';
 import { DEFAULT_VERSION } from '../embedded/binaries.ts';
 import { startServer, type EmbeddedServer } from '../embedded/server.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
@@ -53,7 +53,8 @@ export async function startDemoServers(options: {
   const started = await Promise.allSettled([start('pg_x', { wal_level: 'logical' }), start('pg_y', {})]);
   const [x, y] = started;
   const stop = async () => {
-    await Promise.all(started.map((result) => result.status === 'fulfilled' && result.value[Symbol.asyncDispose]()));
+    const servers = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
   };
   if (x.status === 'fulfilled' && y.status === 'fulfilled') return { sourceUrl: x.value.url(), targetUrl: y.value.url(), stop };
   await stop();
@@ -72,7 +73,7 @@ async function keptPassword(folder: string): Promise<string> {
 
 /** Runs the folder's *.sql in the order of their names, all or nothing, unless that has been done before. */
 async function load(url: string, folder: URL): Promise<void> {
-  const client = new pg.Client({ connectionString: url, application_name: 'pgfollow-demo' });
+  const client = new Client({ connectionString: url, application_name: 'pgfollow-demo' });
   await client.connect();
   try {
     const { rows } = await client.query<{ comment: string | null }>(

@@ -47,7 +47,19 @@ export async function initialise(options: {
     const locale = version >= 17 ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8'] : [];
     await promisify(execFile)(
       binaries.initdb,
-      ['-D', unfinished, '-U', 'postgres', `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '-E', 'UTF8', '--locale=C', ...locale, '--no-sync'],
+      [
+        '-D',
+        unfinished,
+        '-U',
+        'postgres',
+        `--pwfile=${passwordFile}`,
+        '--auth=scram-sha-256',
+        '-E',
+        'UTF8',
+        '--locale=C',
+        ...locale,
+        '--no-sync',
+      ],
       { ...user, cwd: unfinished, env: SERVER_ENVIRONMENT, ...(signal && { signal }) },
     );
     await appendFile(join(unfinished, 'postgresql.conf'), `\ninclude '${SETTINGS_FILE}'\n`);
@@ -65,8 +77,14 @@ export async function initialise(options: {
 }
 
 /** Writes the settings that the next start reads. */
-export async function writeSettings(binaries: Binaries, dataDir: string, settings: Readonly<Record<string, string>>): Promise<void> {
-  const lines = Object.entries(settings).map(([name, value]) => `${name} = '${value.replaceAll("'", "''").replaceAll('\\', '\\\\')}'\n`);
+export async function writeSettings(
+  binaries: Binaries,
+  dataDir: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<void> {
+  const lines = Object.entries(settings).map(
+    ([name, value]) => `${name} = '${value.replaceAll("'", "''").replaceAll('\\', '\\\\')}'\n`,
+  );
   const file = join(dataDir, SETTINGS_FILE);
   await writeFile(file, lines.join(''), { mode: 0o600 });
   if (binaries.user) await chown(file, binaries.user.uid, binaries.user.gid);

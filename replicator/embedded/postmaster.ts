@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import { Client } from 'pg';
 import { Problem } from '../problem.ts';
 import type { Binaries } from './binaries.ts';
 import { guard } from './guard.ts';
@@ -143,7 +143,7 @@ export class EmbeddedServer implements AsyncDisposable {
     const deadline = Date.now() + 60_000;
     while (this.#running) {
       signal?.throwIfAborted();
-      const client = new pg.Client({ connectionString: this.url('postgres'), connectionTimeoutMillis: 5_000 });
+      const client = new Client({ connectionString: this.url('postgres'), connectionTimeoutMillis: 5_000 });
       client.on('error', () => {});
       try {
         await client.connect();

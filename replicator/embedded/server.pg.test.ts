@@ -4,7 +4,7 @@ import { chown, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
+import { Client } from 'pg';
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../testing/eventually.ts';
 import { serverBinaries, serverUser, stage } from './binaries.ts';
@@ -49,7 +49,10 @@ describe.each([18, 14])('PostgreSQL %i', (version) => {
 test('kill also ends a backend that is busy', async () => {
   await using server = await startServer({ settings: FAST });
   const busy = ask(server, 'SELECT count(*) FROM generate_series(1, 1000000000)').catch(String);
-  await eventually(async () => (await ask(server, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%series%' AND state = 'active'")) === '2');
+  await eventually(
+    async () =>
+      (await ask(server, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%series%' AND state = 'active'")) === '2',
+  );
   await server.kill();
   await server.start();
   expect(await busy).toMatch(/terminated|reset/i);
@@ -71,7 +74,9 @@ test('a data directory that was given stays, and takes its password with it', as
       await expect(startServer({ dataDir, password: 'sésame' })).rejects.toThrow(/ended while starting[^]*postmaster\.pid/);
       expect(await ask(server, 'SELECT 1')).toBe('1');
     }
-    await expect(startServer({ dataDir, password: 'wrong' })).rejects.toThrow(/does not let us in[^]*password authentication failed/);
+    await expect(startServer({ dataDir, password: 'wrong' })).rejects.toThrow(
+      /does not let us in[^]*password authentication failed/,
+    );
     await expect(startServer({ dataDir, version: 14 })).rejects.toThrow('made by PostgreSQL 18, not 14');
   } finally {
     await rm(parent, { recursive: true });
@@ -79,7 +84,9 @@ test('a data directory that was given stays, and takes its password with it', as
 });
 
 test('a server that cannot start says why, in its own words', async () => {
-  await expect(startServer({ settings: { wal_level: 'nonsense' } })).rejects.toThrow(/ended while starting[^]*invalid value for parameter "wal_level"/);
+  await expect(startServer({ settings: { wal_level: 'nonsense' } })).rejects.toThrow(
+    /ended while starting[^]*invalid value for parameter "wal_level"/,
+  );
   await expect(startServer({ version: 9 })).rejects.toThrow('no PostgreSQL 9 binaries');
   await expect(startServer({ signal: AbortSignal.abort() })).rejects.toThrow(/abort/i);
 });
@@ -93,7 +100,10 @@ test('a server does not outlive its process, even after SIGKILL', async () => {
     console.log(JSON.stringify({ pid: server.pid, folder: server.dataDir + '/..' }));
     setInterval(() => {}, 1000);
   `;
-  const owner = spawn(process.execPath, ['--input-type=module', '-e', script], { cwd: fileURLToPath(new URL('.', import.meta.url)), stdio: ['ignore', 'pipe', 'inherit'] });
+  const owner = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: fileURLToPath(new URL('.', import.meta.url)),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const line = await new Promise<string>((done) => owner.stdout.once('data', (data) => done(String(data))));
   const { pid, folder } = JSON.parse(line) as { pid: number; folder: string };
   expect(isRunning(pid)).toBe(true);
@@ -105,13 +115,15 @@ test('binaries can be staged for another user, with the links that npm cannot ca
   const { postgres, user } = await serverBinaries();
   const native = dirname(dirname(postgres));
   const folder = await stage(native, user, [{ at: 'lib/libextra.so', to: 'libpq.so.5' }]);
-  expect(await readdir(join(folder, 'lib'))).toEqual(expect.arrayContaining([...(await readdir(join(native, 'lib'))), 'libextra.so']));
+  expect(await readdir(join(folder, 'lib'))).toEqual(
+    expect.arrayContaining([...(await readdir(join(native, 'lib'))), 'libextra.so']),
+  );
   expect(statSync(join(folder, 'lib/libextra.so')).size).toBeGreaterThan(100_000);
   expect(statSync(join(folder, 'bin/postgres')).size).toBe(statSync(postgres).size);
 });
 
 async function ask(server: EmbeddedServer, text: string): Promise<string | null> {
-  const client = new pg.Client({ connectionString: server.url(), types: { getTypeParser: () => String } });
+  const client = new Client({ connectionString: server.url(), types: { getTypeParser: () => String } });
   client.on('error', () => {});
   await client.connect();
   try {

@@ -3,8 +3,7 @@ import { chown, mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import pg from 'pg';
-import { quoteIdent } from '../postgres/quote.ts';
+import { Client } from 'pg';
 import { Problem } from '../problem.ts';
 import { DEFAULT_VERSION, serverBinaries, type Binaries } from './binaries.ts';
 import { dataVersion, initialise } from './initdb.ts';
@@ -77,11 +76,11 @@ function freePort(): Promise<number> {
 
 async function createDatabase(server: EmbeddedServer): Promise<void> {
   const name = decodeURIComponent(new URL(server.url()).pathname.slice(1));
-  const client = new pg.Client({ connectionString: server.url('postgres') });
+  const client = new Client({ connectionString: server.url('postgres') });
   await client.connect();
   try {
     const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1', [name]);
-    if (!rowCount) await client.query(`CREATE DATABASE ${quoteIdent(name)}`);
+    if (!rowCount) await client.query(`CREATE DATABASE ${client.escapeIdentifier(name)}`);
   } finally {
     await client.end();
   }

@@ -35,7 +35,11 @@ async function compareTable(source: Side, target: Side, table: TableNames): Prom
   if (columns.length === 0) throw new Error(`${table.source} has no columns on the source`);
   const [expected, actual] = await Promise.all([
     rowsOf(source, table.source, columns),
-    rowsOf(target, table.target, columns.map((column) => table.rename?.[column] ?? column)),
+    rowsOf(
+      target,
+      table.target,
+      columns.map((column) => table.rename?.[column] ?? column),
+    ),
   ]);
   const { missing, extra } = multisetDifference(expected, actual);
   if (missing.length === 0 && extra.length === 0) return null;
@@ -47,7 +51,10 @@ async function compareTable(source: Side, target: Side, table: TableNames): Prom
 }
 
 /** What `expected` has more often than `actual`, and the other way round; both sorted. */
-export function multisetDifference(expected: readonly string[], actual: readonly string[]): { missing: string[]; extra: string[] } {
+export function multisetDifference(
+  expected: readonly string[],
+  actual: readonly string[],
+): { missing: string[]; extra: string[] } {
   const counts = new Map<string, number>();
   for (const row of expected) counts.set(row, (counts.get(row) ?? 0) + 1);
   for (const row of actual) counts.set(row, (counts.get(row) ?? 0) - 1);
@@ -62,7 +69,9 @@ export function multisetDifference(expected: readonly string[], actual: readonly
 
 function shown(title: string, rows: readonly string[]): string[] {
   if (rows.length === 0) return [];
-  const lines = rows.slice(0, SHOWN).map((row) => `    ${row.length > 200 ? `${row.slice(0, 200)}… (${row.length} characters)` : row}`);
+  const lines = rows
+    .slice(0, SHOWN)
+    .map((row) => `    ${row.length > 200 ? `${row.slice(0, 200)}… (${row.length} characters)` : row}`);
   return [`  ${title}: ${rows.length}`, ...lines, ...(rows.length > SHOWN ? ['    …'] : [])];
 }
 

@@ -12,7 +12,9 @@ test('each test has a source that can decode and a target, dropped with slots, o
     await sql(db.source, `SELECT pg_create_logical_replication_slot('${name}', 'pgoutput')`);
     await sql(db.target, `SELECT pg_replication_origin_create('${name}')`);
     await sql(db.target, `CREATE TABLE t (i int); BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION '${name}'`);
-    expect(await sql(db.target, `SELECT 1 AS one, true AS yes, NULL AS nothing`)).toEqual([{ one: '1', yes: 't', nothing: null }]);
+    expect(await sql(db.target, `SELECT 1 AS one, true AS yes, NULL AS nothing`)).toEqual([
+      { one: '1', yes: 't', nothing: null },
+    ]);
   }
   await using other = await testDatabases();
   expect(await value(other.source, 'SELECT count(*) FROM pg_database WHERE datname LIKE $1', [`${name}%`])).toBe('0');

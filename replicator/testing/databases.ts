@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import { Client, type QueryResult } from 'pg';
 import { expect, inject } from 'vitest';
 import type { EmbeddedServer } from '../embedded/server.ts';
 import { quoteIdent } from '../postgres/quote.ts';
@@ -14,7 +14,7 @@ export interface Session extends AsyncDisposable {
   /** Several statements at a time are fine without `values`; the rows are the last one's. */
   query(text: string, values?: unknown[]): Promise<Row[]>;
   /** The pg client itself, for what `query` cannot do. */
-  readonly client: pg.Client;
+  readonly client: Client;
   end(): Promise<void>;
 }
 
@@ -56,15 +56,21 @@ export async function testDatabases(): Promise<TestDatabases> {
     async [Symbol.asyncDispose]() {
       const open = await Promise.all([source.drop(name), target.drop(name)]);
       const leaks = open.flat().map((connection) => `${test}: ${connection}`);
-      if (leaks.length > 0) await withClient(servers.source, (admin) => admin.query('INSERT INTO test_leaks SELECT unnest($1::text[])', [leaks]));
+      if (leaks.length > 0)
+        await withClient(servers.source, (admin) => admin.query('INSERT INTO test_leaks SELECT unnest($1::text[])', [leaks]));
     },
   };
 }
 
 /** A pair of servers for this test alone: to crash them, to set what needs a restart, to run another version. */
-export async function ownServers(options: { source?: TestServerOptions; target?: TestServerOptions } = {}): Promise<TestDatabases> {
+export async function ownServers(
+  options: { source?: TestServerOptions; target?: TestServerOptions } = {},
+): Promise<TestDatabases> {
   const name = uniqueName();
-  const started = await Promise.allSettled([startTestServer('source', options.source), startTestServer('target', options.target)]);
+  const started = await Promise.allSettled([
+    startTestServer('source', options.source),
+    startTestServer('target', options.target),
+  ]);
   const servers = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   const stop = () => Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
   try {
@@ -129,7 +135,7 @@ class Database implements TestDatabase {
   }
 
   async session(): Promise<Session> {
-    const client = new pg.Client({
+    const client = new Client({
       connectionString: this.url,
       application_name: 'testkit',
       options: '-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres -c extra_float_digits=3',
@@ -143,7 +149,9 @@ class Database implements TestDatabase {
       end,
       [Symbol.asyncDispose]: end,
       async query(text, values) {
-        const result: pg.QueryResult<Row> | pg.QueryResult<Row>[] = values ? await client.query<Row>(text, values) : await client.query<Row>(text);
+        const result: QueryResult<Row> | QueryResult<Row>[] = values
+          ? await client.query<Row>(text, values)
+          : await client.query<Row>(text);
         return (Array.isArray(result) ? result.at(-1)?.rows : result.rows) ?? [];
       },
     };
@@ -167,9 +175,13 @@ class Database implements TestDatabase {
       await admin.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [this.name]);
       await rollbackPrepared(admin, this.url, this.name);
       await patiently(async () => {
-        await admin.query('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = $1', [this.name]);
+        await admin.query('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = $1', [
+          this.name,
+        ]);
         await admin.query(`DROP DATABASE IF EXISTS ${quoteIdent(this.name)} WITH (FORCE)`);
-        await admin.query('SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin WHERE strpos(roname, $1) > 0', [owner]);
+        await admin.query('SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin WHERE strpos(roname, $1) > 0', [
+          owner,
+        ]);
       });
       return open;
     });
@@ -177,7 +189,7 @@ class Database implements TestDatabase {
 }
 
 /** A backend notices that its client has gone a little later: only what stays for 2 s was left open. */
-async function openConnections(admin: pg.Client, database: string): Promise<string[]> {
+async function openConnections(admin: Client, database: string): Promise<string[]> {
   for (let attempt = 0; ; attempt++) {
     const { rows } = await admin.query<{ line: string }>(
       `SELECT format('%s of "%s" to %I is still open, last: %s', backend_type, application_name, datname, left(query, 100)) AS line
@@ -189,7 +201,7 @@ async function openConnections(admin: pg.Client, database: string): Promise<stri
   }
 }
 
-async function rollbackPrepared(admin: pg.Client, url: string, database: string): Promise<void> {
+async function rollbackPrepared(admin: Client, url: string, database: string): Promise<void> {
   const { rows } = await admin.query<{ command: string }>(
     `SELECT format('ROLLBACK PREPARED %L', gid) AS command FROM pg_prepared_xacts WHERE database = $1`,
     [database],
@@ -210,8 +222,8 @@ async function patiently(work: () => Promise<void>): Promise<void> {
   }
 }
 
-async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url, application_name: 'testkit' });
+async function withClient<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client({ connectionString: url, application_name: 'testkit' });
   client.on('error', () => {});
   await client.connect();
   try {

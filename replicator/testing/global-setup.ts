@@ -1,4 +1,4 @@
-import pg from 'pg';
+import { Client } from 'pg';
 import type { TestProject } from 'vitest/node';
 import type { EmbeddedServer } from '../embedded/server.ts';
 import { startTestServer } from './servers.ts';
@@ -53,8 +53,8 @@ async function leftBehind(role: string, server: EmbeddedServer): Promise<string[
   });
 }
 
-async function onServer<T>(server: EmbeddedServer, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: server.url() });
+async function onServer<T>(server: EmbeddedServer, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client({ connectionString: server.url() });
   await client.connect();
   try {
     return await work(client);
