@@ -66,7 +66,7 @@ export async function identifySystem(replicationClient: Client): Promise<SystemI
 
 /** What else is asked of a source, beyond what any pipeline needs. */
 export interface SourceNeeds {
-  /** The slot is there already, so no free one is needed. Default false. */
+  /** The slot is there already, so neither a free one nor a free WAL sender is needed (ours may be running). Default false. */
   readonly slotExists?: boolean;
   /** We create and change the publication, which a standby cannot. Default true. */
   readonly managedPublication?: boolean;
@@ -107,7 +107,7 @@ export function checkSource(source: SourceIdentity, { slotExists = false, manage
       `Drop one that nobody needs (SELECT slot_name, active FROM pg_replication_slots), or ALTER SYSTEM SET max_replication_slots = ${source.slots.max + 10}; and restart.`,
     );
   }
-  if (source.walSenders.free < 1) {
+  if (!slotExists && source.walSenders.free < 1) {
     unsuitable(
       `All ${source.walSenders.max} WAL senders of the source are busy.`,
       `ALTER SYSTEM SET max_wal_senders = ${source.walSenders.max + 10}; and restart.`,
@@ -134,7 +134,8 @@ interface SettingsRow {
   replication: boolean;
 }
 
-// pg_settings gives numbers in the unit of the setting (MB, ms) where SHOW would give 1GB or 1min.
+// pg_settings gives numbers in the unit of the setting (MB, ms) where SHOW would give 1GB or 1min. Amazon RDS lets the members
+// of rds_replication replicate, whose rolreplication is false.
 const SETTINGS = `select d.datname as database, d.oid as database_oid,
   pg_catalog.current_setting('server_version_num')::int as version, pg_catalog.current_setting('server_version') as version_text,
   pg_catalog.pg_is_in_recovery() as in_recovery, pg_catalog.current_setting('wal_level') as wal_level,
@@ -144,7 +145,10 @@ const SETTINGS = `select d.datname as database, d.oid as database_oid,
   (select count(*)::int from pg_catalog.pg_replication_slots) as used_slots,
   pg_catalog.current_setting('max_wal_senders')::int as max_walsenders,
   (select count(*)::int from pg_catalog.pg_stat_replication) as used_walsenders,
-  r.rolname as role, r.rolsuper as superuser, r.rolreplication as replication
+  r.rolname as role, r.rolsuper as superuser,
+  r.rolreplication or exists (
+    select from pg_catalog.pg_roles m where m.rolname = 'rds_replication' and pg_catalog.pg_has_role(m.oid, 'member')
+  ) as replication
 from pg_catalog.pg_database d, pg_catalog.pg_roles r
 where d.datname = pg_catalog.current_database() and r.rolname = current_user`;
 

@@ -1,0 +1,191 @@
+import type { Client } from 'pg';
+import { displayName, type Relation, type RelationName, type TableMapping } from '../catalog/relation.ts';
+import type { Oid } from '../postgres/oid.ts';
+import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
+import { describeError, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+import { Problem } from '../problem.ts';
+import { readPublication, type MemberState, type PublicationState } from './publication-state.ts';
+import { PublicationEditor, type TableOutcome, type WantedTable } from './publish-table.ts';
+import { planReplicaIdentity, type IdentityChange } from './replica-identity.ts';
+import { writeFault } from './write-fault.ts';
+
+export interface EnsurePublicationOptions {
+  readonly name: string;
+  readonly viaPartitionRoot: boolean;
+  /** wantedTables(): every table that is to be published. */
+  readonly tables: readonly WantedTable[];
+  /** Longest wait for locks of one table, and so the longest that others queue behind us; tried again after a pause. */
+  readonly lockTimeoutMs: number;
+  /** server_version_num. */
+  readonly sourceVersion: number;
+  /** Metadata says that this pipeline created it. Else it is taken over only when it holds nothing that is not wanted. */
+  readonly createdByUs: boolean;
+  /** Row filters as the server has written them down, by table: keep it from call to call, so that unchanged filters cost nothing. */
+  readonly filterMemo?: Map<string, string>;
+}
+
+export interface PublicationOutcome {
+  /** This call created it, or took it over: metadata should say so. */
+  readonly created: boolean;
+  /** Wanted tables that are in the publication now. */
+  readonly published: readonly RelationName[];
+  readonly added: readonly RelationName[];
+  readonly removed: readonly RelationName[];
+  /** Published before, with another filter. */
+  readonly filtersChanged: readonly RelationName[];
+  /** To be recorded as events, and listed by teardown. */
+  readonly identityChanges: readonly IdentityChange[];
+  /** A table each; it stays out. */
+  readonly problems: readonly Problem[];
+  /** For matchTarget(). */
+  readonly generatedColumnsSent: 'none' | 'stored';
+}
+
+/** The relations behind the mappings, each with its partitions of every level. A mapping without relation is left out. */
+export function wantedTables(mappings: readonly TableMapping[], relations: readonly Relation[]): WantedTable[] {
+  const byName = new Map(relations.map((relation) => [displayName(relation), relation]));
+  const children = new Map<Oid, Relation[]>();
+  for (const relation of relations) {
+    const parent = relation.parentOid ?? relation.rootOid;
+    if (parent !== null) children.set(parent, [...(children.get(parent) ?? []), relation]);
+  }
+  const below = (oid: Oid): Relation[] => (children.get(oid) ?? []).flatMap((child) => [child, ...below(child.oid)]);
+  return mappings.flatMap((mapping) => {
+    const relation = byName.get(displayName(mapping.source));
+    return relation ? [{ relation, partitions: below(relation.oid), where: mapping.where }] : [];
+  });
+}
+
+/**
+ * Brings the publication in step with the tables that are wanted: creates it, adds, removes, changes row filters. No
+ * table gets in, or stays in, whose UPDATEs and DELETEs the server would then refuse: each enters in a transaction of
+ * its own that asks the server itself before it commits. Meant to be called again and again: it also mends the replica
+ * identity of partitions that are new, and of tables that have lost their key.
+ *
+ * Throws a Problem where the publication as a whole cannot be had; what concerns one table is in `problems`.
+ * https://www.postgresql.org/docs/current/sql-alterpublication.html
+ */
+export async function ensurePublication(client: Client, options: EnsurePublicationOptions): Promise<PublicationOutcome> {
+  const found = await readPublication(client, options.name, options.sourceVersion);
+  if (found) refuseForeign(found, options);
+  else await createPublication(client, options);
+  const generatedColumnsSent = options.sourceVersion >= 180000 ? 'stored' : 'none';
+  const editor = new PublicationEditor(client, {
+    publication: options.name,
+    lockTimeoutMs: options.lockTimeoutMs,
+    sourceVersion: options.sourceVersion,
+    generatedColumnsSent,
+    filterMemo: options.filterMemo ?? new Map<string, string>(),
+  });
+  const expelled = found && optionsDiffer(found, options) ? await editor.setOptions(optionClause(options), found.members) : [];
+  const members = new Map(
+    (found?.members ?? []).filter((member) => !expelled.includes(member.oid)).map((member) => [member.oid, member]),
+  );
+
+  const outcomes = await publishTables(editor, options, members, generatedColumnsSent);
+  const wanted = new Set(options.tables.map((table) => table.relation.oid));
+  const removals: TableOutcome[] = [];
+  // After the additions: between a root and its partitions, better both for a moment than neither.
+  for (const member of members.values()) {
+    if (!wanted.has(member.oid)) removals.push(await editor.remove(member));
+  }
+  const all = [...outcomes, ...removals];
+  const named = (...kinds: TableOutcome['kind'][]) => all.filter(({ kind }) => kinds.includes(kind)).map(({ relation }) => relation);
+  return {
+    created: !found || !options.createdByUs,
+    published: named('added', 'filter changed', 'kept'),
+    added: named('added'),
+    removed: named('removed'),
+    filtersChanged: named('filter changed'),
+    identityChanges: all.flatMap((outcome) => outcome.identityChanges),
+    problems: all.flatMap((outcome) => (outcome.problem ? [outcome.problem] : [])),
+    generatedColumnsSent,
+  };
+}
+
+/** Drops the publication; false when there was none. */
+export async function dropPublication(client: Client, name: string): Promise<boolean> {
+  try {
+    await client.query(`DROP PUBLICATION ${quoteIdent(name)}`);
+    return true;
+  } catch (error) {
+    if (sqlState(error) === SQLSTATE.undefined_object) return false;
+    throw error;
+  }
+}
+
+async function publishTables(
+  editor: PublicationEditor,
+  options: EnsurePublicationOptions,
+  members: ReadonlyMap<Oid, MemberState>,
+  generatedColumnsSent: 'none' | 'stored',
+): Promise<TableOutcome[]> {
+  const outcomes: TableOutcome[] = [];
+  const simple: WantedTable[] = [];
+  for (const table of options.tables) {
+    const member = members.get(table.relation.oid) ?? null;
+    if (table.where !== null && options.sourceVersion < 150000) {
+      outcomes.push(await editor.withhold(table, member, filterUnsupported(table)));
+      continue;
+    }
+    const plan = planReplicaIdentity(table.relation, table.partitions);
+    if (!member && plan.length === 0 && table.where === null) {
+      simple.push(table);
+    } else if (member && plan.length === 0 && editor.isAsWanted(member, table)) {
+      const fault = writeFault(table.relation, table.partitions, member.filterColumns, { sourceVersion: options.sourceVersion, generatedColumnsSent });
+      if (fault) outcomes.push(await editor.withhold(table, member, editor.notPublishable(table, fault.message, fault.remedy)));
+      else outcomes.push({ kind: 'kept', relation: table.relation, identityChanges: [], problem: null });
+    } else {
+      outcomes.push(await editor.publish(table, member, plan));
+    }
+  }
+  return [...outcomes, ...(await editor.publishAll(simple))];
+}
+
+async function createPublication(client: Client, options: EnsurePublicationOptions): Promise<void> {
+  try {
+    await client.query(`CREATE PUBLICATION ${quoteIdent(options.name)} WITH (${optionClause(options)})`);
+  } catch (error) {
+    if (sqlState(error) !== SQLSTATE.insufficient_privilege) throw error;
+    throw new Problem('SOURCE_UNSUITABLE', `The publication ${options.name} cannot be created: ${describeError(error)}`, {
+      remedy: 'GRANT CREATE ON DATABASE … TO the role of source.url; or create the publication yourself and set publication.managed: false.',
+      cause: error,
+    });
+  }
+}
+
+function optionClause({ viaPartitionRoot, sourceVersion }: EnsurePublicationOptions): string {
+  // Without the last, PostgreSQL 18 refuses UPDATE and DELETE on a REPLICA IDENTITY FULL table with a stored generated column.
+  const generated = sourceVersion >= 180000 ? ', publish_generated_columns = stored' : '';
+  return `publish = 'insert, update, delete, truncate', publish_via_partition_root = ${viaPartitionRoot}${generated}`;
+}
+
+function optionsDiffer(state: PublicationState, { viaPartitionRoot, sourceVersion }: EnsurePublicationOptions): boolean {
+  return (
+    !state.publishesAll || state.viaPartitionRoot !== viaPartitionRoot || (sourceVersion >= 180000 && state.generatedColumns !== 'stored')
+  );
+}
+
+/** A publication that somebody else made must not be bent to our will. */
+function refuseForeign(state: PublicationState, options: EnsurePublicationOptions): void {
+  const wanted = new Set(options.tables.map((table) => table.relation.oid));
+  const foreign = options.createdByUs ? [] : state.members.filter((member) => !wanted.has(member.oid));
+  const why = state.allTables
+    ? 'is FOR ALL TABLES'
+    : state.schemas > 0
+      ? 'is FOR TABLES IN SCHEMA'
+      : foreign.length > 0
+        ? `holds tables that are not followed (${foreign.slice(0, 3).map(displayName).join(', ')}${foreign.length > 3 ? ', …' : ''})`
+        : null;
+  if (!why) return;
+  throw new Problem('SOURCE_UNSUITABLE', `A publication named ${options.name} exists already, which pgfollow did not create and which ${why}.`, {
+    remedy: `Set publication.managed: false to use it as it is, or publication.names to another name; or drop it: DROP PUBLICATION ${quoteIdent(options.name)};`,
+  });
+}
+
+function filterUnsupported({ relation }: WantedTable): Problem {
+  return new Problem('ROW_FILTER_UNSUPPORTED', `${displayName(relation)} has a row filter, which needs PostgreSQL 15 or newer on the source.`, {
+    remedy: `Take \`where\` of ${quoteRelation(relation)} out of tables.map, or upgrade the source.`,
+    table: displayName(relation),
+  });
+}

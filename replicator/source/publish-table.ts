@@ -1,0 +1,263 @@
+import type { Client, QueryConfig } from 'pg';
+import { displayName, type Relation, type RelationName } from '../catalog/relation.ts';
+import type { Oid } from '../postgres/oid.ts';
+import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
+import { describeError, isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+import { Problem } from '../problem.ts';
+import { isBroken, isLockTrouble, patientTransaction } from './patient-transaction.ts';
+import { readFilter, type MemberState } from './publication-state.ts';
+import type { IdentityChange } from './replica-identity.ts';
+import { writeFault } from './write-fault.ts';
+
+export interface WantedTable {
+  readonly relation: Relation;
+  /** Of every level, where the relation is partitioned. */
+  readonly partitions: readonly Relation[];
+  /** Row filter, in SQL. */
+  readonly where: string | null;
+}
+
+export interface TableOutcome {
+  readonly kind: 'added' | 'filter changed' | 'kept' | 'removed' | 'left out';
+  readonly relation: RelationName;
+  readonly identityChanges: readonly IdentityChange[];
+  readonly problem: Problem | null;
+}
+
+export interface EditorOptions {
+  readonly publication: string;
+  readonly lockTimeoutMs: number;
+  readonly sourceVersion: number;
+  readonly generatedColumnsSent: 'none' | 'stored';
+  readonly filterMemo: Map<string, string>;
+}
+
+/** Tables that need nothing but to be added share a transaction. */
+const TABLES_A_TRANSACTION = 50;
+
+const PROBE = 'pgfollow_probe';
+
+/** Changes one publication, a table at a time, each change proven harmless before it is committed. */
+export class PublicationEditor {
+  readonly #client: Client;
+  readonly #options: EditorOptions;
+  readonly #publication: string;
+
+  constructor(client: Client, options: EditorOptions) {
+    this.#client = client;
+    this.#options = options;
+    this.#publication = quoteIdent(options.publication);
+  }
+
+  /** Whether a published table has the filter that is wanted, as far as can be told without asking the server. */
+  isAsWanted(member: MemberState, { relation, where }: WantedTable): boolean {
+    if (member.hasColumnList) return false;
+    if (where === null) return !member.hasFilter;
+    return member.hasFilter && (member.filter === null || this.#options.filterMemo.get(memoKey(relation, where)) === member.filter);
+  }
+
+  /** Adds tables that need nothing else, many in a transaction; where that fails, one by one. */
+  async publishAll(tables: readonly WantedTable[]): Promise<TableOutcome[]> {
+    const outcomes: TableOutcome[] = [];
+    for (let at = 0; at < tables.length; at += TABLES_A_TRANSACTION) {
+      const some = tables.slice(at, at + TABLES_A_TRANSACTION);
+      const names = some.map(({ relation }) => `ONLY ${quoteRelation(relation)}`).join(', ');
+      const statements = [this.#addition(names), ...some.flatMap((table) => probesOf(table.relation))];
+      if (some.length > 1 && (await this.#succeeds(statements))) {
+        outcomes.push(...some.map(({ relation }) => outcome('added', relation)));
+      } else {
+        for (const table of some) outcomes.push(await this.publish(table, null, []));
+      }
+    }
+    return outcomes;
+  }
+
+  /** Adds a table, or publishes it anew with another filter, after its replica identity has been set. */
+  async publish(table: WantedTable, member: MemberState | null, plan: readonly IdentityChange[]): Promise<TableOutcome> {
+    const { relation } = table;
+    try {
+      return await this.#transaction((rollback) => this.#publishOnce(table, member, plan, rollback));
+    } catch (error) {
+      const problem = this.#problemOf(error, table, plan);
+      // What is published already and would stay so must not go on making writes fail.
+      return member && plan.length > 0 && problem.retry === 'permanent' ? this.withhold(table, member, problem) : outcome('left out', relation, problem);
+    }
+  }
+
+  /** Keeps a table out, or takes it out, because of a problem. */
+  async withhold({ relation }: WantedTable, member: MemberState | null, problem: Problem): Promise<TableOutcome> {
+    if (member) await this.remove(member);
+    return outcome('left out', relation, problem);
+  }
+
+  async remove(member: MemberState): Promise<TableOutcome> {
+    try {
+      await this.#transaction(() => this.#client.query(this.#removal(member)));
+      return outcome('removed', member);
+    } catch (error) {
+      if (sqlState(error) === SQLSTATE.undefined_table || sqlState(error) === SQLSTATE.undefined_object) return outcome('removed', member);
+      return outcome('left out', member, this.#problemOf(error, { relation: member, where: null }, []));
+    }
+  }
+
+  /**
+   * Sets the publication's options. A table that it already holds and whose writes they would break is taken out in the
+   * same transaction; its OID is returned.
+   */
+  async setOptions(clause: string, members: readonly MemberState[]): Promise<Oid[]> {
+    return this.#transaction(async () => {
+      await this.#client.query(`ALTER PUBLICATION ${this.#publication} SET (${clause})`);
+      const expelled: Oid[] = [];
+      for (const member of members) {
+        await this.#client.query(`SAVEPOINT ${PROBE}`);
+        try {
+          // With both published, what is checked for DELETE is checked for UPDATE too.
+          await this.#client.query(`EXPLAIN DELETE FROM ${quoteRelation(member)}`);
+        } catch (error) {
+          if (isBroken(error)) throw error;
+          await this.#client.query(`ROLLBACK TO ${PROBE}; ${this.#removal(member)}`);
+          expelled.push(member.oid);
+        }
+      }
+      return expelled;
+    });
+  }
+
+  notPublishable({ relation }: Pick<WantedTable, 'relation'>, message: string, remedy: string, more: { retry?: 'transient'; cause?: unknown } = {}): Problem {
+    const table = displayName(relation);
+    return new Problem('TABLE_NOT_PUBLISHABLE', `${table} is not published: ${message}.`, { remedy, table, ...more });
+  }
+
+  async #publishOnce(
+    table: WantedTable,
+    member: MemberState | null,
+    plan: readonly IdentityChange[],
+    rollback: () => Promise<void>,
+  ): Promise<TableOutcome> {
+    const { relation } = table;
+    const deadline = performance.now() + this.#options.lockTimeoutMs;
+    for (const change of plan) {
+      // ACCESS EXCLUSIVE: all the locks of one tree may be waited for no longer than one lock.
+      const left = Math.max(10, Math.ceil(deadline - performance.now()));
+      await this.#client.query(`SET LOCAL lock_timeout = ${left}; ${change.sql}`);
+    }
+    let filterColumns: readonly string[] = member?.filterColumns ?? [];
+    if (!member || !this.isAsWanted(member, table)) {
+      const now = await this.#replace(table, member);
+      if (member && now.filter === member.filter && !member.hasColumnList && plan.length === 0) {
+        await rollback();
+        return outcome('kept', relation);
+      }
+      filterColumns = now.columns;
+    }
+    await this.#probe(table, filterColumns);
+    const changed = member !== null && (member.hasFilter || table.where !== null) && !this.isAsWanted(member, table);
+    return { ...outcome(member ? (changed ? 'filter changed' : 'kept') : 'added', relation), identityChanges: plan };
+  }
+
+  /** Whether a filter is the same as before, only the server can tell: it writes it down in its own words. */
+  async #replace(table: WantedTable, member: MemberState | null): Promise<{ filter: string | null; columns: readonly string[] }> {
+    const { relation, where } = table;
+    if (member) await this.#client.query(this.#removal(member));
+    // The extended protocol takes one statement and no more, whatever stands in the filter.
+    const addition: QueryConfig & { queryMode: 'extended' } = { text: this.#addition(clauseOf(table)), queryMode: 'extended' };
+    await this.#client.query(addition);
+    if (where === null) return { filter: null, columns: [] };
+    const now = await readFilter(this.#client, this.#options.publication, relation.oid);
+    if (now.filter !== null) this.#options.filterMemo.set(memoKey(relation, where), now.filter);
+    return now;
+  }
+
+  /**
+   * Asks the server whether it would still accept UPDATE and DELETE: EXPLAIN starts the executor, and with it the check that
+   * such a statement itself would meet, without running a trigger or touching a row. Where the role may not UPDATE, our
+   * own copy of the rules must do.
+   */
+  async #probe({ relation, partitions }: WantedTable, filterColumns: readonly string[]): Promise<void> {
+    await this.#client.query(`SAVEPOINT ${PROBE}`);
+    const fault = writeFault(relation, partitions, filterColumns, this.#options);
+    try {
+      for (const statement of probesOf(relation)) await this.#client.query(statement);
+    } catch (error) {
+      if (isBroken(error) || isLockTrouble(error)) throw error;
+      if (sqlState(error) !== SQLSTATE.insufficient_privilege) {
+        throw this.notPublishable({ relation }, `the source would then refuse its UPDATEs and DELETEs: ${describeError(error)}`, fault?.remedy ?? 'Add it to tables.exclude.', { cause: error });
+      }
+      if (fault) throw this.notPublishable({ relation }, fault.message, fault.remedy);
+      await this.#client.query(`ROLLBACK TO ${PROBE}`);
+    }
+  }
+
+  #addition(tables: string): string {
+    return `ALTER PUBLICATION ${this.#publication} ADD TABLE ${tables}`;
+  }
+
+  #removal(member: RelationName): string {
+    return `ALTER PUBLICATION ${this.#publication} DROP TABLE ONLY ${quoteRelation(member)}`;
+  }
+
+  async #succeeds(statements: readonly string[]): Promise<boolean> {
+    try {
+      // One round trip.
+      await this.#transaction(() => this.#client.query(statements.join('; ')));
+      return true;
+    } catch (error) {
+      if (isBroken(error)) throw error;
+      return false;
+    }
+  }
+
+  #transaction<T>(work: (rollback: () => Promise<void>) => Promise<T>): Promise<T> {
+    return patientTransaction(this.#client, this.#options.lockTimeoutMs, work);
+  }
+
+  #problemOf(error: unknown, table: { relation: Relation | RelationName; where: string | null }, plan: readonly IdentityChange[]): Problem {
+    if (error instanceof Problem) return error;
+    if (isBroken(error)) throw error;
+    const relation = table.relation;
+    const report = (message: string, remedy: string, retry?: 'transient'): Problem =>
+      new Problem('TABLE_NOT_PUBLISHABLE', `${displayName(relation)} ${message}: ${describeError(error)}`, {
+        remedy,
+        table: displayName(relation),
+        cause: error,
+        ...(retry ? { retry } : {}),
+      });
+    if (isLockTrouble(error)) {
+      return report(
+        'cannot be published now, because others hold locks on it',
+        `It is tried again by itself. Who holds it: SELECT pid, query FROM pg_stat_activity WHERE pid IN (SELECT pid FROM pg_locks WHERE relation = '${quoteRelation(relation).replaceAll("'", "''")}'::regclass);`,
+        'transient',
+      );
+    }
+    const sql = [...plan.map((change) => change.sql), this.#addition(clauseOf(table))];
+    if (sqlState(error) === SQLSTATE.insufficient_privilege) {
+      return report('cannot be published by this role', `Make the role of source.url a member of the table's owner, or run as a superuser:\n${sql.join(';\n')};`);
+    }
+    const remedy = table.where === null ? 'Correct it, or add the table to tables.exclude.' : 'Correct `where` of the table in tables.map.';
+    return report('cannot be published', remedy, isTransient(error) ? 'transient' : undefined);
+  }
+}
+
+/**
+ * For a partitioned table this covers every leaf. A generated or identity column can only be set to DEFAULT, so any
+ * column that is neither is preferred.
+ */
+function probesOf(relation: Relation): string[] {
+  const table = relation.kind === 'partitioned' ? quoteRelation(relation) : `ONLY ${quoteRelation(relation)}`;
+  const column = relation.columns.find(({ generated, identity }) => generated === 'no' && identity !== 'always') ?? relation.columns[0];
+  const name = column && quoteIdent(column.name);
+  const settable = column?.generated === 'no' && column.identity !== 'always';
+  return [...(name ? [`EXPLAIN UPDATE ${table} SET ${name} = ${settable ? name : 'DEFAULT'}`] : []), `EXPLAIN DELETE FROM ${table}`];
+}
+
+function outcome(kind: TableOutcome['kind'], { schema, name }: RelationName, problem: Problem | null = null): TableOutcome {
+  return { kind, relation: { schema, name }, identityChanges: [], problem };
+}
+
+function clauseOf({ relation, where }: { relation: RelationName; where: string | null }): string {
+  return `ONLY ${quoteRelation(relation)}${where === null ? '' : ` WHERE (${where}\n)`}`;
+}
+
+function memoKey(relation: Relation, where: string): string {
+  return `${relation.oid} ${where}`;
+}
