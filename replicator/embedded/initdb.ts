@@ -4,7 +4,8 @@ import { appendFile, chown, mkdir, rename, rm, writeFile } from 'node:fs/promise
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Problem } from '../problem.ts';
-import type { Binaries } from './binaries.ts';
+import type { Binaries, ServerUser } from './binaries.ts';
+import { gone } from './processes.ts';
 
 /** Settings are rewritten at each start, so they live in a file of their own beside postgresql.conf. */
 const SETTINGS_FILE = 'pgfollow.conf';
@@ -26,53 +27,80 @@ export async function initialise(options: {
   signal: AbortSignal | undefined;
 }): Promise<void> {
   const { binaries, dataDir, password, signal } = options;
-  const { user, version } = binaries;
+  const { user } = binaries;
   // Under another name until it is complete, so that a directory with PG_VERSION is one that works.
   const unfinished = `${dataDir}.unfinished`;
-  await rm(unfinished, { recursive: true, force: true });
-  await mkdir(dirname(dataDir), { recursive: true });
-  await mkdir(unfinished, { mode: 0o700 });
-  if (user) await chown(unfinished, user.uid, user.gid);
-  if (user && spawnSync('/bin/sh', ['-c', '[ -w "$0" ]', unfinished], { ...user, cwd: '/' }).status !== 0) {
-    throw new Problem('INTERNAL', `the user PostgreSQL is to run as (uid ${user.uid}) cannot reach ${dataDir}`, {
-      remedy: 'PostgreSQL cannot run as root. Choose a folder that every user can enter, or start pgfollow as another user.',
-    });
-  }
   const passwordFile = `${dataDir}.password`;
-  await rm(passwordFile, { force: true });
-  await writeFile(passwordFile, password, { mode: 0o600, flag: 'wx' });
+  const removeLeftovers = async () => {
+    await rm(passwordFile, { force: true });
+    await rm(unfinished, { recursive: true, force: true, maxRetries: 3 });
+  };
+  await removeLeftovers();
   try {
-    if (user) await chown(passwordFile, user.uid, user.gid);
-    // 17 brought a locale of its own that knows upper and lower case whatever the system has installed.
-    const locale = version >= 17 ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8'] : [];
-    await promisify(execFile)(
-      binaries.initdb,
-      [
-        '-D',
-        unfinished,
-        '-U',
-        'postgres',
-        `--pwfile=${passwordFile}`,
-        '--auth=scram-sha-256',
-        '-E',
-        'UTF8',
-        '--locale=C',
-        ...locale,
-        '--no-sync',
-      ],
-      { ...user, cwd: unfinished, env: SERVER_ENVIRONMENT, ...(signal && { signal }) },
-    );
+    await mkdir(dirname(dataDir), { recursive: true });
+    await mkdir(unfinished, { mode: 0o700 });
+    await writeFile(passwordFile, password, { mode: 0o600, flag: 'wx' });
+    if (user) {
+      await chown(unfinished, user.uid, user.gid);
+      await chown(passwordFile, user.uid, user.gid);
+      checkReach(user, unfinished);
+    }
+    await runInitdb({ binaries, dataDir: unfinished, passwordFile, signal });
     await appendFile(join(unfinished, 'postgresql.conf'), `\ninclude '${SETTINGS_FILE}'\n`);
     await rename(unfinished, dataDir);
+  } finally {
+    await removeLeftovers();
+  }
+}
+
+function checkReach(user: ServerUser, folder: string): void {
+  const { status } = spawnSync('/bin/sh', ['-c', '[ -w "$0" ]', folder], { ...user, cwd: '/' });
+  if (status === 0) return;
+  throw new Problem('INTERNAL', `the user PostgreSQL is to run as (uid ${user.uid}) cannot reach ${dirname(folder)}`, {
+    remedy: 'PostgreSQL cannot run as root. Choose a folder that every user can enter, or start pgfollow as another user.',
+  });
+}
+
+async function runInitdb(options: {
+  binaries: Binaries;
+  dataDir: string;
+  passwordFile: string;
+  signal: AbortSignal | undefined;
+}): Promise<void> {
+  const { binaries, dataDir, passwordFile, signal } = options;
+  const { version, initdb, user } = binaries;
+  // 17 brought a locale of its own that knows upper and lower case whatever the system has installed.
+  const locale = version >= 17 ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8'] : [];
+  const running = promisify(execFile)(
+    initdb,
+    [
+      '-D',
+      dataDir,
+      '-U',
+      'postgres',
+      `--pwfile=${passwordFile}`,
+      '--auth=scram-sha-256',
+      '-E',
+      'UTF8',
+      '--locale=C',
+      ...locale,
+      '--no-sync',
+    ],
+    { ...user, cwd: dataDir, env: SERVER_ENVIRONMENT, ...(signal && { signal }) },
+  );
+  try {
+    await running;
   } catch (cause) {
-    if (signal?.aborted) throw cause;
+    if (signal?.aborted) {
+      // It was told to end and tidies up: nobody may remove its folder before it is gone.
+      if (running.child.pid !== undefined) await gone([running.child.pid], 10_000);
+      throw cause;
+    }
     const { stderr = '' } = cause as { stderr?: string };
     throw new Problem('INTERNAL', `initdb ${version} failed in ${dataDir}: ${stderr.trim() || String(cause)}`, {
       remedy: `Look whether there is room on ${dirname(dataDir)}, and what the message says.`,
       cause,
     });
-  } finally {
-    await rm(passwordFile, { force: true });
   }
 }
 

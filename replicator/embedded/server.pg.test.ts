@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
-import { chown, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { eventually } from '../testing/eventually.ts';
 import { serverBinaries, serverUser, stage } from './binaries.ts';
 import { childrenOf, isRunning } from './processes.ts';
@@ -88,7 +88,24 @@ test('a server that cannot start says why, in its own words', async () => {
     /ended while starting[^]*invalid value for parameter "wal_level"/,
   );
   await expect(startServer({ version: 9 })).rejects.toThrow('no PostgreSQL 9 binaries');
-  await expect(startServer({ signal: AbortSignal.abort() })).rejects.toThrow(/abort/i);
+});
+
+test('starting can be given up at any moment and leaves nothing', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'pgfollow-test-'));
+  await chmod(folder, 0o755);
+  vi.stubEnv('TMPDIR', folder);
+  try {
+    for (const moment of [0, 100, 300, 600]) {
+      await startServer({ settings: FAST, signal: AbortSignal.timeout(moment) }).then(
+        (server) => server[Symbol.asyncDispose](),
+        (error: unknown) => expect(String(error)).toMatch(/abort/i),
+      );
+      expect(await readdir(folder)).toEqual([]);
+    }
+  } finally {
+    vi.unstubAllEnvs();
+    await rm(folder, { recursive: true });
+  }
 });
 
 test('a server does not outlive its process, even after SIGKILL', async () => {
