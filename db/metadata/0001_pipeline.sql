@@ -48,14 +48,15 @@ CREATE TABLE pgfollow.table_state (
   PRIMARY KEY (pipeline, source_schema, source_table)
 );
 
+-- What happened, for people. The id is the event's time in ms since 1970, raised where two would be equal.
 CREATE TABLE pgfollow.event (
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   pipeline text NOT NULL,
+  id bigint NOT NULL,
   at timestamptz NOT NULL,
   level text NOT NULL,
   source_table text,
   code text NOT NULL,
   message text NOT NULL,
-  remedy text
+  remedy text,
+  PRIMARY KEY (pipeline, id)
 );
-CREATE INDEX event_pipeline_id ON pgfollow.event (pipeline, id DESC);

@@ -109,7 +109,12 @@ export class Batcher {
     };
   }
 
-  /** Resolves once take() will give something, or the signal aborts. */
+  /** Lets whoever waits in available() look around. */
+  wake(): void {
+    this.#wake?.();
+  }
+
+  /** Resolves once take() will give something, wake() is called, or the signal aborts. */
   async available(signal: AbortSignal): Promise<void> {
     if (this.#segments.length > 0 || signal.aborted) return;
     await new Promise<void>((resolve) => {

@@ -3,8 +3,9 @@ import type { Client } from 'pg';
 /** Events older than the newest so many are deleted: a log for people, not an archive. */
 const KEEP = 10_000;
 
-/** An event as schema pgfollow keeps it; `at` is RFC 3339. */
+/** An event as schema pgfollow keeps it; `at` is RFC 3339, `id` rises with time. */
 export interface StoredEvent {
+  readonly id: number;
   readonly at: string;
   readonly level: 'info' | 'warn' | 'error';
   readonly table?: string;
@@ -13,12 +14,14 @@ export interface StoredEvent {
   readonly remedy?: string;
 }
 
-/** Appends events and forgets the oldest. */
+/** Stores events, one that was stored before with its newer text, and forgets the oldest. */
 export async function storeEvents(target: Client, pipeline: string, events: readonly StoredEvent[]): Promise<void> {
   for (const event of events) {
     await target.query(
-      'INSERT INTO pgfollow.event (pipeline, at, level, source_table, code, message, remedy) VALUES ($1, $2, $3, $4, $5, $6, $7)',
-      [pipeline, event.at, event.level, event.table ?? null, event.code, event.message, event.remedy ?? null],
+      `INSERT INTO pgfollow.event (pipeline, id, at, level, source_table, code, message, remedy)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+       ON CONFLICT (pipeline, id) DO UPDATE SET at = EXCLUDED.at, message = EXCLUDED.message, remedy = EXCLUDED.remedy`,
+      [pipeline, event.id, event.at, event.level, event.table ?? null, event.code, event.message, event.remedy ?? null],
     );
   }
   await target.query(
@@ -31,17 +34,19 @@ export async function storeEvents(target: Client, pipeline: string, events: read
 /** The newest `limit` events, oldest first. */
 export async function readEvents(target: Client, pipeline: string, limit: number): Promise<StoredEvent[]> {
   const { rows } = await target.query<{
+    id: string;
     at: Date;
     level: StoredEvent['level'];
     source_table: string | null;
     code: string;
     message: string;
     remedy: string | null;
-  }>('SELECT at, level, source_table, code, message, remedy FROM pgfollow.event WHERE pipeline = $1 ORDER BY id DESC LIMIT $2', [
+  }>('SELECT id, at, level, source_table, code, message, remedy FROM pgfollow.event WHERE pipeline = $1 ORDER BY id DESC LIMIT $2', [
     pipeline,
     limit,
   ]);
   return rows.reverse().map((row) => ({
+    id: Number(row.id),
     at: row.at.toISOString(),
     level: row.level,
     code: row.code,

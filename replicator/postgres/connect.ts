@@ -34,6 +34,7 @@ const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   lock_timeout: '0',
   idle_in_transaction_session_timeout: '0',
   row_security: 'off',
+  default_transaction_isolation: 'read committed',
 };
 
 /** What node-postgres needs to connect as libpq would with this URI. Throws RangeError on a bad sslmode. */

@@ -55,6 +55,8 @@ abstract class CopyQuery implements Submittable {
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
  */
 export class CopyOut extends CopyQuery {
+  /** CopyData messages received: one a row, and in binary one for the trailer. */
+  messages = 0;
   #ready: Buffer[] = [];
   #piece = Buffer.allocUnsafe(PIECE_BYTES);
   #length = 0;
@@ -71,6 +73,7 @@ export class CopyOut extends CopyQuery {
 
   override handleCopyData(message: { chunk: Buffer }): void {
     const { chunk } = message;
+    this.messages++;
     if (this.#length + chunk.length > this.#piece.length) this.#flush();
     if (chunk.length > this.#piece.length) {
       this.#ready.push(Buffer.from(chunk));

@@ -90,10 +90,10 @@ export class StatementPipe implements Submittable {
   }
 
   /**
-   * Binds and executes a prepared statement. `write` puts, for each parameter, an int32 length (-1 for NULL) and that
-   * many bytes; `formats` holds 0 (text) or 1 (binary) for each.
+   * Begins to bind a prepared statement; `formats` holds 0 (text) or 1 (binary) for each parameter. The caller then
+   * writes, for each parameter, an int32 length (-1 for NULL) and that many bytes, and calls execute().
    */
-  execute(name: string, formats: readonly number[], write: (writer: FrameWriter) => void): void {
+  bind(name: string, formats: readonly number[]): FrameWriter {
     const w = this.#writer;
     w.begin(BIND);
     w.cstring('');
@@ -101,7 +101,12 @@ export class StatementPipe implements Submittable {
     w.int16(formats.length);
     for (const format of formats) w.int16(format);
     w.int16(formats.length);
-    write(w);
+    return w;
+  }
+
+  /** Executes what was bound last. */
+  execute(): void {
+    const w = this.#writer;
     w.int16(0);
     w.end();
     w.begin(EXECUTE);
@@ -114,7 +119,8 @@ export class StatementPipe implements Submittable {
   /** Executes a statement without parameters, unprepared. */
   run(sql: string): void {
     this.parse('', sql, []);
-    this.execute('', [], () => {});
+    this.bind('', []);
+    this.execute();
   }
 
   /** True once enough is written that drain() should be awaited. */

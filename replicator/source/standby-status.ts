@@ -5,13 +5,16 @@ export interface StandbyPosition {
   readonly received: Lsn;
   /** The slot forgets everything up to here: at most what is durable on the target, and exactly an end LSN. */
   readonly flushed: Lsn;
+  /** Asks for a keepalive, which says how far the source has got. */
+  readonly replyRequested?: boolean;
 }
 
 const STATUS_UPDATE = 0x72;
 const POSTGRES_EPOCH_MS = 946_684_800_000;
 
 /**
- * A standby status update: 'r', int64 received, int64 flushed, int64 applied, int64 clock in µs since 2000, int8 0.
+ * A standby status update: 'r', int64 received, int64 flushed, int64 applied, int64 clock in µs since 2000,
+ * int8 1 to ask for a reply.
  * Positions are "the last byte + 1": an end LSN as it stands. One more would skip a transaction that begins there.
  * https://www.postgresql.org/docs/current/protocol-replication.html
  */
@@ -22,6 +25,7 @@ export function standbyStatus(position: StandbyPosition, nowMs: number): Buffer 
   message.writeBigUInt64BE(position.flushed, 9);
   message.writeBigUInt64BE(position.flushed, 17);
   message.writeBigInt64BE(BigInt(Math.round((nowMs - POSTGRES_EPOCH_MS) * 1000)), 25);
+  message[33] = position.replyRequested ? 1 : 0;
   return message;
 }
 

@@ -1,0 +1,68 @@
+import type { Client } from 'pg';
+import { connect, disconnect } from '../postgres/connect.ts';
+import { quoteLiteral } from '../postgres/quote.ts';
+import { describeError, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+
+/** What the target's role may not do for us, and what follows from it. */
+export interface SessionLimit {
+  readonly code: 'REPLICA_ROLE_REFUSED' | 'ORIGIN_REFUSED';
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/**
+ * The connection that writes replicated rows: foreign keys and ordinary triggers are off (the source has checked and
+ * fired them), commits do not wait for the disk (acknowledgements do), and rows carry the pipeline's replication
+ * origin, so that a pipeline in the other direction can leave them out. What the role may not do is returned.
+ */
+export async function openTargetSession(options: {
+  url: string;
+  pipeline: string;
+}): Promise<{ client: Client; limits: SessionLimit[] }> {
+  const client = await connect({ role: 'target', url: options.url, purpose: `${options.pipeline} apply`, settings: { synchronous_commit: 'off' } });
+  try {
+    const limits = [await useReplicaRole(client)];
+    return { client, limits: limits.filter((limit) => limit !== null) };
+  } catch (error) {
+    await disconnect(client);
+    throw error;
+  }
+}
+
+/** session_replication_role = replica on any session that writes copied or replicated rows; null when it was granted. */
+export async function useReplicaRole(client: Client): Promise<SessionLimit | null> {
+  try {
+    await client.query('SET session_replication_role = replica');
+    return null;
+  } catch (error) {
+    if (sqlState(error) !== SQLSTATE.insufficient_privilege) throw error;
+    return {
+      code: 'REPLICA_ROLE_REFUSED',
+      message: 'The target role may not set session_replication_role, so foreign keys are checked and triggers fire for replicated rows.',
+      remedy: 'On PostgreSQL 15 and newer: GRANT SET ON PARAMETER session_replication_role TO <role>; before that a superuser role is needed.',
+    };
+  }
+}
+
+/**
+ * Marks what this session writes with the pipeline's replication origin. Call it once the pipeline's lock is held:
+ * only one session at a time may use an origin. https://www.postgresql.org/docs/current/replication-origins.html
+ */
+export async function useOrigin(client: Client, pipeline: string): Promise<SessionLimit | null> {
+  const name = quoteLiteral(`pgfollow_${pipeline}`);
+  try {
+    await client.query(
+      `SELECT pg_catalog.pg_replication_origin_create(${name}) WHERE pg_catalog.pg_replication_origin_oid(${name}) IS NULL`,
+    );
+    await client.query(`SELECT pg_catalog.pg_replication_origin_session_setup(${name})`);
+    return null;
+  } catch (error) {
+    const state = sqlState(error);
+    if (state !== SQLSTATE.insufficient_privilege && state !== SQLSTATE.object_not_in_prerequisite_state && state !== '53400') throw error;
+    return {
+      code: 'ORIGIN_REFUSED',
+      message: `Replicated rows carry no replication origin (${describeError(error)}). Nothing else depends on it: only a pipeline in the other direction with origin: none would send them back.`,
+      remedy: 'As a superuser: GRANT EXECUTE ON FUNCTION pg_replication_origin_create(text), pg_replication_origin_oid(text), pg_replication_origin_session_setup(text) TO <role>;',
+    };
+  }
+}

@@ -1,0 +1,146 @@
+import type { Client } from 'pg';
+import type { Config } from '../config/schema.ts';
+import { finishSnapshot, markPipeline, type PipelineRow } from '../metadata/pipeline-row.ts';
+import { nextProgress } from '../metadata/table-state.ts';
+import { storeCopied, storeProgress } from '../metadata/table-states.ts';
+import { connect, disconnect } from '../postgres/connect.ts';
+import { formatLsn, type Lsn } from '../postgres/lsn.ts';
+import type { Problem } from '../problem.ts';
+import { copySnapshot } from '../snapshot/snapshot.ts';
+import type { CopyObserver, CopyTask } from '../snapshot/copy-table.ts';
+import { cancelSlotCreation, createSlot, dropSlot, readSlot, slotVerdict, slotWaitingProblem, waitingFor } from '../source/slot.ts';
+import { on } from './blame.ts';
+import { binaryForStream, failTable, type FollowedTable } from './followed-tables.ts';
+
+/** How often it is looked at what the slot's creation waits for. */
+const WAIT_LOOK_MS = 2000;
+
+export interface FirstCopyOptions {
+  readonly config: Config;
+  readonly source: Client;
+  readonly target: Client;
+  readonly row: PipelineRow;
+  readonly tables: readonly FollowedTable[];
+  readonly versions: { readonly sourceVersion: number; readonly targetVersion: number };
+  readonly sourceDatabase: string;
+  readonly observer: CopyObserver & { waiting(problem: Problem | null): void };
+}
+
+/**
+ * Creates the slot and copies every table as of its exported snapshot, so that the stream begins exactly where the
+ * copies end. Returns that position. Begins anew after a crash: a slot of ours without a checkpoint is dropped, and
+ * what its copies brought is replaced.
+ */
+export async function firstCopy(options: FirstCopyOptions, signal: AbortSignal): Promise<Lsn> {
+  const { config, source, target } = options;
+  await on('source', clearLeftover(options));
+  await markPipeline(target, config.name, 'slot_created', true);
+  const replication = await connect({ role: 'source', url: config.source.url, purpose: `${config.name} slot`, replication: true });
+  try {
+    const slot = await on('source', createWatched(replication, source, options, signal));
+    if (config.snapshot.copy) await copyAll(options, slot.snapshotName, signal);
+    else for (const table of options.tables) await takeAsIs(target, config.name, table);
+    signal.throwIfAborted();
+    await finishSnapshot(target, config.name, formatLsn(slot.consistentPoint));
+    return slot.consistentPoint;
+  } finally {
+    await disconnect(replication);
+  }
+}
+
+async function clearLeftover({ config, source, row, sourceDatabase }: FirstCopyOptions): Promise<void> {
+  const slot = await readSlot(source, config.slot.name);
+  if (!slot) return;
+  if (!row.slotCreated) {
+    const verdict = slotVerdict(slot, { checkpoint: null, database: sourceDatabase });
+    if (verdict !== 'ok') throw verdict;
+  }
+  await dropSlot(source, config.slot.name);
+}
+
+// The slot waits for every transaction that is older than it. Left alone that looks like a hang, so it is told for whom;
+// and a stop must cancel the creation, or its backend would go on waiting with WAL pinned.
+async function createWatched(
+  replication: Client,
+  source: Client,
+  { config, versions, observer }: FirstCopyOptions,
+  signal: AbortSignal,
+): Promise<{ consistentPoint: Lsn; snapshotName: string }> {
+  const { rows } = await replication.query<{ pid: number }>('SELECT pg_catalog.pg_backend_pid() AS pid');
+  const pid = rows[0]?.pid ?? 0;
+  const look = async (): Promise<void> => {
+    const waiting = await waitingFor(source, pid);
+    if (waiting.length > 0) observer.waiting(slotWaitingProblem(config.slot.name, waiting));
+  };
+  const timer = setInterval(() => void look().catch(() => {}), WAIT_LOOK_MS);
+  const cancel = (): void => void cancelSlotCreation(source, pid).catch(() => {});
+  signal.addEventListener('abort', cancel, { once: true });
+  try {
+    return await createSlot(replication, config.slot.name, { failover: config.slot.failover, sourceVersion: versions.sourceVersion });
+  } finally {
+    clearInterval(timer);
+    signal.removeEventListener('abort', cancel);
+    observer.waiting(null);
+  }
+}
+
+async function copyAll(options: FirstCopyOptions, snapshotName: string, signal: AbortSignal): Promise<void> {
+  const { config, observer, versions } = options;
+  const byTask = new Map<CopyTask, FollowedTable>();
+  for (const table of options.tables) {
+    if (table.progress.state === 'error' || !table.target) continue;
+    // Rows that an interrupted first copy of ours has left are not the user's.
+    const ours = table.progress.state === 'catching_up';
+    table.progress = nextProgress(table.progress, { type: 'copy again' });
+    byTask.set(
+      {
+        mapping: table.mapping,
+        source: table.source,
+        target: table.target,
+        columns: table.columns,
+        binary: config.apply.binary === 'auto' && binaryForStream([table], versions),
+        existingRows: ours ? 'truncate' : config.snapshot.existingRows,
+      },
+      table,
+    );
+  }
+  await copySnapshot({
+    sourceUrl: config.source.url,
+    targetUrl: config.target.url,
+    pipeline: config.name,
+    snapshotName,
+    tasks: [...byTask.keys()],
+    workers: config.snapshot.workers,
+    signal,
+    observer: {
+      ...observer,
+      started(task) {
+        advance(byTask.get(task), 'copy started');
+        observer.started(task);
+      },
+      finished(task, rows, bytes) {
+        advance(byTask.get(task), 'copied');
+        observer.finished(task, rows, bytes);
+      },
+      failed(task, problem) {
+        const table = byTask.get(task);
+        if (table) failTable(table, problem);
+        observer.failed(task, problem);
+      },
+    },
+  });
+}
+
+function advance(table: FollowedTable | undefined, type: 'copy started' | 'copied'): void {
+  if (table) table.progress = nextProgress(table.progress, { type });
+}
+
+// snapshot.copy: false. The data is there already, so the table counts as copied.
+async function takeAsIs(target: Client, pipeline: string, table: FollowedTable): Promise<void> {
+  if (table.progress.state === 'error') return;
+  table.progress = nextProgress(table.progress, { type: 'copy again' });
+  advance(table, 'copy started');
+  advance(table, 'copied');
+  await storeProgress(target, pipeline, table.mapping.source, { state: 'copying' });
+  await storeCopied(target, pipeline, table.mapping.source, { rows: 0, bytes: 0 });
+}

@@ -1,0 +1,235 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from 'pg';
+import type { Applied, Applier } from '../apply/applier.ts';
+import { Batcher, type Batch } from '../change/batcher.ts';
+import { maxLsn, parseLsn, type Lsn } from '../postgres/lsn.ts';
+import { quoteLiteral } from '../postgres/quote.ts';
+import { Decoder } from '../pgoutput/decoder.ts';
+import { Acknowledger } from '../source/standby-status.ts';
+import type { WalStream } from '../source/wal-stream.ts';
+import { blame, on } from './blame.ts';
+import type { Gate } from './gate.ts';
+
+/** Prefix of our logical messages; other pipelines on the same database use it too, so contents carry a run's own id. */
+export const HEARTBEAT_PREFIX = 'pgfollow';
+
+/** How often the target is asked what it has flushed while commits wait for that. */
+const FLUSH_POLL_MS = 100;
+/** On a database where nothing happens that concerns us the checkpoint moves this often. */
+const IDLE_CHECKPOINT_MS = 5000;
+/** A status goes out at least this often; wal_sender_timeout is 60 s by default. */
+const MOST_STATUS_INTERVAL_MS = 10_000;
+
+/** What the page and the metrics hear of the stream. */
+export interface FollowObserver {
+  received(lsn: Lsn, bytes: number): void;
+  applied(lsn: Lsn): void;
+  acknowledged(lsn: Lsn): void;
+  sourceWalEnd(lsn: Lsn): void;
+  queue(bytes: number, limitBytes: number): void;
+  backpressure(ms: number): void;
+  batch(batch: Batch, applied: Applied, durationMs: number): void;
+  heartbeatEmitted(id: string, atMs: number): void;
+  heartbeatApplied(id: string): void;
+}
+
+export interface FollowOptions {
+  readonly stream: WalStream;
+  readonly applier: Applier;
+  /** For heartbeats; null where the source takes no writes (a standby). */
+  readonly heartbeat: { readonly client: Client; readonly intervalMs: number } | null;
+  /** A second connection to the target, to ask for its flush position while the first one applies. */
+  readonly target: Client;
+  readonly from: Lsn;
+  readonly maxBatchBytes: number;
+  /** wal_sender_timeout of the source in ms, 0 for none. */
+  readonly walSenderTimeoutMs: number;
+  /** Closed while the pipeline is paused. */
+  readonly gate: Gate;
+  readonly observer: FollowObserver;
+}
+
+/**
+ * The stream at work: bytes -> messages -> batches -> target -> acknowledgement, until the signal aborts (then it
+ * resolves, what was being applied finished) or anything fails (then it rejects with a Problem).
+ */
+export async function follow(options: FollowOptions, signal: AbortSignal): Promise<void> {
+  const abort = new AbortController();
+  const inner = AbortSignal.any([signal, abort.signal]);
+  const follower = new Follower(options, inner);
+  const loops = [follower.receive(), follower.apply(), follower.acknowledge(), follower.beat()];
+  const results = await Promise.allSettled(
+    loops.map((loop) =>
+      loop.catch((error: unknown) => {
+        abort.abort(error);
+        throw error;
+      }),
+    ),
+  );
+  if (abort.signal.aborted) throw abort.signal.reason;
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
+}
+
+class Follower {
+  readonly #options: FollowOptions;
+  readonly #signal: AbortSignal;
+  readonly #decoder = new Decoder();
+  readonly #batcher: Batcher;
+  readonly #acknowledger: Acknowledger;
+  readonly #queueLimit: number;
+  readonly #statusIntervalMs: number;
+  #received: Lsn;
+  #applied: Lsn;
+  #applying = false;
+  #statusSentAt = 0;
+  #reported: Lsn;
+  #checkpointedAt = Date.now();
+  #heldSince: number | null = null;
+
+  constructor(options: FollowOptions, signal: AbortSignal) {
+    this.#options = options;
+    this.#signal = signal;
+    this.#batcher = new Batcher({ maxBytes: options.maxBatchBytes, heartbeatPrefix: HEARTBEAT_PREFIX });
+    this.#acknowledger = new Acknowledger(options.from);
+    this.#queueLimit = options.maxBatchBytes * 2;
+    this.#statusIntervalMs = Math.min(MOST_STATUS_INTERVAL_MS, options.walSenderTimeoutMs > 0 ? options.walSenderTimeoutMs / 4 : MOST_STATUS_INTERVAL_MS);
+    this.#received = options.from;
+    this.#applied = options.from;
+    this.#reported = options.from;
+    options.observer.applied(options.from);
+    options.observer.acknowledged(options.from);
+  }
+
+  /** Bytes into messages into batches. Reading stops while too much waits for the target. */
+  async receive(): Promise<void> {
+    const { stream, observer } = this.#options;
+    const onMessage = (bytes: Buffer): void => {
+      const message = this.#decoder.decode(bytes);
+      if (message.kind === 'commit') this.#received = maxLsn(this.#received, message.endLsn);
+      this.#batcher.push(message, bytes.length);
+      observer.received(this.#received, bytes.length);
+      if (this.#batcher.queuedBytes > this.#queueLimit) this.#hold();
+    };
+    const onKeepalive = (walEnd: Lsn, replyRequested: boolean): void => {
+      this.#received = maxLsn(this.#received, walEnd);
+      // With nothing under way there is nothing of ours up to here: an unfollowed database moves on too.
+      if (this.#batcher.idle && !this.#applying && this.#options.gate.isOpen) this.#advance(walEnd);
+      observer.received(this.#received, 0);
+      if (replyRequested) this.#sendStatus();
+    };
+    try {
+      await stream.run({ onMessage, onKeepalive }, this.#signal);
+    } catch (error) {
+      throw blame('source', error);
+    }
+  }
+
+  /** Takes what has gathered, applies it, and moves the checkpoint of an idle stream now and then. */
+  async apply(): Promise<void> {
+    const { applier, observer, gate } = this.#options;
+    while (!this.#signal.aborted) {
+      await this.#batcher.available(this.#signal);
+      await gate.opened(this.#signal);
+      if (this.#signal.aborted) return;
+      const batch = this.#batcher.take();
+      observer.queue(this.#batcher.queuedBytes, this.#queueLimit);
+      if (batch) {
+        this.#applying = true;
+        const startedAt = performance.now();
+        const applied = await on('target', applier.apply(batch));
+        this.#applying = false;
+        this.#finish(batch, applied, performance.now() - startedAt);
+      }
+      await this.#checkpointIdle();
+    }
+  }
+
+  /** Tells the slot what is durable on the target, and that we are alive, also while reading is held. */
+  async acknowledge(): Promise<void> {
+    while (!this.#signal.aborted) {
+      await sleep(FLUSH_POLL_MS, null, { signal: this.#signal }).catch(() => {});
+      if (this.#acknowledger.waiting) await this.#pollFlush();
+      const confirmed = this.#acknowledger.confirmed;
+      this.#batcher.wake();
+      if (confirmed > this.#reported || Date.now() - this.#statusSentAt >= this.#statusIntervalMs) this.#sendStatus();
+    }
+  }
+
+  /** A tiny transaction on the source a second: it measures the lag and moves the slot of an idle database. */
+  async beat(): Promise<void> {
+    const { heartbeat, observer } = this.#options;
+    const run = randomBytes(4).toString('hex');
+    for (let n = 1; !this.#signal.aborted; n++) {
+      if (heartbeat) {
+        const id = `${run}:${n}`;
+        observer.heartbeatEmitted(id, Date.now());
+        const sql = `SELECT pg_catalog.pg_logical_emit_message(true, '${HEARTBEAT_PREFIX}', ${quoteLiteral(id)})::text AS lsn`;
+        const { rows } = await on('source', heartbeat.client.query<{ lsn: string }>(sql));
+        if (rows[0]) observer.sourceWalEnd(parseLsn(rows[0].lsn));
+      } else {
+        this.#sendStatus(true);
+      }
+      await sleep(heartbeat?.intervalMs ?? 1000, null, { signal: this.#signal }).catch(() => {});
+    }
+  }
+
+  #finish(batch: Batch, applied: Applied, durationMs: number): void {
+    const { observer } = this.#options;
+    if (batch.end) {
+      if (applied.targetLsn !== null) {
+        this.#acknowledger.committed(batch.end.endLsn, applied.targetLsn);
+        this.#checkpointedAt = Date.now();
+      }
+      this.#advance(batch.end.endLsn);
+    }
+    observer.batch(batch, applied, durationMs);
+    for (const id of batch.heartbeats) observer.heartbeatApplied(id);
+    if (this.#heldSince !== null && this.#batcher.queuedBytes <= this.#queueLimit / 2) this.#release();
+  }
+
+  #advance(lsn: Lsn): void {
+    if (lsn <= this.#applied) return;
+    this.#applied = lsn;
+    this.#options.observer.applied(lsn);
+  }
+
+  // The slot may only be told of a checkpoint that the target holds, so an idle position is written there first.
+  async #checkpointIdle(): Promise<void> {
+    const { applier } = this.#options;
+    if (this.#applied <= applier.checkpoint || Date.now() - this.#checkpointedAt < IDLE_CHECKPOINT_MS) return;
+    const position = this.#applied;
+    this.#applying = true;
+    await on('target', applier.moveCheckpoint(position));
+    this.#applying = false;
+    this.#checkpointedAt = Date.now();
+    if (applier.checkpoint >= position) this.#acknowledger.durable(position);
+  }
+
+  async #pollFlush(): Promise<void> {
+    const { rows } = await on('target', this.#options.target.query<{ lsn: string }>('SELECT pg_catalog.pg_current_wal_flush_lsn()::text AS lsn'));
+    if (rows[0]) this.#acknowledger.flushed(parseLsn(rows[0].lsn));
+  }
+
+  #sendStatus(replyRequested = false): void {
+    const flushed = this.#acknowledger.confirmed;
+    if (!this.#options.stream.status({ received: this.#received, flushed, replyRequested })) return;
+    this.#statusSentAt = Date.now();
+    this.#reported = flushed;
+    this.#options.observer.acknowledged(flushed);
+  }
+
+  #hold(): void {
+    if (this.#heldSince !== null) return;
+    this.#heldSince = performance.now();
+    this.#options.stream.pause();
+  }
+
+  #release(): void {
+    if (this.#heldSince === null) return;
+    this.#options.observer.backpressure(performance.now() - this.#heldSince);
+    this.#heldSince = null;
+    this.#options.stream.resume();
+  }
+}

@@ -1,0 +1,156 @@
+import type { Client } from 'pg';
+import { binaryIsSafe } from '../catalog/binary.ts';
+import { readCasts } from '../catalog/casts.ts';
+import type { Finding } from '../catalog/finding.ts';
+import { matchTarget, type ColumnPair } from '../catalog/match-target.ts';
+import { readRelations } from '../catalog/read-relations.ts';
+import { displayName, type Relation, type RelationName, type TableMapping } from '../catalog/relation.ts';
+import { resolveTables } from '../catalog/resolve-tables.ts';
+import type { Config } from '../config/schema.ts';
+import { matchTables, parseRelationName } from '../config/table-pattern.ts';
+import { nextProgress, takesChanges, type TableProgress } from '../metadata/table-state.ts';
+import { enrollTable, forgetTable, readTables, storeProgress, type StoredTable } from '../metadata/table-states.ts';
+import { Problem } from '../problem.ts';
+import { readPublished } from '../source/published.ts';
+
+/** One table of the pipeline: where it comes from and goes to, and how far it is. */
+export interface FollowedTable {
+  /** `schema.table` on the source. */
+  readonly name: string;
+  readonly mapping: TableMapping;
+  readonly source: Relation;
+  readonly target: Relation | null;
+  /** Empty while the target does not fit. */
+  readonly columns: readonly ColumnPair[];
+  readonly stored: StoredTable | null;
+  progress: TableProgress;
+}
+
+export interface ResolvedPipelineTables {
+  readonly tables: FollowedTable[];
+  /** Every relation of the source, partitions too. */
+  readonly relations: readonly Relation[];
+  readonly findings: readonly Finding[];
+}
+
+/**
+ * What the configuration comes down to on these two databases: the tables to follow, each matched with its target and
+ * with what the metadata knows of it. Throws NO_TABLES, PUBLICATION_MISSING, and the Problem of a table that is being
+ * followed already but no longer fits: its changes must not be skipped.
+ */
+export async function resolveFollowedTables(
+  ends: { source: Client; target: Client },
+  config: Config,
+  options: { sourceVersion: number },
+): Promise<ResolvedPipelineTables> {
+  const relations = await readRelations(ends.source);
+  const { mappings, findings } = config.publication.managed ? managedMappings(relations, config) : await publishedMappings(ends.source, relations, config);
+  if (mappings.length === 0) {
+    throw new Problem('NO_TABLES', `No table of the source matches ${config.tables.include.join(', ')}.`, {
+      retry: 'transient',
+      remedy: 'Correct tables.include and tables.exclude (schema.table, * for any), or create the tables. It is looked at again by itself.',
+    });
+  }
+  const targets = await readRelations(ends.target, { names: mappings.map((mapping) => mapping.target) });
+  const castExists = await readCasts(ends.target);
+  const generatedColumnsSent = config.publication.managed && options.sourceVersion >= 180000 ? 'stored' : 'none';
+  const stored = new Map((await readTables(ends.target, config.name)).map((table) => [displayName(table.source), table]));
+  const byName = new Map(relations.map((relation) => [displayName(relation), relation]));
+  const targetByName = new Map(targets.map((relation) => [displayName(relation), relation]));
+  const tables: FollowedTable[] = [];
+  for (const mapping of mappings) {
+    const name = displayName(mapping.source);
+    const source = byName.get(name);
+    if (!source) continue;
+    const target = targetByName.get(displayName(mapping.target)) ?? null;
+    const match = matchTarget(source, target ?? undefined, mapping, { castExists, generatedColumnsSent });
+    const known = stored.get(name) ?? null;
+    tables.push({
+      name,
+      mapping,
+      source,
+      target,
+      columns: match.ok ? match.columns : [],
+      stored: known,
+      progress: progressOf(known, match.ok ? null : match.problem),
+    });
+  }
+  return { tables, relations, findings };
+}
+
+/** Writes down which tables belong to the pipeline, and what stands in the way of some. Tables that left are forgotten. */
+export async function storeFollowedTables(target: Client, pipeline: string, tables: readonly FollowedTable[]): Promise<RelationName[]> {
+  const known = await readTables(target, pipeline);
+  const names = new Set(tables.map((table) => table.name));
+  const left = known.filter((table) => !names.has(displayName(table.source))).map((table) => table.source);
+  for (const source of left) await forgetTable(target, pipeline, source);
+  for (const table of tables) {
+    if (!table.stored) await enrollTable(target, pipeline, table.mapping.source, table.mapping.target);
+    if (table.progress.state === 'error') await storeProgress(target, pipeline, table.mapping.source, table.progress);
+  }
+  return left;
+}
+
+/** A table cannot take part for now: `error`, with the reason. */
+export function failTable(table: FollowedTable, problem: Problem): void {
+  table.progress = nextProgress(table.progress, { type: 'failed', problem });
+}
+
+/** Whether values may travel in binary: every table's both ends must agree, because it is one setting for the stream. */
+export function binaryForStream(tables: readonly FollowedTable[], versions: { sourceVersion: number; targetVersion: number }): boolean {
+  return tables.every((table) => table.columns.length === 0 || binaryIsSafe(table.columns, versions).safe);
+}
+
+// What the metadata says, unless the target no longer fits. A table whose rows are there must not go on with a gap.
+function progressOf(stored: StoredTable | null, problem: Problem | null): TableProgress {
+  const known: TableProgress = stored?.progress ?? { state: 'pending' };
+  if (!problem) return known;
+  if (takesChanges(known.state)) throw new Problem(problem.code, problem.message, { remedy: problem.remedy, retry: 'transient', ...(problem.table ? { table: problem.table } : {}) });
+  return nextProgress(known, { type: 'failed', problem });
+}
+
+function managedMappings(relations: readonly Relation[], config: Config): { mappings: TableMapping[]; findings: readonly Finding[] } {
+  return resolveTables(relations, {
+    include: matchTables(config.tables.include),
+    exclude: config.tables.exclude.length === 0 ? () => false : matchTables(config.tables.exclude),
+    map: mapEntries(config),
+    viaPartitionRoot: config.publication.viaPartitionRoot,
+  });
+}
+
+// Publications used as they are: what they publish is followed, tables.map says under which names.
+async function publishedMappings(
+  source: Client,
+  relations: readonly Relation[],
+  config: Config,
+): Promise<{ mappings: TableMapping[]; findings: readonly Finding[] }> {
+  const published = await readPublished(source, config.publication.names);
+  const included = matchTables(config.tables.include);
+  const excluded = config.tables.exclude.length === 0 ? () => false : matchTables(config.tables.exclude);
+  const byName = new Map(relations.map((relation) => [displayName(relation), relation]));
+  const map = new Map(mapEntries(config).map((entry) => [displayName(entry.source), entry]));
+  const mappings = published
+    .filter(({ relation }) => included(relation) && !excluded(relation))
+    .map(({ relation, columns, rowFilter }): TableMapping => {
+      const entry = map.get(displayName(relation));
+      const unpublished = (byName.get(displayName(relation))?.columns ?? []).map((column) => column.name).filter((name) => columns !== null && !columns.includes(name));
+      return {
+        source: { schema: relation.schema, name: relation.name },
+        target: entry?.target ?? { schema: relation.schema, name: relation.name },
+        excludeColumns: [...(entry?.excludeColumns ?? []), ...unpublished],
+        renameColumns: entry?.renameColumns ?? {},
+        where: rowFilter,
+      };
+    });
+  return { mappings, findings: [] };
+}
+
+function mapEntries(config: Config): TableMapping[] {
+  return config.tables.map.map((entry) => ({
+    source: parseRelationName(entry.from),
+    target: parseRelationName(entry.to),
+    excludeColumns: entry.columns.exclude,
+    renameColumns: entry.columns.rename,
+    where: entry.where,
+  }));
+}

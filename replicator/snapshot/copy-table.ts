@@ -1,0 +1,126 @@
+import type { Client } from 'pg';
+import type { ColumnPair } from '../catalog/match-target.ts';
+import { displayName, type Relation, type TableMapping } from '../catalog/relation.ts';
+import { storeCopied, storeProgress } from '../metadata/table-states.ts';
+import { CopyIn, CopyOut } from '../postgres/copy.ts';
+import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
+import { SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+import { Problem } from '../problem.ts';
+
+export type ExistingRows = 'error' | 'truncate' | 'keep';
+
+/** One table to copy. */
+export interface CopyTask {
+  readonly mapping: TableMapping;
+  readonly source: Relation;
+  readonly target: Relation;
+  readonly columns: readonly ColumnPair[];
+  /** Both ends agree on the binary form of every column. */
+  readonly binary: boolean;
+  readonly existingRows: ExistingRows;
+}
+
+/** What is shown of a copy under way. Row counts are about right until it is finished. */
+export interface CopyObserver {
+  started(task: CopyTask): void;
+  progress(task: CopyTask, rows: number, bytes: number): void;
+  finished(task: CopyTask, rows: number, bytes: number): void;
+  failed(task: CopyTask, problem: Problem): void;
+}
+
+/**
+ * COPY … TO STDOUT on the source. A row filter, a partitioned table and generated columns need a query; a plain table
+ * is named, which leaves tables that inherit from it alone.
+ */
+export function copyOutSql(task: Pick<CopyTask, 'mapping' | 'source' | 'columns' | 'binary'>): string {
+  const names = task.columns.map((pair) => quoteIdent(pair.source.name)).join(', ');
+  const relation = quoteRelation(task.source);
+  const { where } = task.mapping;
+  const needsQuery = where !== null || task.source.kind === 'partitioned' || task.columns.some((pair) => pair.source.generated !== 'no');
+  const only = task.source.kind === 'table' ? 'ONLY ' : '';
+  const what = needsQuery || names === '' ? `(SELECT ${names} FROM ${only}${relation}${where === null ? '' : ` WHERE ${where}`})` : `${relation} (${names})`;
+  return `COPY ${what} TO STDOUT (FORMAT ${task.binary ? 'binary' : 'text'})`;
+}
+
+/** COPY … FROM STDIN on the target; it takes given values for identity columns as they are. */
+export function copyInSql(task: Pick<CopyTask, 'target' | 'columns' | 'binary'>): string {
+  const names = task.columns.map((pair) => quoteIdent(pair.target.name)).join(', ');
+  return `COPY ${quoteRelation(task.target)}${names === '' ? '' : ` (${names})`} FROM STDIN (FORMAT ${task.binary ? 'binary' : 'text'})`;
+}
+
+/**
+ * Copies one table: rows and the state that follows in one transaction of the target. `source` is in a transaction on
+ * the snapshot. Throws what either server said; the target's transaction is rolled back then.
+ */
+export async function copyTable(
+  task: CopyTask,
+  ends: { source: Client; target: Client },
+  options: { pipeline: string; observer: CopyObserver; signal: AbortSignal },
+): Promise<void> {
+  const { source, target } = ends;
+  options.observer.started(task);
+  await storeProgress(target, options.pipeline, task.mapping.source, { state: 'copying' });
+  await target.query('BEGIN');
+  try {
+    await makeRoom(target, task);
+    // The savepoint lets go of the table's lock as soon as it is copied: nobody's ALTER TABLE waits for the others.
+    await source.query('SAVEPOINT copy');
+    const copied = await pipe(task, ends, options);
+    await source.query('ROLLBACK TO SAVEPOINT copy');
+    await storeCopied(target, options.pipeline, task.mapping.source, copied);
+    await target.query('COMMIT');
+    options.observer.finished(task, copied.rows, copied.bytes);
+  } catch (error) {
+    await target.query('ROLLBACK').catch(() => {});
+    throw error;
+  }
+}
+
+async function pipe(
+  task: CopyTask,
+  { source, target }: { source: Client; target: Client },
+  { observer, signal }: { observer: CopyObserver; signal: AbortSignal },
+): Promise<{ rows: number; bytes: number }> {
+  const out = new CopyOut(source, copyOutSql(task));
+  const into = new CopyIn(target, copyInSql(task));
+  let bytes = 0;
+  try {
+    for await (const piece of out) {
+      signal.throwIfAborted();
+      await into.write(piece);
+      bytes += piece.length;
+      observer.progress(task, out.messages, bytes);
+    }
+    return { rows: await into.end(), bytes };
+  } catch (error) {
+    await into.fail('the source stopped');
+    throw error;
+  }
+}
+
+async function makeRoom(target: Client, task: CopyTask): Promise<void> {
+  if (task.existingRows === 'keep') return;
+  const only = task.target.kind === 'table' ? 'ONLY ' : '';
+  const relation = `${only}${quoteRelation(task.target)}`;
+  const { rows } = await target.query<{ filled: boolean }>(`SELECT EXISTS (SELECT FROM ${relation}) AS filled`);
+  if (!rows[0]?.filled) return;
+  if (task.existingRows === 'error') {
+    const name = displayName(task.mapping.target);
+    throw new Problem('TARGET_TABLE_NOT_EMPTY', `${name} on the target already holds rows.`, {
+      table: displayName(task.mapping.source),
+      remedy:
+        `Empty it (TRUNCATE ${quoteRelation(task.target)};), or set snapshot.existingRows to truncate (its rows are replaced) or keep (they stay), ` +
+        `or snapshot.copy to false when it holds the data already.`,
+    });
+  }
+  await target.query('SAVEPOINT room');
+  try {
+    await target.query(`TRUNCATE ${relation}`);
+  } catch (error) {
+    // A foreign key that refers to this table, or a role that may only DELETE.
+    const state = sqlState(error);
+    if (state !== SQLSTATE.feature_not_supported && state !== SQLSTATE.insufficient_privilege) throw error;
+    await target.query('ROLLBACK TO SAVEPOINT room');
+    await target.query(`DELETE FROM ${relation}`);
+  }
+}

@@ -1,0 +1,120 @@
+import type { Client } from 'pg';
+import { useReplicaRole } from '../apply/target-session.ts';
+import { displayName } from '../catalog/relation.ts';
+import { storeProgress } from '../metadata/table-states.ts';
+import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
+import { quoteLiteral, quoteRelation } from '../postgres/quote.ts';
+import { describeError, isTransient, sqlState } from '../postgres/sqlstate.ts';
+import { Problem } from '../problem.ts';
+import { copyTable, type CopyObserver, type CopyTask } from './copy-table.ts';
+
+export interface SnapshotOptions {
+  readonly sourceUrl: string;
+  readonly targetUrl: string;
+  readonly pipeline: string;
+  /** Exported by the slot's creation; alive as long as that connection runs no other command. */
+  readonly snapshotName: string;
+  readonly tasks: readonly CopyTask[];
+  readonly workers: number;
+  readonly observer: CopyObserver;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Copies tables side by side, largest first, all as of one exported snapshot. A table that one of the servers refuses
+ * goes to `error` and the others go on; a lost connection ends the whole, to be begun again.
+ */
+export async function copySnapshot(options: SnapshotOptions): Promise<void> {
+  const queue = [...options.tasks].sort((a, b) => b.source.bytes - a.source.bytes);
+  const abort = new AbortController();
+  const signal = AbortSignal.any([options.signal, abort.signal]);
+  const workers = Array.from({ length: Math.min(options.workers, queue.length) }, async () => {
+    try {
+      await work(queue, { ...options, signal });
+    } catch (error) {
+      abort.abort(error);
+      throw error;
+    }
+  });
+  const results = await Promise.allSettled(workers);
+  options.signal.throwIfAborted();
+  // The first failure is the cause; the other workers were stopped because of it.
+  if (abort.signal.aborted) throw abort.signal.reason;
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
+}
+
+// One worker: a connection to each side, renewed after a table that failed, because nothing else ends a COPY midway.
+async function work(queue: CopyTask[], options: SnapshotOptions): Promise<void> {
+  let ends: { source: Client; target: Client } | null = null;
+  const cut = (): void => {
+    if (ends) for (const client of [ends.source, ends.target]) destroySocket(client);
+  };
+  options.signal.addEventListener('abort', cut, { once: true });
+  try {
+    for (let task = queue.shift(); task; task = queue.shift()) {
+      options.signal.throwIfAborted();
+      ends ??= await openEnds(options);
+      try {
+        await copyTable(task, ends, options);
+        await ends.target.query(`ANALYZE ${quoteRelation(task.target)}`);
+      } catch (error) {
+        await closeEnds(ends);
+        ends = null;
+        options.signal.throwIfAborted();
+        if (isTransient(error)) throw error;
+        await fail(task, error, options);
+      }
+    }
+  } finally {
+    options.signal.removeEventListener('abort', cut);
+    if (ends) await closeEnds(ends);
+  }
+}
+
+async function fail(task: CopyTask, error: unknown, options: SnapshotOptions): Promise<void> {
+  const table = displayName(task.mapping.source);
+  const problem =
+    error instanceof Problem
+      ? error
+      : new Problem('COPY_FAILED', `Copying ${table} failed: ${describeError(error)}`, {
+          table,
+          cause: error,
+          remedy:
+            sqlState(error) === '42501'
+              ? `Grant the role SELECT on ${quoteRelation(task.source)} (source), INSERT on ${quoteRelation(task.target)} (target).`
+              : `Make ${quoteRelation(task.target)} on the target accept the rows of ${quoteRelation(task.source)}.`,
+        });
+  const client = await connect({ role: 'target', url: options.targetUrl, purpose: `${options.pipeline} copy` });
+  try {
+    await storeProgress(client, options.pipeline, task.mapping.source, { state: 'error', code: problem.code, message: problem.message, remedy: problem.remedy });
+  } finally {
+    await disconnect(client);
+  }
+  options.observer.failed(task, problem);
+}
+
+async function openEnds(options: SnapshotOptions): Promise<{ source: Client; target: Client }> {
+  const source = await connect({ role: 'source', url: options.sourceUrl, purpose: `${options.pipeline} copy` });
+  try {
+    await source.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    await source.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(options.snapshotName)}`);
+    const target = await connect({
+      role: 'target',
+      url: options.targetUrl,
+      purpose: `${options.pipeline} copy`,
+      settings: { synchronous_commit: 'off' },
+    });
+    await useReplicaRole(target);
+    return { source, target };
+  } catch (error) {
+    await disconnect(source);
+    throw error;
+  }
+}
+
+async function closeEnds(ends: { source: Client; target: Client }): Promise<void> {
+  // A COPY that is half read has no end to wait for.
+  destroySocket(ends.source);
+  await Promise.all([disconnect(ends.source), disconnect(ends.target)]);
+}
