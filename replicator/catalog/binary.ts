@@ -13,7 +13,10 @@ export interface ServerVersions {
 
 // The binary form of these is an OID, which means something else in the other database: regproc, regprocedure, regoper,
 // regoperator, regclass, regtype, regconfig, regdictionary, regnamespace, regrole, regcollation, each with its array.
-const NAMES_BY_OID = [24, 1008, 2202, 2207, 2203, 2208, 2204, 2209, 2205, 2210, 2206, 2211, 3734, 3735, 3769, 3770, 4089, 4090, 4096, 4097, 4191, 4192];
+const NAMES_BY_OID = [
+  24, 1008, 2202, 2207, 2203, 2208, 2204, 2209, 2205, 2210, 2206, 2211, 3734, 3735, 3769, 3770, 4089, 4090, 4096, 4097, 4191,
+  4192,
+];
 
 // These have no binary form, or one that the server refuses to read: aclitem and its array, gtsvector and its array, pg_node_tree,
 // pg_ndistinct, pg_dependencies, pg_mcv_list, pg_brin_bloom_summary, pg_brin_minmax_multi_summary.

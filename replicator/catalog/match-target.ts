@@ -33,7 +33,12 @@ export interface MatchOptions {
  * one that is NOT NULL without any is a Problem.
  * https://www.postgresql.org/docs/current/logical-replication-gencols.html
  */
-export function matchTarget(source: Relation, target: Relation | undefined, mapping: TableMapping, options: MatchOptions): TargetMatch {
+export function matchTarget(
+  source: Relation,
+  target: Relation | undefined,
+  mapping: TableMapping,
+  options: MatchOptions,
+): TargetMatch {
   const table = displayName(mapping.source);
   const failed = (code: ProblemCode, message: string, remedy: string): TargetMatch => ({
     ok: false,
@@ -43,7 +48,11 @@ export function matchTarget(source: Relation, target: Relation | undefined, mapp
   if (fault) return failed('CONFIG_INVALID', `tables.map for ${table}: ${fault.message}`, fault.remedy);
   const to = displayName(mapping.target);
   if (!target) {
-    return failed('TARGET_TABLE_MISSING', `${table} has no target table ${to}.`, `Run on the target:\n${createTableSql(source, mapping)}`);
+    return failed(
+      'TARGET_TABLE_MISSING',
+      `${table} has no target table ${to}.`,
+      `Run on the target:\n${createTableSql(source, mapping)}`,
+    );
   }
 
   const sorted = sortColumns(source, target, mapping, options);
@@ -134,7 +143,8 @@ function unfilledColumns(target: Relation, { pairs }: SortedColumns): string[] {
   const filled = new Set(pairs.map((pair) => pair.target.name));
   return target.columns
     .filter(
-      (column) => column.notNull && !column.hasDefault && column.identity === 'no' && column.generated === 'no' && !filled.has(column.name),
+      (column) =>
+        column.notNull && !column.hasDefault && column.identity === 'no' && column.generated === 'no' && !filled.has(column.name),
     )
     .map((column) => column.name);
 }
@@ -144,7 +154,10 @@ function mappingFault(source: Relation, mapping: TableMapping): { message: strin
   const names = new Set(source.columns.map((column) => column.name));
   const unknown = [...mapping.excludeColumns, ...Object.keys(mapping.renameColumns)].filter((name) => !names.has(name));
   if (unknown.length > 0) {
-    return { message: `the table has no ${list(unknown)}.`, remedy: 'Correct the names in columns.exclude and columns.rename, or take them out.' };
+    return {
+      message: `the table has no ${list(unknown)}.`,
+      remedy: 'Correct the names in columns.exclude and columns.rename, or take them out.',
+    };
   }
   const lost = mapping.excludeColumns.filter((name) => source.identityColumns.includes(name));
   if (lost.length > 0) {

@@ -86,11 +86,23 @@ test('columns carry their types as SQL wants them', async () => {
 });
 
 const IDENTITIES: [name: string, ddl: string, expected: Pick<Relation, 'replicaIdentity' | 'identityColumns'>][] = [
-  ['primary key', 'CREATE TABLE t (v text, b int, a int, PRIMARY KEY (a, b))', { replicaIdentity: 'default', identityColumns: ['a', 'b'] }],
+  [
+    'primary key',
+    'CREATE TABLE t (v text, b int, a int, PRIMARY KEY (a, b))',
+    { replicaIdentity: 'default', identityColumns: ['a', 'b'] },
+  ],
   ['no key', 'CREATE TABLE t (a int UNIQUE)', { replicaIdentity: 'default', identityColumns: [] }],
   ['deferrable key', 'CREATE TABLE t (a int PRIMARY KEY DEFERRABLE)', { replicaIdentity: 'default', identityColumns: [] }],
-  ['full', 'CREATE TABLE t (a int PRIMARY KEY); ALTER TABLE t REPLICA IDENTITY FULL', { replicaIdentity: 'full', identityColumns: [] }],
-  ['nothing', 'CREATE TABLE t (a int PRIMARY KEY); ALTER TABLE t REPLICA IDENTITY NOTHING', { replicaIdentity: 'nothing', identityColumns: [] }],
+  [
+    'full',
+    'CREATE TABLE t (a int PRIMARY KEY); ALTER TABLE t REPLICA IDENTITY FULL',
+    { replicaIdentity: 'full', identityColumns: [] },
+  ],
+  [
+    'nothing',
+    'CREATE TABLE t (a int PRIMARY KEY); ALTER TABLE t REPLICA IDENTITY NOTHING',
+    { replicaIdentity: 'nothing', identityColumns: [] },
+  ],
   [
     'index',
     'CREATE TABLE t (a int PRIMARY KEY, b int NOT NULL); CREATE UNIQUE INDEX u ON t (b) INCLUDE (a); ALTER TABLE t REPLICA IDENTITY USING INDEX u',
@@ -178,7 +190,10 @@ test('only triggers and rules that act on replicated rows count', async () => {
 
 test('a table under ACCESS EXCLUSIVE does not make the reader wait', async () => {
   await using db = await testDatabases();
-  await sql(db.source, 'CREATE TABLE t (id int PRIMARY KEY, g int GENERATED ALWAYS AS (1) STORED); INSERT INTO t VALUES (1); ANALYZE t');
+  await sql(
+    db.source,
+    'CREATE TABLE t (id int PRIMARY KEY, g int GENERATED ALWAYS AS (1) STORED); INSERT INTO t VALUES (1); ANALYZE t',
+  );
   await using holder = await db.source.session();
   await holder.query('BEGIN; LOCK TABLE t');
   expect(await only(db.source, 't')).toMatchObject({ bytes: 8192, columns: [{ name: 'id' }, { name: 'g', generatedAs: null }] });

@@ -33,7 +33,9 @@ export function resolveTables(relations: readonly Relation[], selection: TableSe
     const ancestors = ancestorsOf(relation);
     const lineage = [relation, ...ancestors];
     if (lineage.some(selection.exclude)) {
-      const root = selection.viaPartitionRoot ? ancestors.findLast((each) => isFollowed(each, ancestorsOf, selection)) : undefined;
+      const root = selection.viaPartitionRoot
+        ? ancestors.findLast((each) => isFollowed(each, ancestorsOf, selection))
+        : undefined;
       if (root && selection.exclude(relation)) findings.push(excludedPartition(relation, root));
       continue;
     }
@@ -50,7 +52,11 @@ export function resolveTables(relations: readonly Relation[], selection: TableSe
 }
 
 /** Whether this very relation is published, rather than an ancestor, its partitions, or nothing. */
-function isFollowed(relation: Relation, ancestorsOf: AncestorFinder, { include, exclude, viaPartitionRoot }: TableSelection): boolean {
+function isFollowed(
+  relation: Relation,
+  ancestorsOf: AncestorFinder,
+  { include, exclude, viaPartitionRoot }: TableSelection,
+): boolean {
   const ancestors = ancestorsOf(relation);
   const lineage = [relation, ...ancestors];
   if (lineage.some(exclude)) return false;
@@ -65,7 +71,7 @@ function ancestorFinder(relations: readonly Relation[]): AncestorFinder {
   const byOid = new Map<Oid, Relation>(relations.map((relation) => [relation.oid, relation]));
   return (relation) => {
     const ancestors: Relation[] = [];
-    for (let parent = parentOf(relation); parent !== null; ) {
+    for (let parent = parentOf(relation); parent !== null;) {
       const ancestor = byOid.get(parent);
       if (!ancestor) break;
       ancestors.push(ancestor);
@@ -98,15 +104,29 @@ function mapEntries(
     const from = displayName(entry.source);
     const relation = existing.get(from);
     if (entries.has(from)) {
-      findings.push(finding('error', from, `tables.map names ${from} twice; the first entry counts.`, 'Keep one of the two entries.'));
+      findings.push(
+        finding('error', from, `tables.map names ${from} twice; the first entry counts.`, 'Keep one of the two entries.'),
+      );
     } else if (!relation) {
       findings.push(
-        finding('error', from, `tables.map names ${from}, which does not exist on the source.`, 'Correct the name in tables.map, or create the table.'),
+        finding(
+          'error',
+          from,
+          `tables.map names ${from}, which does not exist on the source.`,
+          'Correct the name in tables.map, or create the table.',
+        ),
       );
     } else if (effective.has(from)) {
       entries.set(from, entry);
     } else if (relation.persistence === 'permanent') {
-      findings.push(finding('warning', from, `The entry of tables.map for ${from} has no effect: ${whyNot(relation, selection)}.`, whatThen(relation, selection)));
+      findings.push(
+        finding(
+          'warning',
+          from,
+          `The entry of tables.map for ${from} has no effect: ${whyNot(relation, selection)}.`,
+          whatThen(relation, selection),
+        ),
+      );
     }
   }
   return entries;
@@ -124,8 +144,11 @@ function whyNot(relation: Relation, selection: TableSelection): string {
 }
 
 function whatThen(relation: Relation, selection: TableSelection): string {
-  if (relation.rootOid !== null || relation.kind === 'partitioned') return 'Map the table that is followed, or set publication.viaPartitionRoot.';
-  return selection.exclude(relation) ? 'Take it out of tables.exclude, or out of tables.map.' : 'Add it to tables.include, or take it out of tables.map.';
+  if (relation.rootOid !== null || relation.kind === 'partitioned')
+    return 'Map the table that is followed, or set publication.viaPartitionRoot.';
+  return selection.exclude(relation)
+    ? 'Take it out of tables.exclude, or out of tables.map.'
+    : 'Add it to tables.include, or take it out of tables.map.';
 }
 
 /** Two tables must not fill one: the mapped one wins, else the first. */
@@ -138,7 +161,8 @@ function withoutCollisions(
   for (const mapping of mappings) {
     const to = displayName(mapping.target);
     const holder = winners.get(to);
-    if (!holder || (!entries.has(displayName(holder.source)) && entries.has(displayName(mapping.source)))) winners.set(to, mapping);
+    if (!holder || (!entries.has(displayName(holder.source)) && entries.has(displayName(mapping.source))))
+      winners.set(to, mapping);
   }
   return mappings.filter((mapping) => {
     const to = displayName(mapping.target);
@@ -167,7 +191,9 @@ function notInWal(relation: Relation): Finding {
     'warning',
     name,
     `${name} is ${relation.persistence}: PostgreSQL writes no WAL for it, so it cannot be followed.`,
-    relation.persistence === 'unlogged' ? 'ALTER TABLE … SET LOGGED on the source, or add it to tables.exclude.' : 'Add it to tables.exclude.',
+    relation.persistence === 'unlogged'
+      ? 'ALTER TABLE … SET LOGGED on the source, or add it to tables.exclude.'
+      : 'Add it to tables.exclude.',
   );
 }
 

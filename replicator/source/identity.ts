@@ -39,7 +39,8 @@ export async function identifySource(client: Client, identifySystem?: () => Prom
   const system = await readSystem(client, identifySystem);
   const { rows } = await client.query<SettingsRow>(SETTINGS);
   const [row] = rows;
-  if (!row) throw new Problem('SOURCE_UNSUITABLE', 'The source does not tell its settings.', { remedy: 'Check the role that connects.' });
+  if (!row)
+    throw new Problem('SOURCE_UNSUITABLE', 'The source does not tell its settings.', { remedy: 'Check the role that connects.' });
   return {
     ...system,
     database: row.database,
@@ -60,7 +61,10 @@ export async function identifySource(client: Client, identifySystem?: () => Prom
 export async function identifySystem(replicationClient: Client): Promise<SystemIdentity> {
   const { rows } = await replicationClient.query<{ systemid: string; timeline: number | string }>('IDENTIFY_SYSTEM');
   const [row] = rows;
-  if (!row) throw new Problem('SOURCE_UNSUITABLE', 'IDENTIFY_SYSTEM gave no answer.', { remedy: 'Connect to PostgreSQL itself, not to a pooler.' });
+  if (!row)
+    throw new Problem('SOURCE_UNSUITABLE', 'IDENTIFY_SYSTEM gave no answer.', {
+      remedy: 'Connect to PostgreSQL itself, not to a pooler.',
+    });
   return { systemIdentifier: row.systemid, timeline: Number(row.timeline) };
 }
 
@@ -73,16 +77,25 @@ export interface SourceNeeds {
 }
 
 /** What stands in the way of following this source, each with the SQL that mends it. */
-export function checkSource(source: SourceIdentity, { slotExists = false, managedPublication = true }: SourceNeeds = {}): Problem[] {
+export function checkSource(
+  source: SourceIdentity,
+  { slotExists = false, managedPublication = true }: SourceNeeds = {},
+): Problem[] {
   const problems: Problem[] = [];
   const unsuitable = (message: string, remedy: string): void => {
     problems.push(new Problem('SOURCE_UNSUITABLE', message, { remedy }));
   };
   if (source.version < 140000) {
-    unsuitable(`The source runs PostgreSQL ${source.versionText}; 14 is the oldest that can be followed.`, 'Upgrade the source to PostgreSQL 14 or newer.');
+    unsuitable(
+      `The source runs PostgreSQL ${source.versionText}; 14 is the oldest that can be followed.`,
+      'Upgrade the source to PostgreSQL 14 or newer.',
+    );
   }
   if (source.inRecovery && source.version < 160000) {
-    unsuitable('The source is a standby, and only PostgreSQL 16 and newer decode on a standby.', 'Use the URL of the primary as source.url.');
+    unsuitable(
+      'The source is a standby, and only PostgreSQL 16 and newer decode on a standby.',
+      'Use the URL of the primary as source.url.',
+    );
   } else if (source.inRecovery && managedPublication) {
     unsuitable(
       'The source is a standby, where no publication can be created.',

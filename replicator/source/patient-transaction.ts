@@ -10,7 +10,11 @@ const PAUSES = [50, 150, 400, 1000];
  * Runs `work` in a transaction whose every wait for a lock ends after lockTimeoutMs, so that nobody queues behind us for
  * longer, and tries again a few times. Throws what the last attempt threw; by then all is rolled back.
  */
-export async function patientTransaction<T>(client: Client, lockTimeoutMs: number, work: (rollback: () => Promise<void>) => Promise<T>): Promise<T> {
+export async function patientTransaction<T>(
+  client: Client,
+  lockTimeoutMs: number,
+  work: (rollback: () => Promise<void>) => Promise<T>,
+): Promise<T> {
   for (const pause of PAUSES) {
     try {
       return await once(client, lockTimeoutMs, work);

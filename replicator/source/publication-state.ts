@@ -57,7 +57,11 @@ export async function readPublication(client: Client, name: string, sourceVersio
 }
 
 /** The row filter of one table as the server prints it, and the columns that it reads. */
-export async function readFilter(client: Client, publication: string, table: Oid): Promise<{ filter: string | null; columns: string[] }> {
+export async function readFilter(
+  client: Client,
+  publication: string,
+  table: Oid,
+): Promise<{ filter: string | null; columns: string[] }> {
   const { rows } = await client.query<{ filter: string | null; columns: string[] }>(
     `select pg_catalog.pg_get_expr(r.prqual, r.prrelid) as filter, ${FILTER_COLUMNS} as columns
      from pg_catalog.pg_publication_rel r join pg_catalog.pg_publication p on p.oid = r.prpubid

@@ -90,7 +90,8 @@ export async function ensurePublication(client: Client, options: EnsurePublicati
     if (!wanted.has(member.oid)) removals.push(await editor.remove(member));
   }
   const all = [...outcomes, ...removals];
-  const named = (...kinds: TableOutcome['kind'][]) => all.filter(({ kind }) => kinds.includes(kind)).map(({ relation }) => relation);
+  const named = (...kinds: TableOutcome['kind'][]) =>
+    all.filter(({ kind }) => kinds.includes(kind)).map(({ relation }) => relation);
   return {
     created: !found || !options.createdByUs,
     published: named('added', 'filter changed', 'kept'),
@@ -132,7 +133,10 @@ async function publishTables(
     if (!member && plan.length === 0 && table.where === null) {
       simple.push(table);
     } else if (member && plan.length === 0 && editor.isAsWanted(member, table)) {
-      const fault = writeFault(table.relation, table.partitions, member.filterColumns, { sourceVersion: options.sourceVersion, generatedColumnsSent });
+      const fault = writeFault(table.relation, table.partitions, member.filterColumns, {
+        sourceVersion: options.sourceVersion,
+        generatedColumnsSent,
+      });
       if (fault) outcomes.push(await editor.withhold(table, member, editor.notPublishable(table, fault.message, fault.remedy)));
       else outcomes.push({ kind: 'kept', relation: table.relation, identityChanges: [], problem: null });
     } else {
@@ -148,7 +152,8 @@ async function createPublication(client: Client, options: EnsurePublicationOptio
   } catch (error) {
     if (sqlState(error) !== SQLSTATE.insufficient_privilege) throw error;
     throw new Problem('SOURCE_UNSUITABLE', `The publication ${options.name} cannot be created: ${describeError(error)}`, {
-      remedy: 'GRANT CREATE ON DATABASE … TO the role of source.url; or create the publication yourself and set publication.managed: false.',
+      remedy:
+        'GRANT CREATE ON DATABASE … TO the role of source.url; or create the publication yourself and set publication.managed: false.',
       cause: error,
     });
   }
@@ -162,7 +167,9 @@ function optionClause({ viaPartitionRoot, sourceVersion }: EnsurePublicationOpti
 
 function optionsDiffer(state: PublicationState, { viaPartitionRoot, sourceVersion }: EnsurePublicationOptions): boolean {
   return (
-    !state.publishesAll || state.viaPartitionRoot !== viaPartitionRoot || (sourceVersion >= 180000 && state.generatedColumns !== 'stored')
+    !state.publishesAll ||
+    state.viaPartitionRoot !== viaPartitionRoot ||
+    (sourceVersion >= 180000 && state.generatedColumns !== 'stored')
   );
 }
 
@@ -178,14 +185,22 @@ function refuseForeign(state: PublicationState, options: EnsurePublicationOption
         ? `holds tables that are not followed (${foreign.slice(0, 3).map(displayName).join(', ')}${foreign.length > 3 ? ', …' : ''})`
         : null;
   if (!why) return;
-  throw new Problem('SOURCE_UNSUITABLE', `A publication named ${options.name} exists already, which pgfollow did not create and which ${why}.`, {
-    remedy: `Set publication.managed: false to use it as it is, or publication.names to another name; or drop it: DROP PUBLICATION ${quoteIdent(options.name)};`,
-  });
+  throw new Problem(
+    'SOURCE_UNSUITABLE',
+    `A publication named ${options.name} exists already, which pgfollow did not create and which ${why}.`,
+    {
+      remedy: `Set publication.managed: false to use it as it is, or publication.names to another name; or drop it: DROP PUBLICATION ${quoteIdent(options.name)};`,
+    },
+  );
 }
 
 function filterUnsupported({ relation }: WantedTable): Problem {
-  return new Problem('ROW_FILTER_UNSUPPORTED', `${displayName(relation)} has a row filter, which needs PostgreSQL 15 or newer on the source.`, {
-    remedy: `Take \`where\` of ${quoteRelation(relation)} out of tables.map, or upgrade the source.`,
-    table: displayName(relation),
-  });
+  return new Problem(
+    'ROW_FILTER_UNSUPPORTED',
+    `${displayName(relation)} has a row filter, which needs PostgreSQL 15 or newer on the source.`,
+    {
+      remedy: `Take \`where\` of ${quoteRelation(relation)} out of tables.map, or upgrade the source.`,
+      table: displayName(relation),
+    },
+  );
 }

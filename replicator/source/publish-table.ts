@@ -53,7 +53,9 @@ export class PublicationEditor {
   isAsWanted(member: MemberState, { relation, where }: WantedTable): boolean {
     if (member.hasColumnList) return false;
     if (where === null) return !member.hasFilter;
-    return member.hasFilter && (member.filter === null || this.#options.filterMemo.get(memoKey(relation, where)) === member.filter);
+    return (
+      member.hasFilter && (member.filter === null || this.#options.filterMemo.get(memoKey(relation, where)) === member.filter)
+    );
   }
 
   /** Adds tables that need nothing else, many in a transaction; where that fails, one by one. */
@@ -80,7 +82,9 @@ export class PublicationEditor {
     } catch (error) {
       const problem = this.#problemOf(error, table, plan);
       // What is published already and would stay so must not go on making writes fail.
-      return member && plan.length > 0 && problem.retry === 'permanent' ? this.withhold(table, member, problem) : outcome('left out', relation, problem);
+      return member && plan.length > 0 && problem.retry === 'permanent'
+        ? this.withhold(table, member, problem)
+        : outcome('left out', relation, problem);
     }
   }
 
@@ -95,7 +99,8 @@ export class PublicationEditor {
       await this.#transaction(() => this.#client.query(this.#removal(member)));
       return outcome('removed', member);
     } catch (error) {
-      if (sqlState(error) === SQLSTATE.undefined_table || sqlState(error) === SQLSTATE.undefined_object) return outcome('removed', member);
+      if (sqlState(error) === SQLSTATE.undefined_table || sqlState(error) === SQLSTATE.undefined_object)
+        return outcome('removed', member);
       return outcome('left out', member, this.#problemOf(error, { relation: member, where: null }, []));
     }
   }
@@ -123,7 +128,12 @@ export class PublicationEditor {
     });
   }
 
-  notPublishable({ relation }: Pick<WantedTable, 'relation'>, message: string, remedy: string, more: { retry?: 'transient'; cause?: unknown } = {}): Problem {
+  notPublishable(
+    { relation }: Pick<WantedTable, 'relation'>,
+    message: string,
+    remedy: string,
+    more: { retry?: 'transient'; cause?: unknown } = {},
+  ): Problem {
     const table = displayName(relation);
     return new Problem('TABLE_NOT_PUBLISHABLE', `${table} is not published: ${message}.`, { remedy, table, ...more });
   }
@@ -144,7 +154,7 @@ export class PublicationEditor {
     let filterColumns: readonly string[] = member?.filterColumns ?? [];
     if (!member || !this.isAsWanted(member, table)) {
       const now = await this.#replace(table, member);
-      if (member && now.filter === member.filter && !member.hasColumnList && plan.length === 0) {
+      if (member && table.where !== null && now.filter === member.filter && !member.hasColumnList && plan.length === 0) {
         await rollback();
         return outcome('kept', relation);
       }
@@ -181,7 +191,12 @@ export class PublicationEditor {
     } catch (error) {
       if (isBroken(error) || isLockTrouble(error)) throw error;
       if (sqlState(error) !== SQLSTATE.insufficient_privilege) {
-        throw this.notPublishable({ relation }, `the source would then refuse its UPDATEs and DELETEs: ${describeError(error)}`, fault?.remedy ?? 'Add it to tables.exclude.', { cause: error });
+        throw this.notPublishable(
+          { relation },
+          `the source would then refuse its UPDATEs and DELETEs: ${describeError(error)}`,
+          fault?.remedy ?? 'Add it to tables.exclude.',
+          { cause: error },
+        );
       }
       if (fault) throw this.notPublishable({ relation }, fault.message, fault.remedy);
       await this.#client.query(`ROLLBACK TO ${PROBE}`);
@@ -211,7 +226,11 @@ export class PublicationEditor {
     return patientTransaction(this.#client, this.#options.lockTimeoutMs, work);
   }
 
-  #problemOf(error: unknown, table: { relation: Relation | RelationName; where: string | null }, plan: readonly IdentityChange[]): Problem {
+  #problemOf(
+    error: unknown,
+    table: { relation: Relation | RelationName; where: string | null },
+    plan: readonly IdentityChange[],
+  ): Problem {
     if (error instanceof Problem) return error;
     if (isBroken(error)) throw error;
     const relation = table.relation;
@@ -231,9 +250,13 @@ export class PublicationEditor {
     }
     const sql = [...plan.map((change) => change.sql), this.#addition(clauseOf(table))];
     if (sqlState(error) === SQLSTATE.insufficient_privilege) {
-      return report('cannot be published by this role', `Make the role of source.url a member of the table's owner, or run as a superuser:\n${sql.join(';\n')};`);
+      return report(
+        'cannot be published by this role',
+        `Make the role of source.url a member of the table's owner, or run as a superuser:\n${sql.join(';\n')};`,
+      );
     }
-    const remedy = table.where === null ? 'Correct it, or add the table to tables.exclude.' : 'Correct `where` of the table in tables.map.';
+    const remedy =
+      table.where === null ? 'Correct it, or add the table to tables.exclude.' : 'Correct `where` of the table in tables.map.';
     return report('cannot be published', remedy, isTransient(error) ? 'transient' : undefined);
   }
 }
@@ -244,10 +267,14 @@ export class PublicationEditor {
  */
 function probesOf(relation: Relation): string[] {
   const table = relation.kind === 'partitioned' ? quoteRelation(relation) : `ONLY ${quoteRelation(relation)}`;
-  const column = relation.columns.find(({ generated, identity }) => generated === 'no' && identity !== 'always') ?? relation.columns[0];
+  const column =
+    relation.columns.find(({ generated, identity }) => generated === 'no' && identity !== 'always') ?? relation.columns[0];
   const name = column && quoteIdent(column.name);
   const settable = column?.generated === 'no' && column.identity !== 'always';
-  return [...(name ? [`EXPLAIN UPDATE ${table} SET ${name} = ${settable ? name : 'DEFAULT'}`] : []), `EXPLAIN DELETE FROM ${table}`];
+  return [
+    ...(name ? [`EXPLAIN UPDATE ${table} SET ${name} = ${settable ? name : 'DEFAULT'}`] : []),
+    `EXPLAIN DELETE FROM ${table}`,
+  ];
 }
 
 function outcome(kind: TableOutcome['kind'], { schema, name }: RelationName, problem: Problem | null = null): TableOutcome {

@@ -102,7 +102,9 @@ export interface CreatedSlot {
  */
 export async function createSlot(replicationClient: Client, name: string, options: CreateSlotOptions): Promise<CreatedSlot> {
   if (options.failover && options.sourceVersion < 170000) {
-    throw new Problem('SOURCE_UNSUITABLE', 'slot.failover needs PostgreSQL 17 or newer on the source.', { remedy: 'Set slot.failover: false.' });
+    throw new Problem('SOURCE_UNSUITABLE', 'slot.failover needs PostgreSQL 17 or newer on the source.', {
+      remedy: 'Set slot.failover: false.',
+    });
   }
   const modifiers =
     options.sourceVersion < 150000 ? 'EXPORT_SNAPSHOT' : `(SNAPSHOT 'export'${options.failover ? ', FAILOVER true' : ''})`;
@@ -111,7 +113,8 @@ export async function createSlot(replicationClient: Client, name: string, option
       `CREATE_REPLICATION_SLOT ${quoteIdent(name)} LOGICAL pgoutput ${modifiers}`,
     );
     const [row] = rows;
-    if (!row?.snapshot_name) throw new Problem('INTERNAL', 'The source created a slot without a snapshot.', { remedy: 'Please report this.' });
+    if (!row?.snapshot_name)
+      throw new Problem('INTERNAL', 'The source created a slot without a snapshot.', { remedy: 'Please report this.' });
     return { consistentPoint: parseLsn(row.consistent_point), snapshotName: row.snapshot_name };
   } catch (error) {
     throw slotCreationProblem(error, name);
@@ -125,16 +128,26 @@ function slotCreationProblem(error: unknown, name: string): unknown {
       return new Problem('SLOT_FOREIGN', said, { remedy: foreignRemedy(name), cause: error });
     case SQLSTATE.lock_not_available:
       return new Problem('SLOT_WAITING', said, {
-        remedy: 'End the transactions that are older than the slot: SELECT pid, xact_start, query FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start.',
+        remedy:
+          'End the transactions that are older than the slot: SELECT pid, xact_start, query FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start.',
         retry: 'transient',
         cause: error,
       });
     case '53400': // configuration_limit_exceeded
-      return new Problem('SOURCE_UNSUITABLE', said, { remedy: 'Drop a slot that nobody needs, or raise max_replication_slots and restart the source.', cause: error });
+      return new Problem('SOURCE_UNSUITABLE', said, {
+        remedy: 'Drop a slot that nobody needs, or raise max_replication_slots and restart the source.',
+        cause: error,
+      });
     case SQLSTATE.insufficient_privilege:
-      return new Problem('SOURCE_UNSUITABLE', said, { remedy: 'ALTER ROLE … REPLICATION for the role of source.url.', cause: error });
+      return new Problem('SOURCE_UNSUITABLE', said, {
+        remedy: 'ALTER ROLE … REPLICATION for the role of source.url.',
+        cause: error,
+      });
     case SQLSTATE.object_not_in_prerequisite_state:
-      return new Problem('SOURCE_UNSUITABLE', said, { remedy: 'ALTER SYSTEM SET wal_level = logical; then restart the source.', cause: error });
+      return new Problem('SOURCE_UNSUITABLE', said, {
+        remedy: 'ALTER SYSTEM SET wal_level = logical; then restart the source.',
+        cause: error,
+      });
     default:
       return error;
   }
@@ -158,10 +171,20 @@ export interface OlderTransaction {
  * its command did are left out.
  */
 export async function waitingFor(client: Client, creatorPid: number): Promise<OlderTransaction[]> {
-  const { rows } = await client.query<{ pid: number | null; gid: string | null; database: string | null; age: string; query: string | null }>(WAITING, [
-    creatorPid,
-  ]);
-  return rows.map((row) => ({ pid: row.pid, preparedAs: row.gid, database: row.database, ageSeconds: Number(row.age), query: row.query }));
+  const { rows } = await client.query<{
+    pid: number | null;
+    gid: string | null;
+    database: string | null;
+    age: string;
+    query: string | null;
+  }>(WAITING, [creatorPid]);
+  return rows.map((row) => ({
+    pid: row.pid,
+    preparedAs: row.gid,
+    database: row.database,
+    ageSeconds: Number(row.age),
+    query: row.query,
+  }));
 }
 
 const WAITING = `with creator as (select query_start from pg_catalog.pg_stat_activity where pid = $1)
@@ -177,15 +200,21 @@ order by age desc`;
 /** SLOT_WAITING, as shown while a slot is being created. */
 export function slotWaitingProblem(name: string, transactions: readonly OlderTransaction[]): Problem {
   const [oldest] = transactions;
-  const who = oldest ? `${oldest.preparedAs === null ? `pid ${oldest.pid}` : `prepared transaction ${oldest.preparedAs}`}, open for ${Math.round(oldest.ageSeconds)} s` : 'none is visible to this role';
+  const who = oldest
+    ? `${oldest.preparedAs === null ? `pid ${oldest.pid}` : `prepared transaction ${oldest.preparedAs}`}, open for ${Math.round(oldest.ageSeconds)} s`
+    : 'none is visible to this role';
   const what = oldest?.query ? `, last statement: ${oldest.query.slice(0, 200)}` : '';
-  return new Problem('SLOT_WAITING', `Creating the slot ${name} waits for ${transactions.length} older transaction(s); the oldest: ${who}${what}.`, {
-    remedy:
-      oldest?.preparedAs != null
-        ? `COMMIT PREPARED ${quoteLiteral(oldest.preparedAs)}; or ROLLBACK PREPARED it, in database ${oldest.database}.`
-        : `Let it finish, or end it: SELECT pg_terminate_backend(${oldest?.pid ?? 'pid'});`,
-    retry: 'transient',
-  });
+  return new Problem(
+    'SLOT_WAITING',
+    `Creating the slot ${name} waits for ${transactions.length} older transaction(s); the oldest: ${who}${what}.`,
+    {
+      remedy:
+        oldest?.preparedAs != null
+          ? `COMMIT PREPARED ${quoteLiteral(oldest.preparedAs)}; or ROLLBACK PREPARED it, in database ${oldest.database}.`
+          : `Let it finish, or end it: SELECT pg_terminate_backend(${oldest?.pid ?? 'pid'});`,
+      retry: 'transient',
+    },
+  );
 }
 
 /**
@@ -199,7 +228,11 @@ export async function cancelSlotCreation(client: Client, creatorPid: number): Pr
  * Drops the slot; false when there was none. A walsender of ours may need a moment to notice that it was left, so an
  * active slot is tried again for `waitMs` (5 s) before it is a Problem SLOT_IN_USE.
  */
-export async function dropSlot(client: Client, name: string, { waitMs = 5000 }: { readonly waitMs?: number } = {}): Promise<boolean> {
+export async function dropSlot(
+  client: Client,
+  name: string,
+  { waitMs = 5000 }: { readonly waitMs?: number } = {},
+): Promise<boolean> {
   const end = Date.now() + waitMs;
   for (;;) {
     try {
@@ -224,18 +257,30 @@ export interface SlotExpectation {
 }
 
 /** Whether streaming may go on from the checkpoint with this slot, or what is in the way. */
-export function slotVerdict(slot: SlotState | null, { checkpoint, database }: SlotExpectation, name = slot?.name ?? ''): 'ok' | Problem {
+export function slotVerdict(
+  slot: SlotState | null,
+  { checkpoint, database }: SlotExpectation,
+  name = slot?.name ?? '',
+): 'ok' | Problem {
   if (slot === null) {
     if (checkpoint === null) return 'ok';
-    return new Problem('SLOT_MISSING', `The slot ${name} is gone from the source, but the target stands at ${formatLsn(checkpoint)}: what came since cannot be read.`, {
-      remedy: COPY_AGAIN,
-    });
+    return new Problem(
+      'SLOT_MISSING',
+      `The slot ${name} is gone from the source, but the target stands at ${formatLsn(checkpoint)}: what came since cannot be read.`,
+      {
+        remedy: COPY_AGAIN,
+      },
+    );
   }
   if (slot.plugin !== 'pgoutput' || slot.database !== database) {
     const owner = slot.plugin === null ? 'is a physical slot' : `uses plugin ${slot.plugin} in database ${slot.database}`;
-    return new Problem('SLOT_FOREIGN', `A slot named ${slot.name} exists already, which ${owner}; wanted is pgoutput in ${database}.`, {
-      remedy: foreignRemedy(slot.name),
-    });
+    return new Problem(
+      'SLOT_FOREIGN',
+      `A slot named ${slot.name} exists already, which ${owner}; wanted is pgoutput in ${database}.`,
+      {
+        remedy: foreignRemedy(slot.name),
+      },
+    );
   }
   if (checkpoint === null) {
     return new Problem('SLOT_FOREIGN', `A slot named ${slot.name} exists already, but the target holds no checkpoint of it.`, {
@@ -243,9 +288,13 @@ export function slotVerdict(slot: SlotState | null, { checkpoint, database }: Sl
     });
   }
   if (slot.walStatus === 'lost' || slot.invalidationReason !== null) {
-    return new Problem('SLOT_LOST', `The source has given up the slot ${slot.name} (${slot.invalidationReason ?? 'wal_removed'}): WAL that it needed is gone.`, {
-      remedy: `${COPY_AGAIN} Then raise max_slot_wal_keep_size, or set it to -1, on the source.`,
-    });
+    return new Problem(
+      'SLOT_LOST',
+      `The source has given up the slot ${slot.name} (${slot.invalidationReason ?? 'wal_removed'}): WAL that it needed is gone.`,
+      {
+        remedy: `${COPY_AGAIN} Then raise max_slot_wal_keep_size, or set it to -1, on the source.`,
+      },
+    );
   }
   if (slot.confirmedFlushLsn !== null && slot.confirmedFlushLsn > checkpoint) {
     return new Problem(
@@ -257,17 +306,20 @@ export function slotVerdict(slot: SlotState | null, { checkpoint, database }: Sl
   return slot.active ? inUse(slot.name, slot.activePid) : 'ok';
 }
 
-const COPY_AGAIN =
-  'Copy again: pgfollow teardown, then pgfollow run with snapshot.existingRows: truncate.';
+const COPY_AGAIN = 'Copy again: pgfollow teardown, then pgfollow run with snapshot.existingRows: truncate.';
 
 function foreignRemedy(name: string): string {
   return `If nobody needs it, drop it on the source: SELECT pg_drop_replication_slot(${quoteLiteral(name)}); else set slot.name to another name.`;
 }
 
 function inUse(name: string, pid: number | null, cause?: unknown): Problem {
-  return new Problem('SLOT_IN_USE', `Another process${pid === null ? '' : ` (pid ${pid} on the source)`} is reading from the slot ${name}.`, {
-    remedy: `Stop the other pgfollow, or end its connection: SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = ${quoteLiteral(name)};`,
-    retry: 'transient',
-    cause,
-  });
+  return new Problem(
+    'SLOT_IN_USE',
+    `Another process${pid === null ? '' : ` (pid ${pid} on the source)`} is reading from the slot ${name}.`,
+    {
+      remedy: `Stop the other pgfollow, or end its connection: SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = ${quoteLiteral(name)};`,
+      retry: 'transient',
+      cause,
+    },
+  );
 }

@@ -58,7 +58,9 @@ function keyOf(table: Relation, index: string | null): readonly string[] {
 function unpublishedGenerated(table: Relation, key: readonly string[] | null, published: PublishedAs): string[] {
   if (published.sourceVersion < 180000) return [];
   return table.columns
-    .filter((column) => column.generated === 'virtual' || (column.generated === 'stored' && published.generatedColumnsSent === 'none'))
+    .filter(
+      (column) => column.generated === 'virtual' || (column.generated === 'stored' && published.generatedColumnsSent === 'none'),
+    )
     .filter((column) => key === null || key.includes(column.name))
     .map((column) => column.name);
 }

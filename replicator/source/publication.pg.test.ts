@@ -1,0 +1,446 @@
+import type { Client } from 'pg';
+import { expect, test } from 'vitest';
+import { readRelations } from '../catalog/read-relations.ts';
+import { resolveTables } from '../catalog/resolve-tables.ts';
+import { displayName, type RelationName, type TableMapping } from '../catalog/relation.ts';
+import { connect, disconnect } from '../postgres/connect.ts';
+import { quoteRelation } from '../postgres/quote.ts';
+import { sql, testDatabases, value, type TestDatabases } from '../testing/databases.ts';
+import { eventually } from '../testing/eventually.ts';
+import {
+  dropPublication,
+  ensurePublication,
+  wantedTables,
+  type EnsurePublicationOptions,
+  type PublicationOutcome,
+} from './publication.ts';
+import { readPublished } from './published.ts';
+
+interface Session extends AsyncDisposable {
+  readonly client: Client;
+  /** Follows every table of the source, as a pipeline would. */
+  ensure(overrides?: Overrides): Promise<PublicationOutcome>;
+}
+
+type Overrides = Partial<Omit<EnsurePublicationOptions, 'tables'>> & {
+  map?: TableMapping[];
+  exclude?: (name: RelationName) => boolean;
+};
+
+async function session(db: TestDatabases, url = db.source.url): Promise<Session> {
+  const client = await connect({ role: 'source', url, purpose: 'test' });
+  const version = await client.query<{ version: number }>(`select current_setting('server_version_num')::int as version`);
+  const filterMemo = new Map<string, string>();
+  return {
+    client,
+    async ensure({ map = [], exclude = () => false, ...overrides } = {}) {
+      const relations = await readRelations(client);
+      const viaPartitionRoot = overrides.viaPartitionRoot ?? true;
+      const { mappings } = resolveTables(relations, { include: () => true, exclude, map, viaPartitionRoot });
+      return ensurePublication(client, {
+        name: db.name,
+        viaPartitionRoot,
+        tables: wantedTables(mappings, relations),
+        lockTimeoutMs: 100,
+        sourceVersion: version.rows[0]?.version ?? 0,
+        createdByUs: true,
+        filterMemo,
+        ...overrides,
+      });
+    },
+    async [Symbol.asyncDispose]() {
+      await disconnect(client);
+    },
+  };
+}
+
+const filtered = (table: string, where: string): TableMapping => {
+  const name = { schema: 'public', name: table };
+  return { source: name, target: name, excludeColumns: [], renameColumns: {}, where };
+};
+
+const serverVersion = async (db: TestDatabases): Promise<number> => Number(await value(db.source, 'SHOW server_version_num'));
+
+/** What the application does must go on working: an UPDATE and a DELETE of every row, rolled back. */
+async function writesWork(db: TestDatabases, table: RelationName, column: string): Promise<void> {
+  const name = quoteRelation(table);
+  const touched = await sql(
+    db.source,
+    `BEGIN; CREATE TEMPORARY TABLE touched ON COMMIT DROP AS SELECT 0 AS n;
+     WITH w AS (UPDATE ${name} SET ${column} = ${column} RETURNING 1) SELECT count(*) FROM w`,
+  );
+  const deleted = await sql(db.source, `WITH w AS (DELETE FROM ${name} RETURNING 1) SELECT count(*) FROM w`);
+  await sql(db.source, 'ROLLBACK');
+  expect([touched[0]?.['count'], deleted[0]?.['count']]).toEqual(['2', '2']);
+}
+
+interface Case {
+  readonly name: string;
+  /** Makes table t with a column v and two rows. */
+  readonly ddl: string;
+  readonly from?: number;
+  readonly changes: string[];
+  /** Code of the problem when the table must stay out. */
+  readonly out?: { code: string; remedy: RegExp };
+  readonly where?: string;
+}
+
+const ROWS = 'INSERT INTO t (a, v) VALUES (1, 1), (2, 2)';
+const full = 'ALTER TABLE ONLY "public"."t" REPLICA IDENTITY FULL';
+
+const CASES: Case[] = [
+  { name: 'with a primary key', ddl: 'CREATE TABLE t (a int PRIMARY KEY, v int)', changes: [] },
+  { name: 'without a key', ddl: 'CREATE TABLE t (a int, v int)', changes: [full] },
+  { name: 'with a deferrable key', ddl: 'CREATE TABLE t (a int PRIMARY KEY DEFERRABLE, v int)', changes: [full] },
+  {
+    name: 'without a key, with a stored generated column',
+    ddl: 'CREATE TABLE t (a int, v int, g int GENERATED ALWAYS AS (a * 2) STORED)',
+    changes: [full],
+  },
+  {
+    name: 'without a key, with a virtual generated column',
+    ddl: 'CREATE TABLE t (a int, v int, g int GENERATED ALWAYS AS (a * 2) VIRTUAL)',
+    from: 180000,
+    changes: [],
+    out: { code: 'TABLE_NOT_PUBLISHABLE', remedy: /ADD PRIMARY KEY/ },
+  },
+  {
+    name: 'with a unique index and a virtual generated column',
+    ddl: 'CREATE TABLE t (a int NOT NULL, v int, g int GENERATED ALWAYS AS (a * 2) VIRTUAL); CREATE UNIQUE INDEX u ON t (a)',
+    from: 180000,
+    changes: ['ALTER TABLE ONLY "public"."t" REPLICA IDENTITY USING INDEX "u"'],
+  },
+  {
+    name: 'with REPLICA IDENTITY FULL',
+    ddl: 'CREATE TABLE t (a int PRIMARY KEY, v int); ALTER TABLE t REPLICA IDENTITY FULL',
+    changes: [],
+  },
+  {
+    name: 'with a unique index',
+    ddl: 'CREATE TABLE t (a int NOT NULL, v int); CREATE UNIQUE INDEX "u ""x" ON t (a)',
+    changes: ['ALTER TABLE ONLY "public"."t" REPLICA IDENTITY USING INDEX "u ""x"'],
+  },
+  {
+    name: 'with an index that was its identity and is gone',
+    ddl: 'CREATE TABLE t (a int NOT NULL, v int); CREATE UNIQUE INDEX u ON t (a); ALTER TABLE t REPLICA IDENTITY USING INDEX u; DROP INDEX u',
+    changes: [full],
+  },
+  {
+    name: 'without a key, REPLICA IDENTITY NOTHING',
+    ddl: 'CREATE TABLE t (a int, v int); ALTER TABLE t REPLICA IDENTITY NOTHING',
+    changes: [full],
+  },
+  {
+    name: 'with a key, REPLICA IDENTITY NOTHING',
+    ddl: 'CREATE TABLE t (a int PRIMARY KEY, v int); ALTER TABLE t REPLICA IDENTITY NOTHING',
+    changes: ['ALTER TABLE ONLY "public"."t" REPLICA IDENTITY DEFAULT'],
+  },
+  {
+    name: 'with a row filter on its key',
+    ddl: 'CREATE TABLE t (a int PRIMARY KEY, v int)',
+    from: 150000,
+    changes: [],
+    where: 'a > 0 -- all',
+  },
+  {
+    name: 'with a row filter on another column',
+    ddl: 'CREATE TABLE t (a int PRIMARY KEY, v int)',
+    from: 150000,
+    changes: [],
+    where: 'v > 0',
+    out: { code: 'TABLE_NOT_PUBLISHABLE', remedy: /^ALTER TABLE "public"."t" REPLICA IDENTITY FULL;$/ },
+  },
+  {
+    name: 'with a row filter on any column under FULL',
+    ddl: 'CREATE TABLE t (a int PRIMARY KEY, v int); ALTER TABLE t REPLICA IDENTITY FULL',
+    from: 150000,
+    changes: [],
+    where: 'v > 0',
+  },
+  {
+    name: 'with a row filter that is no condition',
+    ddl: 'CREATE TABLE t (a int PRIMARY KEY, v int)',
+    from: 150000,
+    changes: [],
+    where: 'a > 0); DROP TABLE t; SELECT (1',
+    out: { code: 'TABLE_NOT_PUBLISHABLE', remedy: /`where`/ },
+  },
+  {
+    name: 'that inherits, and one that inherits from it',
+    ddl: 'CREATE TABLE base (a int, v int); CREATE TABLE t (PRIMARY KEY (a)) INHERITS (base); CREATE TABLE kid () INHERITS (t)',
+    changes: ['ALTER TABLE ONLY "public"."base" REPLICA IDENTITY FULL', 'ALTER TABLE ONLY "public"."kid" REPLICA IDENTITY FULL'],
+  },
+  {
+    name: 'partitioned, with a key',
+    ddl: 'CREATE TABLE t (a int PRIMARY KEY, v int) PARTITION BY RANGE (a); CREATE TABLE p1 PARTITION OF t FOR VALUES FROM (0) TO (2); CREATE TABLE p2 PARTITION OF t DEFAULT',
+    changes: [],
+  },
+  {
+    name: 'partitioned in two levels, without a key',
+    ddl: `CREATE TABLE t (a int, v int) PARTITION BY RANGE (a); CREATE TABLE p1 PARTITION OF t FOR VALUES FROM (0) TO (2);
+      CREATE TABLE p2 PARTITION OF t DEFAULT PARTITION BY RANGE (a); CREATE TABLE p21 PARTITION OF p2 DEFAULT`,
+    changes: [full, full.replace('"t"', '"p1"'), full.replace('"t"', '"p21"')],
+  },
+  {
+    name: 'partitioned without a key, where a partition has one',
+    ddl: `CREATE TABLE t (a int, v int) PARTITION BY RANGE (a); CREATE TABLE p1 PARTITION OF t DEFAULT; ALTER TABLE p1 ADD PRIMARY KEY (a)`,
+    changes: [full, full.replace('"t"', '"p1"')],
+  },
+  {
+    name: 'partitioned with a unique index, where a partition has NOTHING',
+    ddl: `CREATE TABLE t (a int NOT NULL, v int) PARTITION BY RANGE (a); CREATE UNIQUE INDEX u ON t (a);
+      CREATE TABLE p1 PARTITION OF t DEFAULT; ALTER TABLE p1 REPLICA IDENTITY NOTHING`,
+    changes: [
+      'ALTER TABLE ONLY "public"."t" REPLICA IDENTITY USING INDEX "u"',
+      'ALTER TABLE ONLY "public"."p1" REPLICA IDENTITY USING INDEX "p1_a_idx"',
+    ],
+  },
+];
+
+test.each(CASES)('UPDATE and DELETE work on a table $name', async ({ ddl, from = 0, changes, out, where }) => {
+  await using db = await testDatabases();
+  if ((await serverVersion(db)) < from) return;
+  await sql(db.source, `${ddl}; ${ROWS}`);
+  await using source = await session(db);
+  const overrides = where === undefined ? {} : { map: [filtered('t', where)] };
+  const outcome = await source.ensure(overrides);
+  expect(outcome.identityChanges.map((change) => change.sql)).toEqual(changes);
+  expect(outcome.problems.map(({ code, table }) => `${code} ${table}`)).toEqual(out ? [`${out.code} public.t`] : []);
+  if (out) expect(outcome.problems[0]?.remedy).toMatch(out.remedy);
+  expect(outcome.published.some(({ name }) => name === 't')).toBe(!out);
+  await writesWork(db, { schema: 'public', name: 't' }, 'v');
+
+  const again = await source.ensure(overrides);
+  expect(again).toMatchObject({ added: [], removed: [], filtersChanged: [], identityChanges: [] });
+  expect(again.published).toHaveLength(outcome.published.length);
+  if (!out)
+    expect((await readPublished(source.client, [db.name])).tables.map(displayName)).toEqual(
+      outcome.published.map(displayName).sort(),
+    );
+});
+
+test('names of 63 bytes with quotes, dots and blanks', async () => {
+  await using db = await testDatabases();
+  const odd = { schema: `S."x" ${'é'.repeat(28)}`, name: `T'; DROP ${'ü'.repeat(27)}` };
+  await sql(
+    db.source,
+    `CREATE SCHEMA ${quoteRelation(odd).split('."T')[0]}; CREATE TABLE ${quoteRelation(odd)} (a int, "v ""v" int)`,
+  );
+  await sql(db.source, `INSERT INTO ${quoteRelation(odd)} VALUES (1, 1), (2, 2)`);
+  await using source = await session(db);
+  const name = `${db.name} "p" ${'x'.repeat(40)}`.slice(0, 63);
+  const outcome = await source.ensure({ name });
+  expect(outcome).toMatchObject({ created: true, published: [odd], problems: [] });
+  await writesWork(db, odd, '"v ""v"');
+  expect(await dropPublication(source.client, name)).toBe(true);
+  expect(await dropPublication(source.client, name)).toBe(false);
+});
+
+test('tables come and go, filters change, what was published keeps being published', async () => {
+  await using db = await testDatabases();
+  await sql(
+    db.source,
+    'CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY); CREATE UNLOGGED TABLE u (id int PRIMARY KEY)',
+  );
+  await using source = await session(db);
+  const names = (relations: readonly RelationName[]) => relations.map(({ name }) => name);
+  const first = await source.ensure({ createdByUs: false });
+  expect([first.created, names(first.added)]).toEqual([true, ['a', 'b']]);
+  expect(
+    await value(db.source, 'SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate AND pubviaroot FROM pg_publication'),
+  ).toBe('t');
+
+  await sql(db.source, 'CREATE TABLE c (id int PRIMARY KEY); DROP TABLE b');
+  const second = await source.ensure({ exclude: ({ name }) => name === 'a' });
+  expect([second.created, names(second.added), names(second.removed)]).toEqual([false, ['c'], ['a']]);
+  if ((await serverVersion(db)) < 150000) {
+    expect((await source.ensure({ map: [filtered('c', 'id > 1')] })).problems).toMatchObject([
+      { code: 'ROW_FILTER_UNSUPPORTED', table: 'public.c' },
+    ]);
+    return;
+  }
+  const third = await source.ensure({ map: [filtered('c', 'id > 1')] });
+  expect([names(third.published), names(third.filtersChanged)]).toEqual([['c', 'a'], ['c']]);
+  expect((await readPublished(source.client, [db.name])).tables).toMatchObject([
+    { rowFilter: null },
+    { name: 'c', rowFilter: '(id > 1)' },
+  ]);
+  // Said differently, and by a process that remembers nothing.
+  const same = await source.ensure({ map: [filtered('c', '"id">  1')], filterMemo: new Map() });
+  expect(names(same.filtersChanged)).toEqual([]);
+  const fourth = await source.ensure();
+  expect(names(fourth.filtersChanged)).toEqual(['c']);
+});
+
+test('a lost key and a new partition are mended at the next call', async () => {
+  await using db = await testDatabases();
+  await sql(
+    db.source,
+    `CREATE TABLE t (a int PRIMARY KEY, v int); CREATE TABLE r (a int, v int) PARTITION BY RANGE (a); ${ROWS}`,
+  );
+  await using source = await session(db);
+  await source.ensure();
+  await sql(
+    db.source,
+    'ALTER TABLE t DROP CONSTRAINT t_pkey; CREATE TABLE p PARTITION OF r DEFAULT; INSERT INTO r VALUES (1, 1), (2, 2)',
+  );
+  const outcome = await source.ensure();
+  expect(outcome.identityChanges.map(({ sql }) => sql)).toEqual([full.replace('"t"', '"p"'), full]);
+  expect(outcome.published).toHaveLength(2);
+  for (const name of ['t', 'r', 'p']) await writesWork(db, { schema: 'public', name }, 'v');
+});
+
+test('a published table whose writes came to fail is taken out', async () => {
+  await using db = await testDatabases();
+  if ((await serverVersion(db)) < 180000) return;
+  await sql(db.source, `CREATE TABLE t (a int, v int); ${ROWS}`);
+  await using source = await session(db);
+  expect((await source.ensure()).published).toHaveLength(1);
+  await sql(db.source, 'ALTER TABLE t ADD COLUMN g int GENERATED ALWAYS AS (a + 1) VIRTUAL');
+  await expect(sql(db.source, 'UPDATE t SET v = v')).rejects.toThrow('cannot update table');
+  expect(await source.ensure()).toMatchObject({ published: [], problems: [{ code: 'TABLE_NOT_PUBLISHABLE' }] });
+  await writesWork(db, { schema: 'public', name: 't' }, 'v');
+});
+
+test('a table that is locked waits, and nobody waits long behind us', async () => {
+  await using db = await testDatabases();
+  await sql(db.source, `CREATE TABLE t (a int, v int); CREATE TABLE free (a int PRIMARY KEY); ${ROWS}`);
+  await using holder = await db.source.session();
+  await using source = await session(db);
+  await holder.query('BEGIN; SELECT * FROM t');
+  const ensuring = source.ensure({ lockTimeoutMs: 200 });
+  await eventually(
+    async () =>
+      (await value(db.source, `SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'`)) === '1',
+  );
+  const started = performance.now();
+  await sql(db.source, 'UPDATE t SET v = v');
+  expect(performance.now() - started).toBeLessThan(1000);
+  expect(await ensuring).toMatchObject({
+    published: [{ name: 'free' }],
+    identityChanges: [],
+    problems: [{ code: 'TABLE_NOT_PUBLISHABLE', retry: 'transient', table: 'public.t' }],
+  });
+  await holder.query('COMMIT');
+  expect((await source.ensure()).added).toMatchObject([{ name: 't' }]);
+});
+
+test('a publication of somebody else is not touched; one that holds only what is wanted is taken over', async () => {
+  await using db = await testDatabases();
+  await sql(
+    db.source,
+    `CREATE TABLE t (a int, v int); CREATE TABLE other (a int PRIMARY KEY); ${ROWS}; CREATE PUBLICATION ${db.name} FOR ALL TABLES`,
+  );
+  await using source = await session(db);
+  await expect(source.ensure()).rejects.toMatchObject({
+    code: 'SOURCE_UNSUITABLE',
+    remedy: expect.stringContaining('managed: false'),
+  });
+  await sql(db.source, `DROP PUBLICATION ${db.name}; CREATE PUBLICATION ${db.name} FOR TABLE t, other WITH (publish = 'insert')`);
+  await expect(source.ensure({ createdByUs: false, exclude: ({ name }) => name === 'other' })).rejects.toMatchObject({
+    code: 'SOURCE_UNSUITABLE',
+    message: expect.stringContaining('public.other'),
+  });
+  // t was published for INSERT alone, so that its UPDATEs worked without a key.
+  expect(await source.ensure({ createdByUs: false })).toMatchObject({
+    created: true,
+    added: [{ name: 't' }],
+    identityChanges: [{ sql: full }],
+  });
+  await writesWork(db, { schema: 'public', name: 't' }, 'v');
+});
+
+test('going over to partitions and back leaves no table out', async () => {
+  await using db = await testDatabases();
+  await sql(db.source, `CREATE TABLE t (a int, v int) PARTITION BY RANGE (a); CREATE TABLE p PARTITION OF t DEFAULT; ${ROWS}`);
+  await using source = await session(db);
+  const published = async () => (await readPublished(source.client, [db.name])).tables.map(({ name }) => name);
+  await source.ensure();
+  expect(await published()).toEqual(['t']);
+  await source.ensure({ viaPartitionRoot: false });
+  expect(await published()).toEqual(['p']);
+  await source.ensure();
+  expect(await published()).toEqual(['t']);
+  await writesWork(db, { schema: 'public', name: 't' }, 'v');
+});
+
+test('a role that owns no table is told what its owner has to run; one that may not UPDATE is served', async () => {
+  await using db = await testDatabases();
+  const [role, owner] = [`${db.name}_role`, `${db.name}_owner`];
+  await sql(
+    db.source,
+    `CREATE ROLE ${role} LOGIN PASSWORD 'secret'; CREATE ROLE ${owner}; CREATE TABLE t (a int, v int); CREATE TABLE mine (a int, v int); ${ROWS};
+     ALTER TABLE mine OWNER TO ${role}; REVOKE ALL ON mine FROM ${role}; ALTER TABLE t OWNER TO ${owner}; CREATE SCHEMA s`,
+  );
+  const url = new URL(db.source.url);
+  url.username = role;
+  url.password = 'secret';
+  try {
+    await using source = await session(db, url.href);
+    await expect(source.ensure()).rejects.toMatchObject({
+      code: 'SOURCE_UNSUITABLE',
+      remedy: expect.stringContaining('GRANT CREATE'),
+    });
+    await sql(db.source, `GRANT CREATE ON DATABASE ${db.source.name} TO ${role}`);
+    const outcome = await source.ensure();
+    expect(outcome).toMatchObject({
+      published: [{ name: 'mine' }],
+      problems: [{ code: 'TABLE_NOT_PUBLISHABLE', table: 'public.t' }],
+    });
+    expect(outcome.problems[0]?.remedy).toContain(`${full};\nALTER PUBLICATION "${db.name}" ADD TABLE ONLY "public"."t";`);
+    await sql(db.source, 'INSERT INTO mine VALUES (1, 1), (2, 2)');
+    await writesWork(db, { schema: 'public', name: 'mine' }, 'v');
+  } finally {
+    await sql(db.source, `DROP OWNED BY ${role}, ${owner} CASCADE; DROP ROLE ${role}, ${owner}`);
+  }
+});
+
+test('publications that are used as they are', async () => {
+  await using db = await testDatabases();
+  await sql(
+    db.source,
+    `CREATE TABLE a (id int PRIMARY KEY, v int, w int); CREATE TABLE r (id int PRIMARY KEY) PARTITION BY RANGE (id);
+     CREATE TABLE p PARTITION OF r DEFAULT;
+     CREATE PUBLICATION one FOR TABLE r WITH (publish_via_partition_root); CREATE PUBLICATION two FOR TABLE a, p WITH (publish = 'insert, update')`,
+  );
+  await using source = await session(db);
+  const published = await readPublished(source.client, ['one', 'two', 'no "one']);
+  expect(published.tables.map(({ name, rowFilter }) => [name, rowFilter])).toEqual([
+    ['a', null],
+    ['r', null],
+  ]);
+  expect(published).toMatchObject({ viaPartitionRoot: true, unpublishedOperations: ['delete', 'truncate'] });
+  expect(published.problems).toMatchObject([
+    { code: 'PUBLICATION_MISSING', retry: 'transient', remedy: expect.stringContaining('CREATE PUBLICATION "no ""one"') },
+  ]);
+  if ((await serverVersion(db)) < 150000) {
+    expect(published.tables[0]?.columns).toBeNull();
+    return;
+  }
+  expect(published.tables[0]?.columns).toEqual(['id', 'v', 'w']);
+  await sql(
+    db.source,
+    `ALTER PUBLICATION two SET TABLE a (id, v) WHERE (id > 1); CREATE PUBLICATION three FOR TABLE a (id, v) WHERE (id < 0);
+     CREATE PUBLICATION four FOR TABLE a (id)`,
+  );
+  expect((await readPublished(source.client, ['two', 'three'])).tables).toMatchObject([
+    { columns: ['id', 'v'], rowFilter: expect.stringContaining(' OR ') },
+  ]);
+  expect((await readPublished(source.client, ['two', 'four'])).problems).toMatchObject([
+    { code: 'SOURCE_UNSUITABLE', table: 'public.a' },
+  ]);
+});
+
+test('hundreds of tables are published within seconds', async () => {
+  await using db = await testDatabases();
+  await sql(
+    db.source,
+    `DO $$ BEGIN FOR i IN 1..300 LOOP EXECUTE format('CREATE TABLE t%s (id int PRIMARY KEY, v text)', i); END LOOP; END $$`,
+  );
+  await sql(db.source, 'CREATE TABLE keyless (id int)');
+  await using source = await session(db);
+  const started = performance.now();
+  const outcome = await source.ensure();
+  expect(outcome.published).toHaveLength(301);
+  expect(performance.now() - started).toBeLessThan(5000);
+});
