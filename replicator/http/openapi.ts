@@ -1,0 +1,3 @@
+export function openApi(version: string): object {
+  return { version };
+}

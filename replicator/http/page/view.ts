@@ -1,0 +1,20 @@
+import type { Sample } from '../../observe/history.ts';
+import type { SlotReading } from '../../observe/model.ts';
+import type { PipelineEvent, Status, TableStatus } from '../../observe/status.ts';
+
+/** Everything the page shows, as it was at one moment. */
+export interface PageView {
+  readonly status: Status;
+  readonly tables: readonly TableStatus[];
+  /** Newest last. */
+  readonly events: readonly PipelineEvent[];
+  /** Oldest first. */
+  readonly history: readonly Sample[];
+  readonly queue: { readonly bytes: number; readonly limitBytes: number };
+  readonly slot: SlotReading | null;
+  /** The source does not answer: the lag may be more than it says. */
+  readonly lagAtLeast: boolean;
+  /** ms since 1970. */
+  readonly nowMs: number;
+  readonly canLogOut: boolean;
+}

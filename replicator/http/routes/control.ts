@@ -1,0 +1,20 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { HttpContext } from '../context.ts';
+
+/** Pause and resume. Doing either twice is the same as once. */
+export function controlRoutes(app: FastifyInstance, { controls, model }: HttpContext): void {
+  app.put('/api/v1/pipeline/pause', async (request, reply) => {
+    await controls.pause(caller(request));
+    return reply.code(202).send({ requested: 'pause', state: model.state });
+  });
+
+  app.put('/api/v1/pipeline/resume', async (request, reply) => {
+    await controls.resume(caller(request));
+    return reply.code(202).send({ requested: 'resume', state: model.state });
+  });
+}
+
+/** Who asked, for the event that records it. */
+function caller(request: FastifyRequest): string {
+  return `the API, from ${request.ip}`;
+}

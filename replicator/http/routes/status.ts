@@ -1,0 +1,40 @@
+import type { FastifyInstance } from 'fastify';
+import type { StatusModel } from '../../observe/model.ts';
+import type { TableStatus } from '../../observe/status.ts';
+import type { HttpContext } from '../context.ts';
+import { openApi } from '../openapi.ts';
+import { RefusedRequest } from '../problem-response.ts';
+
+export interface TablePath {
+  schema: string;
+  table: string;
+}
+
+/** What can be read: status, tables, events, and the description of the API. */
+export function statusRoutes(app: FastifyInstance, { model, events }: HttpContext): void {
+  app.get('/api/v1/status', async () => model.status());
+
+  app.get('/api/v1/tables', async () => ({ tables: model.tables() }));
+
+  app.get<{ Params: TablePath }>('/api/v1/tables/:schema/:table', async (request) => followedTable(model, request.params));
+
+  app.get<{ Querystring: { after?: number } }>(
+    '/api/v1/events',
+    { schema: { querystring: { type: 'object', properties: { after: { type: 'integer', minimum: 0 } } } } },
+    async (request) => ({ events: events.after(request.query.after) }),
+  );
+
+  const description = openApi(model.version);
+  app.get('/api/v1/openapi.json', async () => description);
+}
+
+/** The table of a path, or 404. */
+export function followedTable(model: StatusModel, { schema, table }: TablePath): TableStatus {
+  const found = model.table(`${schema}.${table}`);
+  if (found) return found;
+  throw new RefusedRequest(
+    'UNKNOWN_TABLE',
+    `${schema}.${table} is not followed.`,
+    'GET /api/v1/tables lists the tables that are, by their names on the source.',
+  );
+}

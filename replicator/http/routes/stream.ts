@@ -1,0 +1,104 @@
+import type { ServerResponse } from 'node:http';
+import type { FastifyInstance } from 'fastify';
+import type { PipelineEvent } from '../../observe/status.ts';
+import type { HttpContext } from '../context.ts';
+import { SECURITY_HEADERS } from '../headers.ts';
+import { RefusedRequest } from '../problem-response.ts';
+
+const TICK_MS = 1000;
+const PING_MS = 15_000;
+const MAX_STREAMS = 100;
+/** A client that reads slower than this gathers is cut off; it comes back and asks for what it missed. */
+const MAX_UNREAD_BYTES = 1_048_576;
+
+/** Everybody who listens to server-sent events, and the one timer that feeds them. */
+export class StreamHub {
+  readonly #context: HttpContext;
+  readonly #clients = new Set<ServerResponse>();
+  #timer: NodeJS.Timeout | null = null;
+  #unsubscribe: (() => void) | null = null;
+  #pingedMs = 0;
+
+  constructor(context: HttpContext) {
+    this.#context = context;
+  }
+
+  /** From now on the model is sampled for the page's curves, and clients get a status every second. */
+  start(): void {
+    this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref();
+    this.#unsubscribe ??= this.#context.events.subscribe((event) => this.#send(eventMessage(event)));
+  }
+
+  get full(): boolean {
+    return this.#clients.size >= MAX_STREAMS;
+  }
+
+  /** `afterId`: events with a greater id are sent first; null: only what happens from now on. */
+  add(client: ServerResponse, afterId: number | null): void {
+    client.writeHead(200, { ...SECURITY_HEADERS, 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' });
+    client.write('retry: 2000\n\n');
+    if (afterId !== null) for (const event of this.#context.events.after(afterId)) client.write(eventMessage(event));
+    client.write(this.#statusMessage());
+    this.#clients.add(client);
+    client.once('close', () => this.#clients.delete(client));
+  }
+
+  close(): void {
+    if (this.#timer) clearInterval(this.#timer);
+    this.#unsubscribe?.();
+    for (const client of this.#clients) client.end();
+    this.#clients.clear();
+  }
+
+  #tick(): void {
+    this.#context.model.sample();
+    if (this.#clients.size === 0) return;
+    const nowMs = this.#context.now();
+    if (nowMs - this.#pingedMs >= PING_MS) {
+      this.#pingedMs = nowMs;
+      this.#send(': ping\n\n');
+    }
+    const message = this.#statusMessage();
+    // One who still has unread bytes gets the next status; an old one is of no use.
+    for (const client of this.#clients) if (!client.writableNeedDrain) client.write(message);
+  }
+
+  #statusMessage(): string {
+    return `event: status\ndata: ${JSON.stringify(this.#context.model.status())}\n\n`;
+  }
+
+  #send(message: string): void {
+    for (const client of this.#clients) {
+      if (client.writableLength > MAX_UNREAD_BYTES) client.destroy();
+      else client.write(message);
+    }
+  }
+}
+
+/** GET /api/v1/stream. */
+export function streamRoutes(app: FastifyInstance, hub: StreamHub): void {
+  app.get<{ Querystring: { after?: number } }>(
+    '/api/v1/stream',
+    {
+      exposeHeadRoute: false,
+      schema: { querystring: { type: 'object', properties: { after: { type: 'integer', minimum: 0 } } } },
+    },
+    (request, reply) => {
+      if (hub.full) {
+        throw new RefusedRequest(
+          'TOO_MANY_STREAMS',
+          `${MAX_STREAMS} streams are open.`,
+          'Close some, or ask GET /api/v1/status instead.',
+        );
+      }
+      const last = request.headers['last-event-id'];
+      const afterId = typeof last === 'string' && /^\d+$/.test(last) ? Number(last) : (request.query.after ?? null);
+      reply.hijack();
+      hub.add(reply.raw, afterId);
+    },
+  );
+}
+
+function eventMessage(event: PipelineEvent): string {
+  return `id: ${event.id}\nevent: event\ndata: ${JSON.stringify(event)}\n\n`;
+}
