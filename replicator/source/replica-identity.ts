@@ -60,17 +60,10 @@ function primaryFirstThenNarrow(a: UniqueIndex, b: UniqueIndex): number {
 
 /** The columns that the stream announces as key once the choice is made. */
 function identityAfter(relation: Relation, choice: IdentityChoice | null): readonly string[] | 'full' {
-  const kind = choice?.kind ?? (relation.replicaIdentity === 'full' ? 'full' : 'kept');
-  switch (kind) {
-    case 'full':
-      return 'full';
-    case 'kept':
-      return relation.identityColumns;
-    case 'default':
-      return relation.uniqueIndexes.find((index) => index.primary)?.columns ?? [];
-    case 'index':
-      return relation.uniqueIndexes.find((index) => choice?.kind === 'index' && index.name === choice.index)?.columns ?? [];
-  }
+  if (choice === null) return relation.replicaIdentity === 'full' ? 'full' : relation.identityColumns;
+  if (choice.kind === 'full') return 'full';
+  const index = relation.uniqueIndexes.find((each) => (choice.kind === 'default' ? each.primary : each.name === choice.index));
+  return index?.columns ?? [];
 }
 
 function sameKey(leaf: Relation, key: readonly string[]): IdentityChoice {

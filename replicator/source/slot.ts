@@ -209,7 +209,7 @@ export function slotWaitingProblem(name: string, transactions: readonly OlderTra
     `Creating the slot ${name} waits for ${transactions.length} older transaction(s); the oldest: ${who}${what}.`,
     {
       remedy:
-        oldest?.preparedAs != null
+        oldest && oldest.preparedAs !== null
           ? `COMMIT PREPARED ${quoteLiteral(oldest.preparedAs)}; or ROLLBACK PREPARED it, in database ${oldest.database}.`
           : `Let it finish, or end it: SELECT pg_terminate_backend(${oldest?.pid ?? 'pid'});`,
       retry: 'transient',
