@@ -14,7 +14,7 @@ import {
   type EnsurePublicationOptions,
   type PublicationOutcome,
 } from './publication.ts';
-import { readPublished } from './read-published.ts';
+import { readPublished } from './published.ts';
 
 interface Session extends AsyncDisposable {
   readonly client: Client;
