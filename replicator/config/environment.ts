@@ -42,6 +42,9 @@ export function fileKeyPath(variable: Variable): string | null {
   return [...variable.path.split('.').slice(0, -1), variable.fileKey].join('.');
 }
 
+/** Settings of our own test runs, which may start this program. */
+const TEST_PREFIX = 'PGFOLLOW_TEST_';
+
 const KNOWN = new Set([
   CONFIG_VARIABLE,
   ...VARIABLES.flatMap(({ name, fileKey }) => (fileKey === undefined ? [name] : [name, `${name}_FILE`])),
@@ -56,7 +59,8 @@ export function unknownVariables(
   env: Readonly<Record<string, string | undefined>>,
 ): { name: string; suggestion: string | null }[] {
   return Object.entries(env)
-    .filter(([name, value]) => name.startsWith('PGFOLLOW_') && !KNOWN.has(name) && !isServiceLink(name, value ?? ''))
+    .filter(([name]) => name.startsWith('PGFOLLOW_') && !KNOWN.has(name))
+    .filter(([name, value]) => !name.startsWith(TEST_PREFIX) && !isServiceLink(name, value ?? ''))
     .map(([name]) => ({ name, suggestion: suggest(name) }));
 }
 

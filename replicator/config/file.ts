@@ -12,7 +12,7 @@ export interface ConfigFile {
   readonly folder: string;
   readonly issues: readonly ConfigIssue[];
   /** `file pgfollow.yaml:12`, or null when the file says nothing of this place. */
-  originOf(path: Path): string | null;
+  readonly originOf: (path: Path) => string | null;
 }
 
 /** Reads a YAML file. `origin` says who named it, for the message when it cannot be read. */

@@ -23,7 +23,7 @@ export class ConfigProblem extends Problem {
   constructor(issues: readonly ConfigIssue[]) {
     const count = issues.length === 1 ? '1 error' : `${issues.length} errors`;
     super('CONFIG_INVALID', [`The configuration has ${count}:`, ...issues.map((issue) => `  ${formatIssue(issue)}`)].join('\n'), {
-      remedy: 'Correct what is listed. `pgfollow config` prints every setting with where its value comes from.',
+      remedy: 'Correct what is listed; `pgfollow config` then prints every setting with where its value comes from.',
     });
     this.name = 'ConfigProblem';
     this.issues = issues;

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parse } from 'yaml';
+import { unreachable } from '../problem.ts';
 import { CONFIG_VARIABLE, fileKeyPath, flagName, unknownVariables, VARIABLES, type Variable } from './environment.ts';
 import { readConfigFile, readSecretFile, type ConfigFile } from './file.ts';
 import { unknownKey, valueAt, type ConfigIssue } from './issues.ts';
@@ -20,7 +21,7 @@ export interface Sources {
 export interface Layers {
   readonly tree: Record<string, unknown>;
   readonly issues: readonly ConfigIssue[];
-  originOf(path: Path): string;
+  readonly originOf: (path: Path) => string;
 }
 
 const DEFAULT_FILE = 'pgfollow.yaml';
@@ -57,7 +58,8 @@ export function readLayers(sources: Sources): Layers {
   }
   for (const variable of VARIABLES) {
     const setting = findSetting(variable.path);
-    const text = sources.flags[flagName(variable)];
+    const given = sources.flags[flagName(variable)];
+    const text = given === true ? 'true' : given;
     if (setting && typeof text === 'string') put(variable.path, readText(setting, text), `flag --${flagName(variable)}`);
   }
   const set = sources.flags['set'];
@@ -138,6 +140,8 @@ function readText(setting: Setting, text: string): unknown {
       return /^-?\d{1,15}$/.test(text.trim()) ? Number(text) : text;
     case 'list':
       return /^\s*[[{]/.test(text) ? yaml(text) : splitOutsideQuotes(text, ',');
+    default:
+      return unreachable(setting.kind);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Config } from './schema.ts';
 import { findSetting, SETTINGS, type Path, formatPath, settingAt } from './setting-list.ts';
-import { redactUrl } from './source-url.ts';
+import { passwordsOf, redactUrl } from './source-url.ts';
 
 export { redactUrl };
 
@@ -12,6 +12,11 @@ export function redact(config: Config): Config {
     target: { url: redactUrl(config.target.url) },
     http: { ...config.http, token: config.http.token === null ? null : '***' },
   };
+}
+
+/** Every secret of the configuration, for a log that must not repeat them. */
+export function secretsOf({ source, target, http }: Config): string[] {
+  return [...passwordsOf(source.url), ...passwordsOf(target.url), ...(http.token === null ? [] : [http.token])];
 }
 
 /** Longest text of a value that a message repeats. */
@@ -28,7 +33,7 @@ export function showValue(path: Path, value: unknown): string {
     return typeof value === 'string' && findSetting(setting.path)?.path.endsWith('.url') ? redactUrl(value) : '(not shown)';
   }
   if (setting === null && holdsSecret(path)) return '(not shown)';
-  const text = JSON.stringify(value) ?? String(value);
+  const text = JSON.stringify(value) ?? typeof value;
   return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
 }
 

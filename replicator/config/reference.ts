@@ -55,5 +55,5 @@ function defaultText({ defaultText, defaultValue }: Setting): string {
   if (defaultValue === undefined) return '(required)';
   if (Array.isArray(defaultValue)) return defaultValue.length === 0 ? 'none' : code(defaultValue.join(','));
   if (typeof defaultValue === 'object') return 'none';
-  return code(String(defaultValue));
+  return code(typeof defaultValue === 'string' ? defaultValue : JSON.stringify(defaultValue));
 }

@@ -241,8 +241,12 @@ export const fileSchema = z.strictObject({
 /** fileSchema with the names that follow from the pipeline's name filled in. */
 export const configSchema = fileSchema.transform((config) => ({
   ...config,
-  publication: { ...config.publication, names: config.publication.names ?? [config.name] },
-  slot: { ...config.slot, name: config.slot.name ?? config.name },
+  publication: {
+    names: config.publication.names ?? [config.name],
+    managed: config.publication.managed,
+    viaPartitionRoot: config.publication.viaPartitionRoot,
+  },
+  slot: { name: config.slot.name ?? config.name, failover: config.slot.failover },
 }));
 
 /** The effective configuration: every field set, durations in milliseconds, sizes in bytes. */

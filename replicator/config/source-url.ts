@@ -36,10 +36,25 @@ export function redactUrl(url: string): string {
   const user = userinfo?.split(':', 1)[0];
   const hidden = userinfo?.includes(':') ? `${user}:***@` : userinfo === null ? '' : `${user}@`;
   const parameters = query.split('&').map((pair) => {
-    const name = pair.split('=', 1)[0] ?? '';
-    return SECRET_PARAMETERS.has(decodeLoosely(name).toLowerCase()) ? `${name}=***` : pair;
+    return isSecret(pair) ? `${pair.split('=', 1)[0]}=***` : pair;
   });
   return `${scheme}${hidden}${hosts}${path}${query === '' ? '' : `?${parameters.join('&')}`}`;
+}
+
+/** The passwords in a URI, as they are written and as they are meant. */
+export function passwordsOf(url: string): string[] {
+  const { userinfo, query } = split(url);
+  const inUser = userinfo?.includes(':') ? [userinfo.slice(userinfo.indexOf(':') + 1)] : [];
+  const inQuery = query
+    .split('&')
+    .filter((pair) => isSecret(pair))
+    .map((pair) => pair.slice(pair.indexOf('=') + 1));
+  const written = [...inUser, ...inQuery].filter((password) => password !== '');
+  return [...new Set([...written, ...written.map(decodeLoosely)])];
+}
+
+function isSecret(pair: string): boolean {
+  return SECRET_PARAMETERS.has(decodeLoosely(pair.split('=', 1)[0] ?? '').toLowerCase());
 }
 
 /**

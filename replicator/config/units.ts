@@ -8,9 +8,9 @@ export function parseDuration(text: string): number | null {
   return scaled(text.trim(), DURATION_MS);
 }
 
-/** `64kB`, `16MB` -> bytes; null when the text is no size. */
+/** `64kB`, `16MB` -> bytes, as is a bare number; null when the text is no size. */
 export function parseSize(text: string): number | null {
-  return scaled(text.trim().toLowerCase(), SIZE_BYTES);
+  return scaled(text.trim().toLowerCase().replace(/^\d+$/, '$&b'), SIZE_BYTES);
 }
 
 /** Milliseconds -> the shortest text that reads back as the same: 1000 -> `1s`. */
