@@ -1,0 +1,85 @@
+import type { Arguments, Options } from './args.ts';
+import type { Io } from './io.ts';
+
+/** One command: what it takes, and what it does. */
+export interface Command {
+  /** After `pgfollow `, in the help. */
+  readonly usage: string;
+  readonly options: Options;
+  /** More to say in `--help`, in plain lines. */
+  readonly notes?: string;
+  /** Gives the exit code; throws Failure or Problem with a reason. */
+  run(args: Arguments, io: Io): Promise<number>;
+}
+
+export interface CommandEntry {
+  /** One line, for the list of commands. */
+  readonly summary: string;
+  readonly hidden?: true;
+  /** Loaded only when it is used, so that help and errors come at once. */
+  load(): Promise<Command>;
+}
+
+export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  run: {
+    summary: 'follow: copy what is there, then stream, until SIGTERM or SIGINT',
+    load: async () => (await import('./run.ts')).runCommand,
+  },
+  demo: {
+    summary: 'two embedded PostgreSQL servers with data and traffic, and the pipeline between them',
+    load: async () => (await import('./demo-run.ts')).demoCommand,
+  },
+  doctor: {
+    summary: 'check source, target and configuration (not in this version)',
+    load: async () => (await import('./not-yet.ts')).notYet('doctor'),
+  },
+  status: {
+    summary: 'one screen: state, lag, position, slot, tables, problems',
+    load: async () => (await import('./status.ts')).statusCommand,
+  },
+  tables: {
+    summary: 'one line a table: state, rows copied, changes applied, lag, error',
+    load: async () => (await import('./tables.ts')).tablesCommand,
+  },
+  wait: {
+    summary: 'until everything committed on the source by now is visible on the target',
+    load: async () => (await import('./wait.ts')).waitCommand,
+  },
+  pause: {
+    summary: 'stop applying; survives a restart',
+    load: async () => (await import('./pause-resume.ts')).pauseCommand,
+  },
+  resume: {
+    summary: 'go on applying',
+    load: async () => (await import('./pause-resume.ts')).resumeCommand,
+  },
+  add: {
+    summary: 'follow one more table (not in this version)',
+    load: async () => (await import('./not-yet.ts')).notYet('add'),
+  },
+  remove: {
+    summary: 'follow one table less (not in this version)',
+    load: async () => (await import('./not-yet.ts')).notYet('remove'),
+  },
+  resync: {
+    summary: 'copy one table again (not in this version)',
+    load: async () => (await import('./not-yet.ts')).notYet('resync'),
+  },
+  retry: {
+    summary: 'try a table in error again (not in this version)',
+    load: async () => (await import('./not-yet.ts')).notYet('retry'),
+  },
+  teardown: {
+    summary: 'drop slot, publication, event trigger and metadata; target data stays',
+    load: async () => (await import('./teardown.ts')).teardownCommand,
+  },
+  config: {
+    summary: 'the effective configuration and where each value came from',
+    load: async () => (await import('./config.ts')).configCommand,
+  },
+  start: {
+    summary: 'run where a configuration is found, demo otherwise; this is what npm start calls',
+    hidden: true,
+    load: async () => (await import('./start.ts')).startCommand,
+  },
+};

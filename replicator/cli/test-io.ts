@@ -1,0 +1,114 @@
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { TABLE_STATES, type Status, type TableStatus } from '../observe/status.ts';
+import type { Io, SignalName } from './io.ts';
+
+/** An Io whose output is kept, whose environment is empty and whose folder has no pgfollow.yaml. */
+export interface TestIo extends Io {
+  out(): string;
+  err(): string;
+  signal(name: SignalName): void;
+  /** Handlers that wait for a signal. */
+  listening(): number;
+}
+
+export function testIo(options: { env?: Record<string, string>; tty?: boolean; answer?: string; cwd?: string } = {}): TestIo {
+  const written = { out: '', err: '' };
+  const handlers = new Set<(name: SignalName) => void>();
+  const output = (name: 'out' | 'err') => ({
+    write: (text: string) => (written[name] += text),
+    isTTY: options.tty ?? false,
+    columns: 100,
+    rows: 30,
+  });
+  return {
+    stdout: output('out'),
+    stderr: output('err'),
+    env: options.env ?? {},
+    cwd: options.cwd ?? '/nonexistent',
+    ask:
+      options.answer === undefined
+        ? null
+        : async (question) => {
+            written.err += question;
+            return options.answer ?? '';
+          },
+    onSignal(handler) {
+      handlers.add(handler);
+      return () => handlers.delete(handler);
+    },
+    out: () => written.out,
+    err: () => written.err,
+    signal: (name) => [...handlers].forEach((handler) => handler(name)),
+    listening: () => handlers.size,
+  };
+}
+
+export interface TestApi extends AsyncDisposable {
+  readonly url: string;
+  readonly requests: { method: string; path: string; authorization: string | undefined }[];
+}
+
+/** What a route answers: a body with 200, or what it says itself. */
+export type Answer = { status: number; body: unknown } | (() => { status: number; body: unknown });
+
+/** A stand-in for a running pgfollow. Paths that are not listed answer 404. */
+export async function testApi(routes: Record<string, Answer>): Promise<TestApi> {
+  const requests: TestApi['requests'] = [];
+  const server = createServer((request: IncomingMessage, response) => {
+    const key = `${request.method} ${request.url}`;
+    requests.push({ method: request.method ?? '', path: request.url ?? '', authorization: request.headers.authorization });
+    const route = routes[key] ?? { status: 404, body: { title: 'not found' } };
+    const { status, body } = typeof route === 'function' ? route() : route;
+    response.writeHead(status, { 'content-type': status < 400 ? 'application/json' : 'application/problem+json' });
+    response.end(JSON.stringify(body));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** The status of a pipeline that streams, with parts replaced. */
+export function sampleStatus(parts: Partial<Status> = {}, tables: Partial<Status['tables']> = {}): Status {
+  const none = Object.fromEntries(TABLE_STATES.map((state) => [state, 0])) as Record<(typeof TABLE_STATES)[number], number>;
+  return {
+    name: 'shop',
+    version: '1.0.0',
+    state: 'streaming',
+    since: '2026-01-02T03:04:05.000Z',
+    summary: 'Streaming. pg_y is 0.2 s behind pg_x.',
+    source: { connected: true, serverVersion: '18.4', database: 'pg_x', walEnd: '0/1A2B3C8' },
+    target: { connected: true, serverVersion: '17.9', database: 'pg_y' },
+    slot: { name: 'shop', active: true, walStatus: 'reserved', retainedBytes: 1536, limitBytes: null },
+    position: { received: '0/1A2B3C8', applied: '0/1A2B3C8', acknowledged: '0/1A2B380' },
+    lag: { seconds: 0.2, bytes: 0 },
+    rates: { rowsPerSecond: 0, transactionsPerSecond: 0 },
+    totals: { insert: 1234567, update: 2, delete: 3, truncate: 0, transactions: 1 },
+    tables: { total: 3, ...none, streaming: 3, ...tables },
+    problems: [],
+    ...parts,
+  };
+}
+
+/** One table that streams, with parts replaced. */
+export function sampleTable(parts: Partial<TableStatus> = {}): TableStatus {
+  return {
+    source: 'public.orders',
+    target: 'public.orders',
+    state: 'streaming',
+    identity: 'primary_key',
+    snapshot: { rowsCopied: 10, rowsEstimated: 10, bytesCopied: 400, startedAt: null, finishedAt: null },
+    applied: { insert: 1, update: 0, delete: 0, truncate: 0 },
+    conflicts: { insertExists: 0, updateMissing: 0, deleteMissing: 0 },
+    spooledBytes: 0,
+    lastChangeAt: null,
+    error: null,
+    ...parts,
+  };
+}
