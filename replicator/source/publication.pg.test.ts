@@ -214,7 +214,7 @@ test.each(CASES)('UPDATE and DELETE work on a table $name', async ({ ddl, from =
   expect(again).toMatchObject({ added: [], removed: [], filtersChanged: [], identityChanges: [] });
   expect(again.published).toHaveLength(outcome.published.length);
   if (!out)
-    expect((await readPublished(source.client, [db.name])).tables.map(displayName)).toEqual(
+    expect((await readPublished(source.client, [db.name])).tables.map(({ relation }) => displayName(relation))).toEqual(
       outcome.published.map(displayName).sort(),
     );
 });
@@ -263,7 +263,7 @@ test('tables come and go, filters change, what was published keeps being publish
   expect([names(third.published), names(third.filtersChanged)]).toEqual([['c', 'a'], ['c']]);
   expect((await readPublished(source.client, [db.name])).tables).toMatchObject([
     { rowFilter: null },
-    { name: 'c', rowFilter: '(id > 1)' },
+    { relation: { name: 'c' }, rowFilter: '(id > 1)' },
   ]);
   // Said differently, and by a process that remembers nothing.
   const same = await source.ensure({ map: [filtered('c', '"id">  1')], filterMemo: new Map() });
@@ -354,7 +354,7 @@ test('going over to partitions and back leaves no table out', async () => {
   await using db = await testDatabases();
   await sql(db.source, `CREATE TABLE t (a int, v int) PARTITION BY RANGE (a); CREATE TABLE p PARTITION OF t DEFAULT; ${ROWS}`);
   await using source = await session(db);
-  const published = async () => (await readPublished(source.client, [db.name])).tables.map(({ name }) => name);
+  const published = async () => (await readPublished(source.client, [db.name])).tables.map(({ relation }) => relation.name);
   await source.ensure();
   expect(await published()).toEqual(['t']);
   await source.ensure({ viaPartitionRoot: false });
@@ -405,7 +405,7 @@ test('publications that are used as they are', async () => {
   );
   await using source = await session(db);
   const published = await readPublished(source.client, ['one', 'two', 'no "one']);
-  expect(published.tables.map(({ name, rowFilter }) => [name, rowFilter])).toEqual([
+  expect(published.tables.map(({ relation, rowFilter }) => [relation.name, rowFilter])).toEqual([
     ['a', null],
     ['r', null],
   ]);

@@ -4,7 +4,8 @@ import { quoteIdent } from '../postgres/quote.ts';
 import { Problem } from '../problem.ts';
 
 /** A table as the publications together publish it. */
-export interface PublishedTable extends RelationName {
+export interface PublishedTable {
+  readonly relation: RelationName;
   /** What the column lists let through; null on a source before 15, which knows none: all but generated columns. */
   readonly columns: readonly string[] | null;
   /** Row filter in SQL; several publications' filters are OR-ed, and one without filter lets every row through. */
@@ -43,7 +44,7 @@ export async function readPublished(client: Client, names: readonly string[]): P
       continue;
     }
     const rowFilter = known ? either(known.rowFilter, row.row_filter) : row.row_filter;
-    tables.set(name, { schema: row.schema, name: row.name, columns: row.columns, rowFilter });
+    tables.set(name, { relation: { schema: row.schema, name: row.name }, columns: row.columns, rowFilter });
   }
   return {
     tables: [...tables.values()],
