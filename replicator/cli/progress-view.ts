@@ -1,6 +1,6 @@
 import type { Status, TableStatus } from '../observe/status.ts';
 import { formatSeconds } from '../observe/summary.ts';
-import { align, formatBytes, formatCount, printable, style } from './style.ts';
+import { align, formatBytes, formatCount, printable, style, wrap } from './style.ts';
 
 /** So many tables are shown at once; the others are counted. */
 const MAX_BARS = 5;
@@ -12,7 +12,7 @@ const FORECAST_AFTER_S = 5;
 export function renderProgress(
   status: Status,
   tables: readonly TableStatus[],
-  options: { color: boolean; now: number },
+  options: { color: boolean; now: number; columns: number },
 ): string[] {
   const paint = style(options.color);
   const bad = status.problems.length > 0 || status.state === 'failed' || status.state === 'retrying';
@@ -20,16 +20,20 @@ export function renderProgress(
   const { rowsPerSecond, transactionsPerSecond } = status.rates;
   const rates =
     rowsPerSecond > 0
-      ? paint.dim(` ${formatCount(rowsPerSecond)} rows/s, ${formatCount(transactionsPerSecond)} transactions/s`)
+      ? paint.dim(`  ${formatCount(rowsPerSecond)} rows/s, ${formatCount(transactionsPerSecond)} transactions/s`)
       : '';
-  const lines = [`${mark} ${printable(status.summary)}${rates}`];
+  const lines = wrap(printable(status.summary), options.columns - 2).map((line, at) => `${at === 0 ? mark : ' '} ${line}`);
+  if (rates !== '') lines.push(rates);
   const active = tables.filter(({ state }) => state === 'copying' || state === 'indexing');
   const rows = active.slice(0, MAX_BARS).map((table) => bar(table, options.now));
   lines.push(...align(rows, [2]));
   if (active.length > MAX_BARS) lines.push(paint.dim(`  and ${active.length - MAX_BARS} more`));
   const [problem] = status.problems;
-  if (problem) lines.push(paint.red(`  ${printable(problem.message)}`), `  ${printable(problem.remedy)}`);
-  return lines.flatMap((line) => line.split('\n'));
+  if (problem) {
+    const indented = (text: string): string[] => wrap(printable(text), options.columns - 2).map((line) => `  ${line}`);
+    lines.push(...indented(problem.message).map((line) => paint.red(line)), ...indented(problem.remedy));
+  }
+  return lines;
 }
 
 /**

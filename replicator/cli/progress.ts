@@ -29,7 +29,9 @@ export function terminalDisplay(output: Output, color: boolean): Display {
   };
   return {
     update(status, tables) {
-      lines = renderProgress(status, tables, { color, now: Date.now() });
+      const next = renderProgress(status, tables, { color, now: Date.now(), columns: output.columns ?? 80 });
+      if (next.join('\n') === lines.join('\n')) return;
+      lines = next;
       live.draw(lines);
     },
     event({ at, level, table, message, remedy }) {

@@ -2,15 +2,16 @@ import type { PipelineState, Status, StatusProblem, TableState } from '../observ
 import { TABLE_STATES } from '../observe/status.ts';
 import { formatSeconds } from '../observe/summary.ts';
 import { unreachable } from '../problem.ts';
-import { align, formatBytes, formatCount, printable, style, type Style } from './style.ts';
+import { align, formatBytes, formatCount, printable, style, wrap, type Style } from './style.ts';
 
-/** GET /api/v1/status as one screen of text, without a newline at its end. `now`: ms since 1970. */
-export function renderStatus(status: Status, options: { color: boolean; now: number }): string {
+/** GET /api/v1/status as one screen of text, without a newline at its end. `now`: ms since 1970; sentences break at `columns`. */
+export function renderStatus(status: Status, options: { color: boolean; now: number; columns?: number | undefined }): string {
+  const columns = options.columns ?? Infinity;
   const paint = style(options.color);
   const since = Math.max(0, (options.now - Date.parse(status.since)) / 1000);
   const lines = [
     `${paint.bold(printable(status.name))}  ${paintState(paint, status.state)} for ${formatSeconds(since)}  ${paint.dim(`pgfollow ${printable(status.version)}`)}`,
-    printable(status.summary),
+    ...wrap(printable(status.summary), columns),
     '',
     ...align([
       ['source', database(status.source)],
@@ -28,7 +29,7 @@ export function renderStatus(status: Status, options: { color: boolean; now: num
   ];
   if (status.problems.length > 0) {
     lines.push('', paint.bold('Problems'));
-    for (const problem of status.problems) lines.push(...renderProblem(paint, problem));
+    for (const problem of status.problems) lines.push(...renderProblem(paint, problem, columns));
   }
   return lines.join('\n');
 }
@@ -87,12 +88,9 @@ function tables(tables: Status['tables']): string {
   return states.length === 0 ? formatCount(tables.total) : `${formatCount(tables.total)}: ${states.join(', ')}`;
 }
 
-function renderProblem(paint: Style, problem: StatusProblem): string[] {
+function renderProblem(paint: Style, problem: StatusProblem, columns: number): string[] {
   const table = problem.table === null ? '' : ` ${printable(problem.table)}`;
-  const indent = (text: string): string => printable(text).replaceAll('\n', '\n  ');
-  return [
-    `${paint.red(problem.code)}${table}  ${paint.dim(`since ${printable(problem.since)}`)}`,
-    `  ${indent(problem.message)}`,
-    `  ${indent(problem.remedy)}`,
-  ];
+  const indented = (text: string): string[] => wrap(printable(text), columns - 2).map((line) => `  ${line}`);
+  const heading = `${paint.red(problem.code)}${table}  ${paint.dim(`since ${printable(problem.since)}`)}`;
+  return [heading, ...indented(problem.message), ...indented(problem.remedy)];
 }

@@ -32,7 +32,7 @@ function renderer(args: Arguments, io: Io): (status: Status) => string {
   // A line a sample, so that a reader of --watch --json knows where one ends.
   if (args.values['json']) return (status) => JSON.stringify(status, null, args.values['watch'] ? 0 : 2);
   const color = wantsColor(io.stdout, io.env, Boolean(args.values['no-color']));
-  return (status) => renderStatus(status, { color, now: Date.now() });
+  return (status) => renderStatus(status, { color, now: Date.now(), columns: io.stdout.columns });
 }
 
 /** The first answer has to come; later ones may fail while pgfollow restarts. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { renderProgress } from './progress-view.ts';
 import { renderStatus } from './status-view.ts';
-import { align, formatBytes, formatCount, printable, wantsColor } from './style.ts';
+import { align, formatBytes, formatCount, printable, wantsColor, wrap } from './style.ts';
 import { renderTables } from './tables-view.ts';
 import { sampleStatus, sampleTable } from './test-io.ts';
 
@@ -114,21 +114,21 @@ describe('progress', () => {
     ['an estimate of nothing', copying(0, 0), /\[\.{24}\] {4}0 rows/],
     ['building indexes', sampleTable({ state: 'indexing' }), /building indexes, 10 rows copied$/],
   ])('%s', (_, table, expected) => {
-    const lines = renderProgress(sampleStatus({ state: 'copying' }), [table], { color: false, now: NOW });
+    const lines = renderProgress(sampleStatus({ state: 'copying' }), [table], { color: false, now: NOW, columns: 80 });
     expect(lines).toHaveLength(2);
     expect(lines[1]).toMatch(expected);
   });
 
   it('shows a few tables and counts the rest, leaves out those that are done', () => {
     const tables = [sampleTable(), ...Array.from({ length: 7 }, () => copying(1, 10))];
-    const lines = renderProgress(sampleStatus(), tables, { color: false, now: NOW });
+    const lines = renderProgress(sampleStatus(), tables, { color: false, now: NOW, columns: 80 });
     expect(lines).toHaveLength(7);
     expect(lines.at(-1)).toBe('  and 2 more');
   });
 
   it('shows the first problem below the verdict', () => {
     const problem = { code: 'SLOT_LOST', message: 'Gone.', remedy: 'Copy again.', since: '', table: null } as const;
-    expect(renderProgress(sampleStatus({ problems: [problem] }), [], { color: false, now: NOW })).toEqual([
+    expect(renderProgress(sampleStatus({ problems: [problem] }), [], { color: false, now: NOW, columns: 80 })).toEqual([
       '! Streaming. pg_y is 0.2 s behind pg_x.',
       '  Gone.',
       '  Copy again.',
@@ -162,6 +162,11 @@ describe('style', () => {
         [1],
       ),
     ).toEqual(['a    10  x', 'ž🙂é   5']);
+  });
+
+  it('wraps at blanks, and never inside a word', () => {
+    expect(wrap('one two three\nfour', 8)).toEqual(['one two', 'three', 'four']);
+    expect(wrap('incomprehensible it is', 5)).toEqual(['incomprehensible', 'it is']);
   });
 
   it('keeps line feeds and tabs, but no other control character', () => {

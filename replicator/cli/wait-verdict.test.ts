@@ -39,6 +39,6 @@ it('says why nothing moves', () => {
   const verdict = waitVerdict(sampleStatus({ ...at('0/1'), state: 'failed', problems: [problem] }), parseLsn('1/0'));
   expect(verdict).toEqual({
     done: false,
-    missing: 'applied 0/1, wanted 1/0; the pipeline is failed: The slot is lost. Copy again.',
+    missing: 'applied 0/1, wanted 1/0; the pipeline is failed: The slot is lost. Copy again',
   });
 });

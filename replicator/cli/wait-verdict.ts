@@ -27,5 +27,5 @@ export function waitVerdict(status: Pick<Status, 'state' | 'position' | 'tables'
     const [first] = status.problems;
     missing.push(`the pipeline is ${status.state}${first ? `: ${first.message} ${first.remedy}` : ''}`);
   }
-  return { done: false, missing: missing.join('; ') };
+  return { done: false, missing: missing.join('; ').replace(/\.$/, '') };
 }
