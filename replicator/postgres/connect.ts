@@ -95,6 +95,11 @@ export async function disconnect(client: Client | null | undefined): Promise<voi
   clearTimeout(timer);
 }
 
+/** Whether the connection uses TLS: with sslmode=prefer only the server's answer tells. */
+export function isEncrypted(client: Client): boolean {
+  return 'encrypted' in client.connection.stream;
+}
+
 /** Cuts the connection at once: the server rolls back what was open. */
 export function destroySocket(client: Client): void {
   client.connection.stream.destroy();

@@ -125,11 +125,13 @@ async function publishedMappings(
   config: Config,
 ): Promise<{ mappings: TableMapping[]; findings: readonly Finding[] }> {
   const published = await readPublished(source, config.publication.names);
+  const [missing] = published.problems;
+  if (missing) throw missing;
   const included = matchTables(config.tables.include);
   const excluded = config.tables.exclude.length === 0 ? () => false : matchTables(config.tables.exclude);
   const byName = new Map(relations.map((relation) => [displayName(relation), relation]));
   const map = new Map(mapEntries(config).map((entry) => [displayName(entry.source), entry]));
-  const mappings = published
+  const mappings = published.tables
     .filter(({ relation }) => included(relation) && !excluded(relation))
     .map(({ relation, columns, rowFilter }): TableMapping => {
       const entry = map.get(displayName(relation));

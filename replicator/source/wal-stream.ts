@@ -11,6 +11,8 @@ const { LogicalReplicationService, PgoutputPlugin } = replication;
 
 export interface WalStreamOptions {
   readonly url: string;
+  /** Whether the server takes TLS, as another connection of this URL has found (sslmode=prefer). */
+  readonly encrypted: boolean;
   readonly slot: string;
   readonly publications: readonly string[];
   /** Where to start: the checkpoint. The server skips transactions whose commit ends at or before it. */
@@ -64,7 +66,7 @@ export class WalStream {
     this.#options = options;
     this.#plugin = new RawPgoutput(options);
     const config = clientConfig({ role: 'source', url: options.url, purpose: options.purpose, replication: true });
-    this.#service = new LogicalReplicationService(config, { acknowledge: { auto: false, timeoutSeconds: 0 } });
+    this.#service = new LogicalReplicationService(options.encrypted ? config : { ...config, ssl: false }, { acknowledge: { auto: false, timeoutSeconds: 0 } });
   }
 
   /**

@@ -1,0 +1,282 @@
+import type { Logger } from 'pino';
+import type { Client } from 'pg';
+import type { Applied } from '../apply/applier.ts';
+import { displayName } from '../catalog/relation.ts';
+import type { CopyObserver, CopyTask } from '../snapshot/copy-table.ts';
+import { readEvents, storeEvents } from '../metadata/event-sink.ts';
+import type { EventInput, EventLog } from '../observe/events.ts';
+import type { Stage, StatusModel } from '../observe/model.ts';
+import type { TableStatus } from '../observe/status.ts';
+import { formatLsn, parseLsn, type Lsn } from '../postgres/lsn.ts';
+import type { Problem } from '../problem.ts';
+import type { IdentityChange } from '../source/replica-identity.ts';
+import type { SlotState } from '../source/slot.ts';
+import { on } from './blame.ts';
+import type { FollowObserver } from './follow.ts';
+import type { FollowedTable, ResolvedPipelineTables } from './followed-tables.ts';
+import type { Gate } from './gate.ts';
+import type { Ends } from './prepare.ts';
+
+/** Conflicts told one by one in a batch; the counters count all of them. */
+const CONFLICTS_TOLD = 5;
+const EVENTS_LOADED = 200;
+
+/** Turns what happens in a session into status, events and log lines; the stages know none of these. */
+export class Reporter {
+  readonly #model: StatusModel;
+  readonly #events: EventLog;
+  readonly #log: Logger;
+  readonly #gate: Gate;
+  #following = false;
+  #caughtUp = false;
+  #sessions = 0;
+  /** Problems of the last session, until a batch shows that they are over. */
+  #raised: Problem[] = [];
+
+  constructor(options: { model: StatusModel; events: EventLog; log: Logger; gate: Gate }) {
+    this.#model = options.model;
+    this.#events = options.events;
+    this.#log = options.log;
+    this.#gate = options.gate;
+  }
+
+  async connected(ends: Ends, pipeline: string): Promise<void> {
+    this.#sessions++;
+    const { sourceIdentity: source } = ends;
+    this.#model.database('source', { connected: true, serverVersion: source.versionText, database: source.database });
+    this.#model.database('target', { connected: true, serverVersion: ends.targetVersionText, database: ends.targetDatabase });
+    if (this.#sessions === 1) this.#events.load(await readEvents(ends.target, pipeline, EVENTS_LOADED));
+    this.#persistTo(ends.target, pipeline);
+    for (const limit of ends.limits) this.#tell({ level: 'warn', ...limit });
+    if (this.#raised.some((problem) => problem.retry === 'permanent')) this.#clearRaised();
+    this.#log.info({ source: source.versionText, target: ends.targetVersionText, database: source.database }, 'connected');
+  }
+
+  disconnected(): void {
+    this.#following = false;
+    this.#caughtUp = false;
+    this.#events.persistTo(async () => {
+      throw new Error('not connected');
+    });
+  }
+
+  sessionFailed(problem: Problem): void {
+    const stage = stageOf(problem);
+    this.#model.error(stage);
+    if (problem.code === 'SOURCE_UNREACHABLE') this.#model.database('source', { connected: false });
+    if (problem.code === 'TARGET_UNREACHABLE') this.#model.database('target', { connected: false });
+    if (stage === 'source' || stage === 'target') this.#model.reconnect(stage);
+    for (const old of this.#raised) if (old.code !== problem.code || old.table !== problem.table) this.#model.clearProblem(old.code, old.table);
+    this.#raised = [problem];
+    this.#model.problem(problem);
+    this.#model.setState(problem.retry === 'permanent' ? 'failed' : 'retrying', problem.message);
+    const { code, message, remedy, table } = problem;
+    this.#tell({ level: 'error', code, message, remedy, ...(table === null ? {} : { table }) });
+  }
+
+  stopped(): void {
+    this.#model.database('source', { connected: false });
+    this.#model.database('target', { connected: false });
+    this.#log.info('stopped');
+  }
+
+  prepared({ tables, findings }: ResolvedPipelineTables, changes: readonly IdentityChange[]): void {
+    this.#model.setTables(
+      tables.map((table) => ({
+        source: table.name,
+        target: displayName(table.mapping.target),
+        identity: identityOf(table, changes),
+        state: table.progress.state,
+        rowsEstimated: table.source.estimatedRows < 0 ? null : table.source.estimatedRows,
+        error: table.progress.state === 'error' ? table.progress : null,
+        ...(table.stored && {
+          rowsCopied: table.stored.rowsCopied,
+          bytesCopied: table.stored.bytesCopied,
+          copyStartedAt: time(table.stored.copyStartedAt),
+          copyFinishedAt: time(table.stored.copyFinishedAt),
+        }),
+      })),
+    );
+    for (const change of changes) {
+      this.#tell({
+        level: 'info',
+        table: displayName(change.relation),
+        code: 'REPLICA_IDENTITY_SET',
+        message: `Set on the source, so that UPDATE and DELETE of this table can be followed: ${change.sql}`,
+      });
+    }
+    for (const finding of findings) {
+      if (finding.level === 'ok') continue;
+      this.#tell({
+        level: finding.level === 'error' ? 'error' : 'warn',
+        code: 'TABLE_FINDING',
+        message: finding.message,
+        ...(finding.table === null ? {} : { table: finding.table }),
+        ...(finding.remedy === null ? {} : { remedy: finding.remedy }),
+      });
+    }
+    for (const table of tables) if (table.progress.state === 'error') this.#tableError(table.name, table.progress);
+  }
+
+  copying(): void {
+    this.#model.setState('copying');
+    this.#tell({ level: 'info', code: 'COPY_STARTED', message: 'The first copy begins: the slot is created, then every table is copied as of its position.' });
+  }
+
+  copyObserver(): CopyObserver & { waiting(problem: Problem | null): void } {
+    const model = this.#model;
+    const name = (task: CopyTask): string => displayName(task.mapping.source);
+    return {
+      started: (task) => {
+        model.tableState(name(task), 'copying');
+        model.copyStarted(name(task));
+      },
+      progress: (task, rows, bytes) => model.copyProgress(name(task), rows, bytes),
+      finished: (task, rows, bytes) => {
+        model.copyFinished(name(task), rows, bytes);
+        model.tableState(name(task), 'catching_up');
+        this.#log.info({ table: name(task), rows, bytes }, 'table copied');
+      },
+      failed: (task, problem) => this.#tableError(name(task), problem),
+      waiting: (problem) => {
+        if (!problem) return model.clearProblem('SLOT_WAITING');
+        model.problem(problem);
+        this.#tell({ level: 'warn', code: problem.code, message: problem.message, remedy: problem.remedy });
+      },
+    };
+  }
+
+  copied(tables: readonly FollowedTable[]): void {
+    for (const table of tables) if (table.progress.state === 'catching_up') this.#model.tableState(table.name, 'catching_up');
+    const done = tables.filter((table) => table.progress.state !== 'error').length;
+    this.#tell({ level: 'info', code: 'COPY_FINISHED', message: `The first copy is finished: ${done} of ${tables.length} tables.` });
+  }
+
+  /** What the stream reports to. `caughtUp` runs once the target has reached where the source was at this call. */
+  async following(ends: Ends, from: Lsn, tables: readonly FollowedTable[], caughtUp: () => Promise<void>): Promise<FollowObserver> {
+    const model = this.#model;
+    const goal = await on('source', sourceEnd(ends.source, ends.sourceIdentity.inRecovery));
+    if (ends.row.sourceCommittedAtMs !== null) model.appliedBeforeStart(ends.row.sourceCommittedAtMs);
+    model.sourceWalEnd(goal);
+    this.#following = true;
+    this.#showState();
+    this.#log.info({ from: formatLsn(from), tables: tables.length }, 'streaming from the checkpoint');
+    const reached = (lsn: Lsn): void => {
+      if (this.#caughtUp || lsn < goal) return;
+      this.#caughtUp = true;
+      void caughtUp().catch((error: unknown) => this.#log.warn({ err: error }, 'table states not stored'));
+    };
+    reached(from);
+    return {
+      received: (lsn, bytes) => model.received(lsn, bytes),
+      applied: (lsn) => {
+        model.applied(lsn);
+        reached(lsn);
+      },
+      acknowledged: (lsn) => model.acknowledged(lsn),
+      sourceWalEnd: (lsn) => model.sourceWalEnd(lsn),
+      queue: (bytes, limit) => model.queue(bytes, limit),
+      backpressure: (ms) => model.backpressure(ms),
+      heartbeatEmitted: (id, at) => model.heartbeatEmitted(id, at),
+      heartbeatApplied: (id) => model.heartbeatApplied(id),
+      batch: (batch, applied, durationMs) => {
+        this.#conflicts(applied);
+        if (this.#raised.length > 0 && batch.end) this.#clearRaised();
+        if (applied.targetLsn === null) return;
+        model.batchApplied({ rows: applied.rows, transactions: batch.transactions, durationMs, perTable: applied.perTable, at: Date.now() });
+        this.#log.debug({ lsn: batch.end && formatLsn(batch.end.endLsn), rows: applied.rows, ms: Math.round(durationMs) }, 'batch applied');
+      },
+    };
+  }
+
+  caughtUp(tables: readonly FollowedTable[]): void {
+    for (const table of tables) if (table.progress.state === 'streaming') this.#model.tableState(table.name, 'streaming');
+    this.#showState();
+    this.#tell({ level: 'info', code: 'CAUGHT_UP', message: 'The target has caught up with the source and follows it.' });
+  }
+
+  slot(slot: SlotState | null): void {
+    if (!slot) return this.#model.slot(null);
+    this.#model.slot({
+      name: slot.name,
+      active: slot.active,
+      walStatus: slot.walStatus,
+      retainedBytes: slot.retainedBytes,
+      limitBytes: slot.limitBytes,
+      safeBytes: slot.safeWalSize,
+    });
+    this.#model.sourceWalEnd(slot.walEnd);
+  }
+
+  paused(paused: boolean, by: string): void {
+    this.#showState();
+    this.#tell({ level: 'info', code: paused ? 'PAUSED' : 'RESUMED', message: `${paused ? 'Paused' : 'Resumed'} by ${by}.` });
+  }
+
+  #showState(): void {
+    if (!this.#following) return;
+    this.#model.setState(this.#gate.isOpen ? (this.#caughtUp ? 'streaming' : 'catching_up') : 'paused');
+  }
+
+  #conflicts(applied: Applied): void {
+    for (const conflict of applied.conflicts) this.#model.conflict(conflict.table, conflict.kind, 1);
+    for (const { table, kind, key } of applied.conflicts.slice(0, CONFLICTS_TOLD)) {
+      const what = { insertExists: 'An INSERT found its key on the target', updateMissing: 'An UPDATE found no row', deleteMissing: 'A DELETE found no row' }[kind];
+      this.#tell({ level: 'warn', table, code: kind === 'insertExists' ? 'ROW_EXISTS' : 'ROW_MISSING', message: `${what}: ${key}.` });
+    }
+    if (applied.conflicts.length > CONFLICTS_TOLD) {
+      this.#tell({ level: 'warn', code: 'CONFLICTS', message: `${applied.conflicts.length} rows of one batch were not as the source had them; the counters of each table tell how many.` });
+    }
+  }
+
+  #tableError(table: string, error: { code: Problem['code']; message: string; remedy: string }): void {
+    const { code, message, remedy } = error;
+    this.#model.tableState(table, 'error', { code, message, remedy });
+    this.#model.problem({ code, message, remedy, table });
+    this.#model.error('snapshot');
+    this.#tell({ level: 'error', table, code, message, remedy });
+  }
+
+  #clearRaised(): void {
+    for (const problem of this.#raised) this.#model.clearProblem(problem.code, problem.table);
+    this.#raised = [];
+  }
+
+  #tell(event: EventInput): void {
+    this.#events.append(event);
+    const { level, message, ...fields } = event;
+    this.#log[level](fields, message);
+  }
+
+  #persistTo(target: Client, pipeline: string): void {
+    this.#events.persistTo((events) => storeEvents(target, pipeline, events));
+  }
+}
+
+function stageOf(problem: Problem): Stage {
+  if (problem.code.startsWith('SOURCE') || problem.code.startsWith('SLOT')) return 'source';
+  if (problem.code.startsWith('TARGET')) return 'target';
+  if (problem.code === 'STREAM_INVALID') return 'decode';
+  if (problem.code === 'APPLY_FAILED' || problem.code.startsWith('ROW')) return 'apply';
+  return 'pipeline';
+}
+
+// As the source announces it in the stream from now on.
+function identityOf(table: FollowedTable, changes: readonly IdentityChange[]): TableStatus['identity'] {
+  const { source } = table;
+  const change = changes.find((each) => each.oid === source.oid);
+  const kind = change ? change.to.kind : source.replicaIdentity;
+  if (kind === 'full') return 'full';
+  if (kind === 'index') return 'index';
+  return source.uniqueIndexes.some((index) => index.primary) && kind !== 'nothing' ? 'primary_key' : 'nothing';
+}
+
+async function sourceEnd(source: Client, standby: boolean): Promise<Lsn> {
+  const position = standby ? 'pg_catalog.pg_last_wal_replay_lsn()' : 'pg_catalog.pg_current_wal_insert_lsn()';
+  const { rows } = await source.query<{ lsn: string }>(`SELECT ${position}::text AS lsn`);
+  return parseLsn(rows[0]?.lsn ?? '0/0');
+}
+
+function time(text: string | null): number | null {
+  return text === null ? null : Date.parse(text);
+}
