@@ -1,3 +1,132 @@
-export function openApi(version: string): object {
-  return { version };
+import { SCHEMAS } from './openapi-schemas.ts';
+
+type Json = Record<string, unknown>;
+
+const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
+
+function ok(description: string, schema: Json, media = 'application/json'): Json {
+  return { description, content: { [media]: { schema } } };
+}
+
+function plain(description: string): Json {
+  return ok(description, { type: 'string' }, 'text/plain');
+}
+
+function refused(description: string): Json {
+  return ok(description, ref('Problem'), 'application/problem+json');
+}
+
+const UNAUTHORIZED = { 401: refused('A token is set and was not sent.') };
+const FOREIGN = { 403: refused('The request comes from another origin or names an unknown host.') };
+const UNKNOWN = { 404: refused('The table is not followed.') };
+const NOT_YET = { 501: refused('Not possible in this version; the remedy says what to do instead.') };
+
+const TABLE_PARAMETERS = ['schema', 'table'].map((name) => ({ name, in: 'path', required: true, schema: { type: 'string' } }));
+const AFTER = {
+  name: 'after',
+  in: 'query',
+  description: 'Only events with a greater id.',
+  schema: { type: 'integer', minimum: 0 },
+};
+
+function read(summary: string, answer: Json, more: Json = {}): Json {
+  const { responses, ...rest } = more;
+  return { summary, ...rest, responses: { 200: answer, ...UNAUTHORIZED, ...(responses as Json | undefined) } };
+}
+
+function control(summary: string): Json {
+  const schema = { type: 'object', properties: { requested: { type: 'string' }, state: { type: 'string' } } };
+  return { summary, responses: { 202: ok('Durably requested; the state follows.', schema), ...UNAUTHORIZED, ...FOREIGN } };
+}
+
+function tableOperation(summary: string): Json {
+  return { summary, parameters: TABLE_PARAMETERS, responses: { ...UNAUTHORIZED, ...FOREIGN, ...UNKNOWN, ...NOT_YET } };
+}
+
+const ADD_TABLE = {
+  summary: 'Follow one more table.',
+  requestBody: {
+    required: true,
+    content: {
+      'application/json': {
+        schema: { type: 'object', required: ['table'], properties: { table: { type: 'string', examples: ['public.orders'] } } },
+      },
+    },
+  },
+  responses: {
+    400: refused('The body is not as described.'),
+    ...UNAUTHORIZED,
+    ...FOREIGN,
+    409: refused('It is followed already.'),
+    ...NOT_YET,
+  },
+};
+
+/** The description at GET /api/v1/openapi.json, kept by hand; a test holds it against the routes. */
+export function openApi(version: string): Json {
+  const list = (name: string, item: string): Json => ({
+    type: 'object',
+    properties: { [name]: { type: 'array', items: ref(item) } },
+  });
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'pgfollow',
+      version,
+      description: 'State and control of one pipeline. Errors are application/problem+json (RFC 9457) with code and remedy.',
+    },
+    servers: [{ url: '/' }],
+    security: [{ bearer: [] }, {}],
+    paths: {
+      '/': { get: read('The status page.', ok('HTML', { type: 'string' }, 'text/html')) },
+      '/livez': { get: { summary: 'Whether the process turns over.', security: [], responses: { 200: plain('It does.') } } },
+      '/readyz': {
+        get: {
+          summary: 'Whether both databases answer and the pipeline works, or is paused.',
+          security: [],
+          parameters: [{ name: 'verbose', in: 'query', allowEmptyValue: true, schema: { type: 'string' } }],
+          responses: { 200: plain('Ready.'), 503: plain('Not ready, and why.') },
+        },
+      },
+      '/metrics': {
+        get: read('Metrics for Prometheus.', plain('Exposition format.'), { security: [{ bearer: [] }, { basic: [] }, {}] }),
+      },
+      '/api/v1/status': { get: read('The pipeline.', ok('Its status.', ref('Status'))) },
+      '/api/v1/tables': {
+        get: read('All followed tables.', ok('The tables.', list('tables', 'Table'))),
+        post: ADD_TABLE,
+      },
+      '/api/v1/tables/{schema}/{table}': {
+        get: read('One table, by its name on the source.', ok('The table.', ref('Table')), {
+          parameters: TABLE_PARAMETERS,
+          responses: UNKNOWN,
+        }),
+        delete: tableOperation('Stop following a table; its rows on the target stay.'),
+      },
+      '/api/v1/tables/{schema}/{table}/resync': { post: tableOperation('Copy a table again.') },
+      '/api/v1/tables/{schema}/{table}/retry': { post: tableOperation('Try a table in error again, at once.') },
+      '/api/v1/events': {
+        get: read('What happened, newest last.', ok('The last thousand at most.', list('events', 'Event')), {
+          parameters: [AFTER],
+        }),
+      },
+      '/api/v1/stream': {
+        get: read(
+          'Server-sent events: `status` at most once a second, `event` as they happen, with ids to go on from (Last-Event-ID).',
+          ok('The stream.', { type: 'string' }, 'text/event-stream'),
+          { parameters: [AFTER], responses: { 503: refused('Too many streams are open.') } },
+        ),
+      },
+      '/api/v1/pipeline/pause': { put: control('Stop applying; survives a restart.') },
+      '/api/v1/pipeline/resume': { put: control('Go on applying.') },
+      '/api/v1/openapi.json': { get: read('This description.', ok('OpenAPI 3.1.', { type: 'object' })) },
+    },
+    components: {
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer' },
+        basic: { type: 'http', scheme: 'basic', description: 'The token is the password.' },
+      },
+      schemas: SCHEMAS,
+    },
+  };
 }

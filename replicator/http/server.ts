@@ -68,7 +68,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
 }
 
 /** The application without its socket. */
-export async function buildServer(
+async function buildServer(
   options: Omit<HttpOptions, 'config'> & { config: { host: string }; token: string | null },
 ): Promise<{ app: FastifyInstance; hub: StreamHub }> {
   const { model, events, metrics, controls, log } = options;
@@ -89,6 +89,11 @@ export async function buildServer(
     throw new RefusedRequest('NOT_FOUND', `There is no ${request.method} ${request.url.split('?', 1)[0]}.`, remedy);
   });
 
+  return { app, hub: registerRoutes(app, context) };
+}
+
+/** Every path there is. */
+export function registerRoutes(app: FastifyInstance, context: HttpContext): StreamHub {
   const hub = new StreamHub(context);
   healthRoutes(app, context);
   statusRoutes(app, context);
@@ -96,7 +101,7 @@ export async function buildServer(
   controlRoutes(app, context);
   tableRoutes(app, context);
   pageRoutes(app, context);
-  return { app, hub };
+  return hub;
 }
 
 const OPEN_PATHS = new Set(['/livez', '/readyz']);

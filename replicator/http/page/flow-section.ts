@@ -73,7 +73,8 @@ function slotNode({ status: { slot, position } }: PageView): Node {
 }
 
 function decodeNode({ status, queue }: PageView): Node {
-  const reading = status.source.connected && status.state !== 'starting' && status.state !== 'failed';
+  const reading =
+    status.source.connected && status.slot?.active !== false && status.state !== 'starting' && status.state !== 'failed';
   return {
     role: 'Stream',
     name: 'Decode',

@@ -14,13 +14,15 @@ const MAX_UNREAD_BYTES = 1_048_576;
 /** Everybody who listens to server-sent events, and the one timer that feeds them. */
 export class StreamHub {
   readonly #context: HttpContext;
-  readonly #clients = new Set<ServerResponse>();
+  /** When each got its last status, in ms since 1970. */
+  readonly #clients = new Map<ServerResponse, number>();
   #timer: NodeJS.Timeout | null = null;
   #unsubscribe: (() => void) | null = null;
-  #pingedMs = 0;
+  #pingedMs: number;
 
   constructor(context: HttpContext) {
     this.#context = context;
+    this.#pingedMs = context.now();
   }
 
   /** From now on the model is sampled for the page's curves, and clients get a status every second. */
@@ -39,14 +41,14 @@ export class StreamHub {
     client.write('retry: 2000\n\n');
     if (afterId !== null) for (const event of this.#context.events.after(afterId)) client.write(eventMessage(event));
     client.write(this.#statusMessage());
-    this.#clients.add(client);
+    this.#clients.set(client, this.#context.now());
     client.once('close', () => this.#clients.delete(client));
   }
 
   close(): void {
     if (this.#timer) clearInterval(this.#timer);
     this.#unsubscribe?.();
-    for (const client of this.#clients) client.end();
+    for (const client of this.#clients.keys()) client.end();
     this.#clients.clear();
   }
 
@@ -59,8 +61,12 @@ export class StreamHub {
       this.#send(': ping\n\n');
     }
     const message = this.#statusMessage();
-    // One who still has unread bytes gets the next status; an old one is of no use.
-    for (const client of this.#clients) if (!client.writableNeedDrain) client.write(message);
+    for (const [client, sentMs] of this.#clients) {
+      // One who has just come had a status; one who still has unread bytes gets the next, an old one is of no use.
+      if (nowMs - sentMs < TICK_MS * 0.9 || client.writableNeedDrain) continue;
+      client.write(message);
+      this.#clients.set(client, nowMs);
+    }
   }
 
   #statusMessage(): string {
@@ -68,7 +74,7 @@ export class StreamHub {
   }
 
   #send(message: string): void {
-    for (const client of this.#clients) {
+    for (const client of this.#clients.keys()) {
       if (client.writableLength > MAX_UNREAD_BYTES) client.destroy();
       else client.write(message);
     }

@@ -1,0 +1,103 @@
+import { PIPELINE_STATES, TABLE_STATES } from '../observe/status.ts';
+
+type Schema = Record<string, unknown>;
+
+const text = { type: 'string' };
+const number = { type: 'number', minimum: 0 };
+const count = { type: 'integer', minimum: 0 };
+const flag = { type: 'boolean' };
+const time = { type: 'string', format: 'date-time' };
+const lsn = { type: ['string', 'null'], pattern: '^[0-9A-F]{1,8}/[0-9A-F]{1,8}$' };
+
+function orNull(schema: Schema): Schema {
+  return { ...schema, type: [schema['type'], 'null'] };
+}
+
+/** Every property is always there; what is not known is null. */
+function object(properties: Schema, optional: readonly string[] = []): Schema {
+  return { type: 'object', properties, required: Object.keys(properties).filter((name) => !optional.includes(name)) };
+}
+
+function counts(names: readonly string[]): Schema {
+  return object(Object.fromEntries(names.map((name) => [name, count])));
+}
+
+const operations = ['insert', 'update', 'delete', 'truncate'];
+const database = { connected: flag, serverVersion: orNull(text), database: orNull(text) };
+const problem = { code: text, message: text, remedy: { ...text, description: 'What to do, with the SQL or the command.' } };
+
+/** components.schemas: LSNs as text, counters and byte counts as numbers, times RFC 3339 in UTC. */
+export const SCHEMAS: Record<string, Schema> = {
+  Status: object({
+    name: text,
+    version: text,
+    state: { type: 'string', enum: PIPELINE_STATES },
+    since: time,
+    summary: { ...text, description: 'One sentence for people.' },
+    source: object({ ...database, walEnd: lsn }),
+    target: object(database),
+    slot: {
+      oneOf: [
+        object({
+          name: text,
+          active: flag,
+          walStatus: orNull(text),
+          retainedBytes: orNull(count),
+          limitBytes: { ...orNull(count), description: 'max_slot_wal_keep_size; null when unlimited.' },
+        }),
+        { type: 'null' },
+      ],
+    },
+    position: object({
+      received: lsn,
+      applied: {
+        ...lsn,
+        description:
+          'Every source transaction whose commit ends at or before it is visible on the target, or concerned no followed table.',
+      },
+      acknowledged: lsn,
+    }),
+    lag: object({ seconds: orNull(number), bytes: orNull(count) }),
+    rates: object({ rowsPerSecond: number, transactionsPerSecond: number }),
+    totals: counts([...operations, 'transactions']),
+    tables: counts(['total', ...TABLE_STATES]),
+    problems: { type: 'array', items: object({ ...problem, since: time, table: orNull(text) }) },
+  }),
+  Table: object({
+    source: text,
+    target: text,
+    state: { type: 'string', enum: TABLE_STATES },
+    identity: { type: 'string', enum: ['primary_key', 'index', 'full', 'nothing'] },
+    snapshot: object({
+      rowsCopied: count,
+      rowsEstimated: orNull(count),
+      bytesCopied: count,
+      startedAt: orNull(time),
+      finishedAt: orNull(time),
+    }),
+    applied: counts(operations),
+    conflicts: counts(['insertExists', 'updateMissing', 'deleteMissing']),
+    spooledBytes: count,
+    lastChangeAt: orNull(time),
+    error: { oneOf: [object(problem), { type: 'null' }] },
+  }),
+  Event: object(
+    {
+      id: { ...count, description: 'Rises with time, over restarts too.' },
+      at: time,
+      level: { type: 'string', enum: ['info', 'warn', 'error'] },
+      table: text,
+      ...problem,
+    },
+    ['table', 'remedy'],
+  ),
+  Problem: object({
+    type: text,
+    title: text,
+    status: { type: 'integer' },
+    detail: text,
+    instance: text,
+    code: text,
+    remedy: text,
+  }),
+};

@@ -1,0 +1,304 @@
+import { request } from 'node:http';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Problem } from '../problem.ts';
+import { TOKEN, serve } from '../testing/http-harness.ts';
+import type { Harness } from '../testing/http-harness.ts';
+
+let server: Harness;
+const servers: Harness[] = [];
+async function start(options: Parameters<typeof serve>[0] = {}): Promise<Harness> {
+  const started = await serve(options);
+  servers.push(started);
+  return started;
+}
+beforeEach(async () => {
+  server = await start();
+});
+afterEach(async () => {
+  await Promise.all(servers.splice(0).map((started) => started.close()));
+});
+
+async function json(path: string, init?: RequestInit): Promise<{ status: number; type: string; body: Record<string, unknown> }> {
+  const response = await server.fetch(path, init);
+  return {
+    status: response.status,
+    type: response.headers.get('content-type') ?? '',
+    body: (await response.json()) as Record<string, unknown>,
+  };
+}
+
+describe('reading', () => {
+  it('gives the status', async () => {
+    const { status, body } = await json('/api/v1/status');
+    expect(status).toBe(200);
+    expect(body).toMatchObject({
+      name: 'shop',
+      state: 'streaming',
+      tables: { total: 3, streaming: 3 },
+      position: { applied: '0/1A2B3C8' },
+    });
+  });
+
+  it('gives tables, and one by its name', async () => {
+    expect((await json('/api/v1/tables')).body).toMatchObject({ tables: [{ source: 'public.customers' }, {}, {}] });
+    expect((await json('/api/v1/tables/public/tb_trx_src')).body).toMatchObject({
+      target: 'public.tb_trx_dest',
+      identity: 'full',
+    });
+    server.model.setTables([
+      { source: 'my schema.ta/ble', target: 'a.b', identity: 'index', state: 'pending', rowsEstimated: null },
+    ]);
+    expect((await json('/api/v1/tables/my%20schema/ta%2Fble')).body).toMatchObject({ source: 'my schema.ta/ble' });
+  });
+
+  it('gives events after one', async () => {
+    const first = server.events.append({ level: 'info', code: 'ONE', message: 'one' });
+    server.events.append({ level: 'warn', code: 'TWO', message: 'two', table: 'public.orders' });
+    expect((await json('/api/v1/events')).body['events']).toHaveLength(2);
+    expect((await json(`/api/v1/events?after=${first.id}`)).body).toMatchObject({
+      events: [{ code: 'TWO', table: 'public.orders' }],
+    });
+  });
+
+  it('gives metrics', async () => {
+    const response = await server.fetch('/metrics');
+    expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
+    expect(await response.text()).toContain('pgfollow_pipeline_state{state="streaming"} 1');
+  });
+
+  it('is live whatever happens, and ready while it works', async () => {
+    expect((await server.fetch('/livez')).status).toBe(200);
+    expect((await server.fetch('/readyz')).status).toBe(200);
+    server.model.database('target', { connected: false });
+    const unready = await server.fetch('/readyz');
+    expect(unready.status).toBe(503);
+    expect(await unready.text()).toBe('not ready\nthe target does not answer\n');
+    expect(await (await server.fetch('/readyz?verbose')).text()).toContain('source: ok\ntarget: not ok\npipeline: streaming\n');
+    expect((await server.fetch('/livez')).status).toBe(200);
+  });
+
+  it('sends headers that keep browsers strict', async () => {
+    for (const path of ['/', '/api/v1/status', '/nothing', '/assets/app.js']) {
+      const { headers } = await server.fetch(path);
+      expect(headers.get('content-security-policy'), path).toMatch(/^default-src 'none'; script-src 'self'; /);
+      expect(headers.get('x-content-type-options'), path).toBe('nosniff');
+      expect(headers.get('cache-control'), path).toBe('no-store');
+      expect(headers.get('access-control-allow-origin'), path).toBeNull();
+    }
+  });
+});
+
+describe('errors', () => {
+  it.each([
+    ['GET', '/api/v1/nothing', 404, 'NOT_FOUND'],
+    ['POST', '/api/v1/pipeline/pause', 404, 'NOT_FOUND'],
+    ['GET', '/api/v1/tables/public/nothing', 404, 'UNKNOWN_TABLE'],
+    ['DELETE', '/api/v1/tables/public/nothing', 404, 'UNKNOWN_TABLE'],
+    ['POST', '/api/v1/tables/public/nothing/resync', 404, 'UNKNOWN_TABLE'],
+    ['GET', '/api/v1/events?after=-1', 400, 'BAD_REQUEST'],
+    ['GET', '/api/v1/events?after=x', 400, 'BAD_REQUEST'],
+    ['DELETE', '/api/v1/tables/public/orders', 501, 'NOT_IMPLEMENTED'],
+    ['POST', '/api/v1/tables/public/orders/resync', 501, 'NOT_IMPLEMENTED'],
+    ['POST', '/api/v1/tables/public/orders/retry', 501, 'NOT_IMPLEMENTED'],
+  ])('%s %s is a problem document', async (method, path, status, code) => {
+    const answer = await json(path, { method });
+    expect(answer.status).toBe(status);
+    expect(answer.type).toMatch(/^application\/problem\+json/);
+    expect(answer.body).toEqual({
+      type: `urn:pgfollow:problem:${code}`,
+      title: expect.any(String) as string,
+      status,
+      detail: expect.any(String) as string,
+      instance: path.split('?')[0],
+      code,
+      remedy: expect.any(String) as string,
+    });
+  });
+
+  it.each([
+    ['{"table":"public.new"}', 501],
+    ['{"table":"public.orders"}', 409],
+    ['{"table":"orders"}', 400],
+    ['{}', 400],
+    ['{', 400],
+    ['', 400],
+  ])('adding a table with %s gives %i', async (body, status) => {
+    const headers = { 'content-type': 'application/json' };
+    const answer = await json('/api/v1/tables', { method: 'POST', headers, body });
+    expect(answer.status).toBe(status);
+    expect(answer.type).toMatch(/^application\/problem\+json/);
+  });
+
+  it('tells what a control could not do, and nothing of what went wrong inside', async () => {
+    server.failWith = new Problem('TARGET_UNREACHABLE', 'The target does not answer.', { remedy: 'Start it.' });
+    expect(await json('/api/v1/pipeline/pause', { method: 'PUT' })).toMatchObject({
+      status: 503,
+      body: { code: 'TARGET_UNREACHABLE', detail: 'The target does not answer.', remedy: 'Start it.' },
+    });
+    server.failWith = new Error('password=hunter2');
+    const inside = await json('/api/v1/pipeline/pause', { method: 'PUT' });
+    expect(inside).toMatchObject({ status: 500, body: { code: 'INTERNAL' } });
+    expect(JSON.stringify(inside.body)).not.toContain('hunter2');
+    expect(server.logged.join('')).toContain('request failed');
+  });
+});
+
+describe('pause and resume', () => {
+  it('are accepted, also twice', async () => {
+    for (const action of ['pause', 'pause', 'resume', 'resume'] as const) {
+      const { status, body } = await json(`/api/v1/pipeline/${action}`, { method: 'PUT' });
+      expect(status).toBe(202);
+      expect(body).toMatchObject({ requested: action, state: action === 'pause' ? 'paused' : 'streaming' });
+    }
+    expect(server.calls[0]).toBe('pause by the API, from 127.0.0.1');
+  });
+
+  it.each([['application/json'], ['application/x-www-form-urlencoded']])('do not mind an empty body of %s', async (type) => {
+    const { status } = await json('/api/v1/pipeline/pause', { method: 'PUT', headers: { 'content-type': type }, body: '' });
+    expect(status).toBe(202);
+  });
+
+  it('are plain forms too', async () => {
+    const response = await server.fetch('/actions/pause', { method: 'POST', body: new URLSearchParams() });
+    expect([response.status, response.headers.get('location')]).toEqual([303, '/']);
+    expect(server.calls).toEqual(['pause by the status page, from 127.0.0.1']);
+  });
+
+  it.each([
+    ['PUT', '/api/v1/pipeline/pause'],
+    ['POST', '/actions/pause'],
+    ['DELETE', '/api/v1/tables/public/orders'],
+  ])('%s %s is refused from another origin', async (method, path) => {
+    for (const headers of [{ origin: 'https://attacker.example' }, { 'sec-fetch-site': 'cross-site' }]) {
+      expect(await json(path, { method, headers })).toMatchObject({ status: 403, body: { code: 'FORBIDDEN_ORIGIN' } });
+    }
+    expect(server.calls).toEqual([]);
+  });
+
+  it('is refused under a name that is not ours', async () => {
+    expect(await withHost(server, 'attacker.example')).toBe(403);
+    expect(await withHost(server, 'localhost')).toBe(202);
+    expect(server.calls).toHaveLength(1);
+  });
+});
+
+describe('with a token', () => {
+  const bearer = { authorization: `Bearer ${TOKEN}` };
+  beforeEach(async () => {
+    server = await start({ token: TOKEN });
+  });
+
+  it('wants it everywhere but for health', async () => {
+    for (const path of [
+      '/metrics',
+      '/api/v1/status',
+      '/api/v1/stream',
+      '/api/v1/openapi.json',
+      '/assets/app.js',
+      '/nothing',
+      '//',
+    ]) {
+      const { status, headers } = await server.fetch(path);
+      expect([path, status, headers.get('www-authenticate')]).toEqual([
+        path,
+        401,
+        expect.stringContaining('Bearer realm="pgfollow"'),
+      ]);
+    }
+    expect((await json('/api/v1/status')).body).toMatchObject({
+      code: 'UNAUTHORIZED',
+      remedy: expect.stringContaining('PGFOLLOW_API_TOKEN') as string,
+    });
+    expect((await server.fetch('/livez')).status).toBe(200);
+    expect((await server.fetch('/readyz')).status).toBe(200);
+    expect((await server.fetch('/livez', { method: 'POST' })).status).toBe(401);
+    expect((await server.fetch('/api/v1/status', { headers: bearer })).status).toBe(200);
+    expect((await server.fetch('/api/v1/status', { headers: { authorization: 'Bearer no' } })).status).toBe(401);
+  });
+
+  it('takes it as basic auth for metrics', async () => {
+    const authorization = `Basic ${Buffer.from(`any:${TOKEN}`).toString('base64')}`;
+    expect((await server.fetch('/metrics', { headers: { authorization } })).status).toBe(200);
+    expect((await server.fetch('/metrics')).headers.get('www-authenticate')).toMatch(/^Basic /);
+  });
+
+  it('logs the page in and out with a cookie that is not the token', async () => {
+    const form = await server.fetch('/');
+    expect(form.status).toBe(401);
+    const text = await form.text();
+    expect(text).toContain('action="/login"');
+    expect(text).not.toContain('shop');
+
+    const wrong = await server.fetch('/login', { method: 'POST', body: new URLSearchParams({ token: 'no' }) });
+    expect([wrong.status, wrong.headers.get('set-cookie')]).toEqual([401, null]);
+
+    const right = await server.fetch('/login', { method: 'POST', body: new URLSearchParams({ token: TOKEN }) });
+    const set = right.headers.get('set-cookie') ?? '';
+    expect(right.status).toBe(303);
+    expect(set).toMatch(/; HttpOnly; SameSite=Strict$/);
+    expect(set).not.toContain(TOKEN);
+
+    const cookie = set.split(';')[0]!;
+    expect((await server.fetch('/', { headers: { cookie } })).status).toBe(200);
+    expect((await server.fetch('/api/v1/status', { headers: { cookie } })).status).toBe(200);
+    const foreign = { cookie, origin: 'https://attacker.example' };
+    expect((await server.fetch('/api/v1/pipeline/pause', { method: 'PUT', headers: foreign })).status).toBe(403);
+
+    const out = await server.fetch('/logout', { method: 'POST', headers: { cookie } });
+    expect(out.headers.get('set-cookie')).toMatch(/^pgfollow_session=;/);
+  });
+
+  it('does not care for the host name', async () => {
+    expect(await withHost(server, 'pgfollow.internal', bearer)).toBe(202);
+  });
+
+  it('does not write the token to the log', async () => {
+    await server.fetch('/login', { method: 'POST', body: new URLSearchParams({ token: TOKEN }) });
+    expect(server.logged.join('')).not.toContain(TOKEN);
+  });
+});
+
+describe('starting', () => {
+  it('says which port is taken and what to do', async () => {
+    const port = Number(new URL(server.address).port);
+    const failure = await import('./server.ts').then(({ startHttpServer }) =>
+      startHttpServer({
+        config: { host: '127.0.0.1', port, token: null, insecure: false },
+        model: server.model,
+        events: server.events,
+        metrics: { contentType: '', text: async () => '' } as never,
+        controls: { pause: async () => undefined, resume: async () => undefined },
+        log: { info: () => undefined } as never,
+        version: '1.0.0',
+      }).then(
+        () => null,
+        (error: unknown) => error,
+      ),
+    );
+    expect(failure).toBeInstanceOf(Problem);
+    expect(failure).toMatchObject({
+      code: 'PORT_IN_USE',
+      message: `another process listens on 127.0.0.1:${port}`,
+      remedy: expect.stringContaining('PGFOLLOW_HTTP_PORT') as string,
+    });
+  });
+
+  it('does not show itself to other machines without a token, unless told to', async () => {
+    await expect(serve({ host: '0.0.0.0' })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    const insecure = await start({ host: '0.0.0.0', insecure: true });
+    expect(insecure.address).toMatch(/^http:\/\/0\.0\.0\.0:\d+$/);
+  });
+});
+
+/** PUT pause with another Host header, which fetch does not allow. Gives the status. */
+async function withHost(to: Harness, host: string, headers: Record<string, string> = {}): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const url = `${to.address}/api/v1/pipeline/pause`;
+    request(url, { method: 'PUT', headers: { host, ...headers } }, (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    })
+      .on('error', reject)
+      .end();
+  });
+}

@@ -1,0 +1,82 @@
+import type { DestinationStream } from 'pino';
+import { EventLog } from '../observe/events.ts';
+import { createLog } from '../observe/log.ts';
+import { Metrics } from '../observe/metrics.ts';
+import { StatusModel } from '../observe/model.ts';
+import type { TableListing } from '../observe/table-book.ts';
+import { parseLsn } from '../postgres/lsn.ts';
+import { startHttpServer } from '../http/server.ts';
+import type { HttpServer } from '../http/server.ts';
+
+export const TOKEN = 'correct horse battery'.replaceAll(' ', '-');
+
+export interface Harness extends HttpServer {
+  readonly model: StatusModel;
+  readonly events: EventLog;
+  /** `pause by …` and `resume by …`, as the controls were called. */
+  readonly calls: string[];
+  /** What pause and resume throw, if anything. */
+  failWith: unknown;
+  readonly logged: string[];
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+}
+
+export function listing(source: string, change: Partial<TableListing> = {}): TableListing {
+  return {
+    source,
+    target: source,
+    identity: 'primary_key',
+    state: 'streaming',
+    rowsEstimated: 10,
+    rowsCopied: 10,
+    bytesCopied: 400,
+    ...change,
+  };
+}
+
+/** A real server on a free port over a model that the test drives by hand: streaming three tables. */
+export async function serve(options: { token?: string | null; host?: string; insecure?: boolean } = {}): Promise<Harness> {
+  const logged: string[] = [];
+  const destination: DestinationStream = { write: (line) => void logged.push(line) };
+  const model = new StatusModel({ name: 'shop', version: '1.0.0', now: Date.now });
+  const events = new EventLog({ now: Date.now });
+  const calls: string[] = [];
+  const harness = { failWith: undefined as unknown };
+  const control = (name: 'pause' | 'resume') => async (by: string) => {
+    if (harness.failWith !== undefined) throw harness.failWith;
+    calls.push(`${name} by ${by}`);
+    model.setState(name === 'pause' ? 'paused' : 'streaming');
+  };
+  const server = await startHttpServer({
+    config: { host: options.host ?? '127.0.0.1', port: 0, token: options.token ?? null, insecure: options.insecure ?? false },
+    model,
+    events,
+    metrics: new Metrics({ model, defaultMetrics: false }),
+    controls: { pause: control('pause'), resume: control('resume') },
+    log: createLog({ level: 'info', destination }),
+    version: '1.0.0',
+  });
+  model.database('source', { connected: true, serverVersion: '18.4', database: 'pg_x' });
+  model.database('target', { connected: true, serverVersion: '17.9', database: 'pg_y' });
+  model.setTables([
+    listing('public.customers'),
+    listing('public.orders'),
+    listing('public.tb_trx_src', { target: 'public.tb_trx_dest', identity: 'full' }),
+  ]);
+  model.slot({ name: 'shop', active: true, walStatus: 'reserved', retainedBytes: 4096, limitBytes: null, safeBytes: null });
+  model.sourceWalEnd(parseLsn('0/1A2B3C8'));
+  model.received(parseLsn('0/1A2B3C8'), 100);
+  model.applied(parseLsn('0/1A2B3C8'));
+  model.acknowledged(parseLsn('0/1A2B380'));
+  model.heartbeatEmitted('first', Date.now());
+  model.heartbeatApplied('first');
+  model.setState('streaming');
+  return Object.assign(harness, {
+    ...server,
+    model,
+    events,
+    calls,
+    logged,
+    fetch: (path: string, init?: RequestInit) => fetch(`${server.address}${path}`, { redirect: 'manual', ...init }),
+  });
+}
