@@ -47,7 +47,7 @@ export const demoCommand: Command = {
       return served.exitCode;
     } finally {
       // A process that ends at once takes its servers along; there is nothing to wait for.
-      if (!forced) await stopAll(traffic, servers);
+      if (!forced) await unlessInterrupted(io, stopAll(traffic, servers));
     }
   },
 };
@@ -68,6 +68,15 @@ async function startServers(args: Arguments, io: Io): Promise<DemoServers | null
     if (interrupted.signal.aborted) return null;
     throw error;
   }
+}
+
+/** Waits for the end, or for one more signal from somebody who does not want to. */
+async function unlessInterrupted(io: Io, end: Promise<void>): Promise<void> {
+  using interrupted = interruption(io);
+  const signalled = new Promise<void>((resolve) => {
+    interrupted.signal.addEventListener('abort', () => resolve());
+  });
+  await Promise.race([end, signalled]);
 }
 
 /** Traffic first: it would only complain about a server that is gone. */
