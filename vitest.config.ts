@@ -5,6 +5,8 @@ export default defineConfig({
     include: ['replicator/**/*.test.ts', 'bench/**/*.test.ts', 'scripts/**/*.test.ts'],
     exclude: ['dist/**', 'node_modules/**'],
     globalSetup: ['replicator/testing/global-setup.ts'],
+    reporters: ['default', './replicator/testing/verdict-reporter.ts'],
+    allowOnly: !process.env['CI'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     maxWorkers: 2,
