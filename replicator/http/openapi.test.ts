@@ -19,7 +19,7 @@ it('describes every route of the API, and no other', () => {
     if (config && 'internal' in config) return;
     for (const verb of [method].flat()) if (verb !== 'HEAD') registered.add(`${verb} ${url.replace(/:(\w+)/g, '{$1}')}`);
   });
-  registerRoutes(app, { model: server.model, events: server.events } as never);
+  registerRoutes(app, { model: server.model, events: server.events, now: Date.now } as never);
   const paths = openApi('1.0.0')['paths'] as Record<string, Record<string, unknown>>;
   const described = Object.entries(paths).flatMap(([path, verbs]) =>
     Object.keys(verbs).map((verb) => `${verb.toUpperCase()} ${path}`),

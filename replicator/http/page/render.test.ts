@@ -1,0 +1,143 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { EventLog } from '../../observe/events.ts';
+import { StatusModel } from '../../observe/model.ts';
+import { listing } from '../../testing/http-harness.ts';
+import { html } from './html.ts';
+import { renderMessage } from './message.ts';
+import { renderMain, renderPage } from './render.ts';
+import type { PageView } from './view.ts';
+
+const EVIL = `"><script>alert(1)</script><img src=x onerror='alert(2)'>&amp;`;
+
+let nowMs = Date.parse('2026-01-02T03:04:05Z');
+let model: StatusModel;
+let events: EventLog;
+beforeEach(() => {
+  nowMs = Date.parse('2026-01-02T03:04:05Z');
+  model = new StatusModel({ name: 'shop', version: '1.0.0', now: () => nowMs });
+  events = new EventLog({ now: () => nowMs });
+});
+
+function view(): PageView {
+  return {
+    status: model.status(),
+    tables: model.tables(),
+    events: events.after(),
+    history: model.history(),
+    queue: model.queueReading,
+    slot: model.slotReading,
+    lagAtLeast: model.lag().atLeast,
+    nowMs,
+    canLogOut: false,
+  };
+}
+
+describe('the template tag', () => {
+  it('escapes what is put in, unless it is HTML already', () => {
+    expect(html`<a title="${'"<&\''}">${html`<b>${'<'}</b>`}${['<', 1]}${null}${undefined}${false}</a>`.text).toBe(
+      '<a title="&quot;&lt;&amp;&#39;"><b>&lt;</b>&lt;1</a>',
+    );
+  });
+
+  it('keeps what is put in as it is, and drops indentation around it', () => {
+    const text = 'a\n      b';
+    const list = html`<ul>
+      <li>${text}</li>
+    </ul>`;
+    expect(list.text).toBe('<ul>\n<li>a\n      b</li>\n</ul>');
+  });
+});
+
+describe('hostile names', () => {
+  it('cannot get out of the text they stand in', () => {
+    const error = { code: 'APPLY_FAILED', message: EVIL, remedy: EVIL } as const;
+    model.database('source', { connected: true, serverVersion: EVIL, database: EVIL });
+    model.slot({ name: EVIL, active: true, walStatus: EVIL, retainedBytes: 1, limitBytes: 1, safeBytes: 1 });
+    model.setTables([
+      listing(`a.${EVIL}`, { target: `b.${EVIL}`, state: 'error', error }),
+      listing(`c.${EVIL}`, { state: 'copying' }),
+    ]);
+    model.problem({ ...error, table: EVIL });
+    model.setState('failed', EVIL);
+    events.append({ level: 'warn', code: EVIL, message: EVIL, table: EVIL, remedy: EVIL });
+    const name = new StatusModel({ name: EVIL, version: EVIL, now: () => nowMs }).status();
+    for (const page of [
+      renderPage(view()),
+      renderMain(view()),
+      renderPage({ ...view(), status: name }),
+      renderMessage({ ...error, title: EVIL, detail: EVIL }),
+    ]) {
+      expect(page).not.toMatch(/<script>|<img src=x|onerror='/);
+      expect(page).toContain('&lt;script&gt;');
+    }
+  });
+});
+
+describe('the page', () => {
+  it('stands by itself: nothing inline, nothing from elsewhere', () => {
+    model.setTables([listing('public.a')]);
+    const page = renderPage(view());
+    expect(page).not.toMatch(/ style=| on[a-z]+=|<style|https?:\/\//);
+    expect(page).toContain('<noscript><meta http-equiv="refresh" content="5" /></noscript>');
+  });
+
+  it('says that nothing is known yet rather than zero', () => {
+    const page = renderMain(view());
+    expect(page).toContain('Starting.');
+    expect(page).toContain('connecting');
+    expect(page).toContain('No table is followed yet.');
+    expect(page).toContain('Nothing has happened yet.');
+    expect(page).not.toMatch(/NaN|Infinity|undefined|null/);
+  });
+
+  it.each([
+    ['streaming', 'action="/actions/pause"', 'tone-good'],
+    ['paused', 'action="/actions/resume"', 'tone-idle'],
+    ['retrying', 'action="/actions/pause"', 'tone-warn'],
+    ['failed', null, 'tone-bad'],
+  ] as const)('offers what can be done when %s', (state, action, tone) => {
+    model.setState(state);
+    const page = renderMain(view());
+    expect(page).toContain(`class="verdict ${tone}"`);
+    if (action) expect(page).toContain(action);
+    else expect(page).not.toContain('/actions/');
+  });
+
+  it('is not green while something needs attention', () => {
+    model.setState('streaming');
+    model.problem({ code: 'ROW_MISSING', message: 'A row was missing', remedy: 'Compare.' });
+    expect(renderMain(view())).toContain('class="verdict tone-warn"');
+  });
+
+  it('shows tables in error first, each with what to do once', () => {
+    const error = { code: 'APPLY_FAILED', message: 'Refused', remedy: 'ALTER TABLE z' } as const;
+    model.setTables([listing('public.a'), listing('public.z', { state: 'error', error })]);
+    const alone = renderMain(view());
+    expect(alone.indexOf('public.z')).toBeLessThan(alone.indexOf('public.a'));
+    expect(alone.split('ALTER TABLE z')).toHaveLength(2);
+    model.problem({ ...error, table: 'public.z' });
+    expect(renderMain(view()).split('ALTER TABLE z')).toHaveLength(2);
+  });
+
+  it('shows the copy with a share only where the estimate holds', () => {
+    model.setState('copying');
+    model.setTables([
+      listing('public.a', { state: 'copying', rowsEstimated: 100, rowsCopied: 25, copyStartedAt: nowMs - 60_000 }),
+      listing('public.b', { state: 'pending', rowsEstimated: 100, rowsCopied: 0 }),
+    ]);
+    expect(renderMain(view())).toContain('about 12 %');
+    expect(renderMain(view())).toContain('60 s, about 7 min to go');
+    model.copyProgress('public.a', 500, 1);
+    const beyond = renderMain(view());
+    expect(beyond).not.toMatch(/about \d+ %/);
+    expect(beyond).toContain('<strong>500 rows</strong>');
+  });
+
+  it('draws no more than five hundred tables', () => {
+    model.setTables(Array.from({ length: 600 }, (_, i) => listing(`public.t${i}`)));
+    const page = renderMain(view());
+    expect(page.match(/<tr role="row" data-key/g)).toHaveLength(500);
+    expect(page).toContain('The first 500 of 600');
+    expect(page.length).toBeLessThan(800_000);
+  });
+});
