@@ -105,6 +105,28 @@ describe('saving events', () => {
     expect(saved).toEqual(['one', 'two']);
   });
 
+  it('saves what happened during a write right after it', async () => {
+    const saved: string[][] = [];
+    log.persistTo(async (events) => {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      saved.push(events.map((event) => event.message));
+    });
+    for (const message of ['one', 'two', 'three']) log.append(info(message));
+    await expect.poll(() => saved).toEqual([['one'], ['two', 'three']]);
+  });
+
+  it('outlives a sink that throws at once', async () => {
+    log.persistTo(() => {
+      throw new Error('no client');
+    });
+    log.append(info('one'));
+    await log.flush();
+    const saved: string[] = [];
+    log.persistTo(async (events) => void saved.push(...events.map((event) => event.message)));
+    await log.flush();
+    expect(saved).toEqual(['one']);
+  });
+
   it('has one write under way at a time', async () => {
     let running = 0;
     let most = 0;

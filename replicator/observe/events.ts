@@ -32,6 +32,7 @@ export class EventLog {
   #sink: EventSink | null = null;
   readonly #unsaved = new Map<number, PipelineEvent>();
   #saving: Promise<void> | null = null;
+  #saveAgain = false;
 
   constructor(options: { now: () => number; persist?: EventSink }) {
     this.#now = options.now;
@@ -122,20 +123,24 @@ export class EventLog {
 
   #save(): void {
     const sink = this.#sink;
+    if (this.#saving) this.#saveAgain = true;
     if (!sink || this.#saving || this.#unsaved.size === 0) return;
-    const events = [...this.#unsaved.values()];
-    const attempt = async (): Promise<void> => {
-      try {
-        await sink(events);
-        for (const event of events) if (this.#unsaved.get(event.id) === event) this.#unsaved.delete(event.id);
-      } catch {
-        // The target is away; these events wait in #unsaved for the next append or flush.
-        return;
-      } finally {
-        this.#saving = null;
-      }
-    };
-    this.#saving = attempt();
+    this.#saveAgain = false;
+    this.#saving = this.#attempt(sink, [...this.#unsaved.values()]).then((saved) => {
+      this.#saving = null;
+      if (saved && this.#saveAgain) this.#save();
+    });
+  }
+
+  /** False when the target is away: the events stay in #unsaved for the next append or flush. */
+  async #attempt(sink: EventSink, events: readonly PipelineEvent[]): Promise<boolean> {
+    try {
+      await sink(events);
+    } catch {
+      return false;
+    }
+    for (const event of events) if (this.#unsaved.get(event.id) === event) this.#unsaved.delete(event.id);
+    return true;
   }
 }
 
