@@ -390,6 +390,18 @@ test('a role that owns no table is told what its owner has to run; one that may 
     expect(outcome.problems[0]?.remedy).toContain(`${full};\nALTER PUBLICATION "${db.name}" ADD TABLE ONLY "public"."t";`);
     await sql(db.source, 'INSERT INTO mine VALUES (1, 1), (2, 2)');
     await writesWork(db, { schema: 'public', name: 'mine' }, 'v');
+    if ((await serverVersion(db)) < 150000) return;
+    await sql(
+      db.source,
+      `CREATE TABLE keyed (a int PRIMARY KEY, v int); INSERT INTO keyed VALUES (1, 1), (2, 2); ALTER TABLE keyed OWNER TO ${role}; REVOKE ALL ON keyed FROM ${role}`,
+    );
+    expect((await source.ensure({ map: [filtered('keyed', 'v > 0')] })).problems).toMatchObject([
+      { table: 'public.keyed', message: expect.stringContaining('row filter uses v') },
+      { table: 'public.t' },
+    ]);
+    await writesWork(db, { schema: 'public', name: 'keyed' }, 'v');
+    expect((await source.ensure({ map: [filtered('keyed', 'a > 0')] })).added).toMatchObject([{ name: 'keyed' }]);
+    await writesWork(db, { schema: 'public', name: 'keyed' }, 'v');
   } finally {
     await sql(db.source, `DROP OWNED BY ${role}, ${owner} CASCADE; DROP ROLE ${role}, ${owner}`);
   }

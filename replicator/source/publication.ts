@@ -7,7 +7,6 @@ import { Problem } from '../problem.ts';
 import { readPublication, type MemberState, type PublicationState } from './publication-state.ts';
 import { PublicationEditor, type TableOutcome, type WantedTable } from './publish-table.ts';
 import { planReplicaIdentity, type IdentityChange } from './replica-identity.ts';
-import { writeFault } from './write-fault.ts';
 
 export interface EnsurePublicationOptions {
   readonly name: string;
@@ -52,7 +51,8 @@ export function wantedTables(mappings: readonly TableMapping[], relations: reado
   const below = (oid: Oid): Relation[] => (children.get(oid) ?? []).flatMap((child) => [child, ...below(child.oid)]);
   return mappings.flatMap((mapping) => {
     const relation = byName.get(displayName(mapping.source));
-    return relation ? [{ relation, partitions: below(relation.oid), where: mapping.where }] : [];
+    if (!relation) return [];
+    return [{ relation, partitions: below(relation.oid), excludeColumns: mapping.excludeColumns, where: mapping.where }];
   });
 }
 
@@ -82,7 +82,7 @@ export async function ensurePublication(client: Client, options: EnsurePublicati
     (found?.members ?? []).filter((member) => !expelled.includes(member.oid)).map((member) => [member.oid, member]),
   );
 
-  const outcomes = await publishTables(editor, options, members, generatedColumnsSent);
+  const outcomes = await publishTables(editor, options, members);
   const wanted = new Set(options.tables.map((table) => table.relation.oid));
   const removals: TableOutcome[] = [];
   // After the additions: between a root and its partitions, better both for a moment than neither.
@@ -119,7 +119,6 @@ async function publishTables(
   editor: PublicationEditor,
   options: EnsurePublicationOptions,
   members: ReadonlyMap<Oid, MemberState>,
-  generatedColumnsSent: 'none' | 'stored',
 ): Promise<TableOutcome[]> {
   const outcomes: TableOutcome[] = [];
   const simple: WantedTable[] = [];
@@ -129,14 +128,11 @@ async function publishTables(
       outcomes.push(await editor.withhold(table, member, filterUnsupported(table)));
       continue;
     }
-    const plan = planReplicaIdentity(table.relation, table.partitions);
+    const plan = planReplicaIdentity(table.relation, table.partitions, table.excludeColumns);
     if (!member && plan.length === 0 && table.where === null) {
       simple.push(table);
     } else if (member && plan.length === 0 && editor.isAsWanted(member, table)) {
-      const fault = writeFault(table.relation, table.partitions, member.filterColumns, {
-        sourceVersion: options.sourceVersion,
-        generatedColumnsSent,
-      });
+      const fault = editor.writeFault(table, plan, member.filterColumns);
       if (fault) outcomes.push(await editor.withhold(table, member, editor.notPublishable(table, fault.message, fault.remedy)));
       else outcomes.push({ kind: 'kept', relation: table.relation, identityChanges: [], problem: null });
     } else {

@@ -7,12 +7,14 @@ import { Problem } from '../problem.ts';
 import { isBroken, isLockTrouble, patientTransaction } from './patient-transaction.ts';
 import { readFilter, type MemberState } from './publication-state.ts';
 import type { IdentityChange } from './replica-identity.ts';
-import { writeFault } from './write-fault.ts';
+import { writeFault, type WriteFault } from './write-fault.ts';
 
 export interface WantedTable {
   readonly relation: Relation;
   /** Of every level, where the relation is partitioned. */
   readonly partitions: readonly Relation[];
+  /** Columns that are not carried. */
+  readonly excludeColumns: readonly string[];
   /** Row filter, in SQL. */
   readonly where: string | null;
 }
@@ -114,18 +116,26 @@ export class PublicationEditor {
       await this.#client.query(`ALTER PUBLICATION ${this.#publication} SET (${clause})`);
       const expelled: Oid[] = [];
       for (const member of members) {
-        await this.#client.query(`SAVEPOINT ${PROBE}`);
         try {
-          // With both published, what is checked for DELETE is checked for UPDATE too.
-          await this.#client.query(`EXPLAIN DELETE FROM ${quoteRelation(member)}`);
+          // With both published, what is checked for DELETE is checked for UPDATE too. Going back gives up the lock.
+          const probe = `EXPLAIN DELETE FROM ${quoteRelation(member)}`;
+          await this.#client.query(`SAVEPOINT ${PROBE}; ${probe}; ROLLBACK TO ${PROBE}; RELEASE ${PROBE}`);
         } catch (error) {
-          if (isBroken(error)) throw error;
-          await this.#client.query(`ROLLBACK TO ${PROBE}; ${this.#removal(member)}`);
+          if (isBroken(error) || isLockTrouble(error)) throw error;
+          await this.#client.query(`ROLLBACK TO ${PROBE}; RELEASE ${PROBE}; ${this.#removal(member)}`);
           expelled.push(member.oid);
         }
       }
       return expelled;
     });
+  }
+
+  writeFault(
+    { relation, partitions }: WantedTable,
+    plan: readonly IdentityChange[],
+    filterColumns: readonly string[],
+  ): WriteFault | null {
+    return writeFault({ relation, partitions, plan, filterColumns }, this.#options);
   }
 
   notPublishable(
@@ -160,7 +170,7 @@ export class PublicationEditor {
       }
       filterColumns = now.columns;
     }
-    await this.#probe(table, filterColumns);
+    await this.#probe(table, plan, filterColumns);
     const changed = member !== null && (member.hasFilter || table.where !== null) && !this.isAsWanted(member, table);
     return { ...outcome(member ? (changed ? 'filter changed' : 'kept') : 'added', relation), identityChanges: plan };
   }
@@ -183,9 +193,10 @@ export class PublicationEditor {
    * such a statement itself would meet, without running a trigger or touching a row. Where the role may not UPDATE, our
    * own copy of the rules must do.
    */
-  async #probe({ relation, partitions }: WantedTable, filterColumns: readonly string[]): Promise<void> {
+  async #probe(table: WantedTable, plan: readonly IdentityChange[], filterColumns: readonly string[]): Promise<void> {
+    const { relation } = table;
     await this.#client.query(`SAVEPOINT ${PROBE}`);
-    const fault = writeFault(relation, partitions, filterColumns, this.#options);
+    const fault = this.writeFault(table, plan, filterColumns);
     try {
       for (const statement of probesOf(relation)) await this.#client.query(statement);
     } catch (error) {

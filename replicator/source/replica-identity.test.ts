@@ -68,3 +68,9 @@ test.each(TREES)('a partitioned table: %s', (_, relation, partitions, plan) => {
   );
   expect(shown.map((line) => line.replace(/^"(\w+)"/, '$1'))).toEqual(plan);
 });
+
+test('rows are not found by a column that is not carried', () => {
+  const relation = buildRelation('t', { uniqueIndexes: [buildIndex('narrow', ['secret']), buildIndex('wide', ['a', 'b'])] });
+  expect(planReplicaIdentity(relation, [], ['secret']).map(({ to }) => to)).toEqual([{ kind: 'index', index: 'wide' }]);
+  expect(planReplicaIdentity(relation, [], ['secret', 'b']).map(({ to }) => to)).toEqual([{ kind: 'full' }]);
+});

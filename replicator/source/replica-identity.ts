@@ -20,14 +20,19 @@ export interface IdentityChange {
 /**
  * What a table needs so that its UPDATEs and DELETEs are accepted, and can be followed, once it is published: nothing
  * where it has an identity; else its primary key, a unique index that is fit, or FULL. NOTHING is treated like no key.
+ * `excluded` columns are not carried to the target, so rows could not be found there by an index over them.
  *
  * For a partitioned table pass its partitions of every level. It is the partition's identity that decides what is written
  * to WAL, and the root's that the stream announces: the WAL must hold at least what is announced, so under a root with
  * FULL every leaf needs FULL, and under a key every leaf the same key.
  * https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-REPLICA-IDENTITY
  */
-export function planReplicaIdentity(relation: Relation, partitions: readonly Relation[] = []): IdentityChange[] {
-  const own = hasIdentity(relation) ? null : chooseIdentity(relation);
+export function planReplicaIdentity(
+  relation: Relation,
+  partitions: readonly Relation[] = [],
+  excluded: readonly string[] = [],
+): IdentityChange[] {
+  const own = hasIdentity(relation) ? null : chooseIdentity(relation, excluded);
   const changes = own ? [change(relation, own)] : [];
   if (relation.kind === 'table') return changes;
 
@@ -48,8 +53,9 @@ export function hasIdentity(relation: Relation): boolean {
   return relation.replicaIdentity === 'full' || relation.identityColumns.length > 0;
 }
 
-function chooseIdentity(relation: Relation): IdentityChoice {
-  const [index] = relation.uniqueIndexes.filter((each) => each.identifies).sort(primaryFirstThenNarrow);
+function chooseIdentity(relation: Relation, excluded: readonly string[]): IdentityChoice {
+  const fit = relation.uniqueIndexes.filter((each) => each.identifies && !each.columns.some((name) => excluded.includes(name)));
+  const [index] = fit.sort(primaryFirstThenNarrow);
   if (!index) return { kind: 'full' };
   return index.primary ? { kind: 'default' } : { kind: 'index', index: index.name };
 }

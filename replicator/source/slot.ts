@@ -160,7 +160,8 @@ export interface OlderTransaction {
   /** Name of a prepared transaction, else null. */
   readonly preparedAs: string | null;
   readonly database: string | null;
-  readonly ageSeconds: number;
+  /** Null where the role may not see it. */
+  readonly ageSeconds: number | null;
   /** The latest statement; null where the role may not see it. */
   readonly query: string | null;
 }
@@ -175,14 +176,14 @@ export async function waitingFor(client: Client, creatorPid: number): Promise<Ol
     pid: number | null;
     gid: string | null;
     database: string | null;
-    age: string;
+    age: string | null;
     query: string | null;
   }>(WAITING, [creatorPid]);
   return rows.map((row) => ({
     pid: row.pid,
     preparedAs: row.gid,
     database: row.database,
-    ageSeconds: Number(row.age),
+    ageSeconds: row.age === null ? null : Number(row.age),
     query: row.query,
   }));
 }
@@ -195,14 +196,17 @@ where a.backend_xid is not null and a.pid <> $1 and a.pid <> pg_catalog.pg_backe
 union all
 select null, p.gid, p.database, extract(epoch from now() - p.prepared), null
 from pg_catalog.pg_prepared_xacts p
-order by age desc`;
+order by age desc nulls last`;
+
+function describeTransaction({ pid, preparedAs, ageSeconds }: OlderTransaction): string {
+  const name = preparedAs === null ? `pid ${pid}` : `prepared transaction ${preparedAs}`;
+  return ageSeconds === null ? name : `${name}, open for ${Math.round(ageSeconds)} s`;
+}
 
 /** SLOT_WAITING, as shown while a slot is being created. */
 export function slotWaitingProblem(name: string, transactions: readonly OlderTransaction[]): Problem {
   const [oldest] = transactions;
-  const who = oldest
-    ? `${oldest.preparedAs === null ? `pid ${oldest.pid}` : `prepared transaction ${oldest.preparedAs}`}, open for ${Math.round(oldest.ageSeconds)} s`
-    : 'none is visible to this role';
+  const who = oldest ? describeTransaction(oldest) : 'none is visible to this role';
   const what = oldest?.query ? `, last statement: ${oldest.query.slice(0, 200)}` : '';
   return new Problem(
     'SLOT_WAITING',

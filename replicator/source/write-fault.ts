@@ -1,10 +1,20 @@
 import type { Relation } from '../catalog/relation.ts';
 import { quoteRelation } from '../postgres/quote.ts';
-import { hasIdentity, planReplicaIdentity } from './replica-identity.ts';
+import { hasIdentity, type IdentityChange } from './replica-identity.ts';
 
 export interface WriteFault {
   readonly message: string;
   readonly remedy: string;
+}
+
+/** A table as it is going to be published. */
+export interface Publishing {
+  readonly relation: Relation;
+  readonly partitions: readonly Relation[];
+  /** Replica identities that are set before. */
+  readonly plan: readonly IdentityChange[];
+  /** What the row filter reads. */
+  readonly filterColumns: readonly string[];
 }
 
 export interface PublishedAs {
@@ -14,16 +24,11 @@ export interface PublishedAs {
 }
 
 /**
- * Why the server would refuse UPDATE and DELETE on a table once it is published with a filter on these columns, else
- * null: the rules of CheckCmdReplicaIdentity() in execReplication.c, after planReplicaIdentity() has been carried out.
+ * Why the server would refuse UPDATE and DELETE on a published table, else null: the rules of CheckCmdReplicaIdentity() in
+ * execReplication.c. The server's own word counts; this is for where it cannot be asked, and to know what helps.
  */
-export function writeFault(
-  relation: Relation,
-  partitions: readonly Relation[],
-  filterColumns: readonly string[],
-  published: PublishedAs,
-): WriteFault | null {
-  const planned = new Map(planReplicaIdentity(relation, partitions).map((change) => [change.oid, change.to]));
+export function writeFault({ relation, partitions, plan, filterColumns }: Publishing, published: PublishedAs): WriteFault | null {
+  const planned = new Map(plan.map((change) => [change.oid, change.to]));
   const written = relation.kind === 'table' ? [relation] : partitions.filter((leaf) => leaf.kind === 'table');
   for (const table of written) {
     const choice = planned.get(table.oid);
