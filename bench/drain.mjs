@@ -1,0 +1,71 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { compareDatabases } from './compare.mjs';
+import { connect, sql } from './servers.mjs';
+import { settle, until, untilInStep, withDatabases } from './round.mjs';
+import { serverCpu } from './usage.mjs';
+
+const POLL_MS = 5;
+const TIMEOUT_MS = 900_000;
+
+/**
+ * One round: both contenders get in step and stop, the backlog comes into being once, and each drains it alone. The
+ * clock stops when the last row shows on the target.
+ */
+export async function drainRound(bench, workload, order) {
+  const { scaled } = bench;
+  return withDatabases(bench, { setup: workload.setup(scaled), copy: false, order }, async ({ source, contenders }) => {
+    for (const { contender, target } of contenders) {
+      await contender.start();
+      await untilInStep(contender, target);
+      await contender.stop();
+    }
+    await workload.backlog({ source, scaled, sql: (...texts) => sql(source, ...texts) });
+    await sql(source, 'INSERT INTO bench_marker VALUES (1)');
+    const results = {};
+    for (const { contender, target } of contenders) {
+      await settle(bench.servers);
+      results[contender.name] = await drainOnce(bench, contender, target);
+      await contender.stop();
+      await compareDatabases(source, target);
+    }
+    return results;
+  });
+}
+
+async function drainOnce({ servers }, contender, target) {
+  const client = await connect(target);
+  const cpu = () => [serverCpu(servers.source.pid), serverCpu(servers.target.pid)];
+  try {
+    const before = cpu();
+    const startedAt = performance.timeOrigin + performance.now();
+    await contender.start();
+    const reset = resetGauges(contender);
+    const shown = { name: 'shown', text: 'SELECT FROM bench_marker' };
+    const look = async () => (await client.query(shown)).rowCount > 0;
+    const doneAt = await until(look, { interval: POLL_MS, timeout: TIMEOUT_MS, what: 'drained' });
+    const after = cpu();
+    await reset;
+    const { connectedAt = startedAt, ...usage } = await contender.usage();
+    return {
+      ms: doneAt - connectedAt,
+      wholeMs: doneAt - startedAt,
+      sourceCpuMs: after[0] - before[0],
+      targetCpuMs: after[1] - before[1],
+      ...usage,
+    };
+  } finally {
+    await client.end();
+  }
+}
+
+/** Before that the event loop was held by loading the program. */
+async function resetGauges(contender) {
+  if (!contender.resetGauges) return;
+  for (let tries = 0; tries < 500; tries++) {
+    try {
+      return await contender.resetGauges();
+    } catch {
+      await sleep(10);
+    }
+  }
+}

@@ -1,0 +1,144 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sql } from './servers.mjs';
+import { peakMemory, processCpu } from './usage.mjs';
+
+const NAME = 'bench_pgfollow';
+
+/** Our own command, as a user starts it: `pgfollow run` in a process of its own, with its defaults. */
+export class Pgfollow {
+  name = 'pgfollow';
+  #source;
+  #target;
+  #copy;
+  #dist;
+  #nodeOptions;
+  #folder = null;
+  #port = 0;
+  #child = null;
+  #log = '';
+
+  /** `dist`: folder of the build; `nodeOptions`: for the process, such as --cpu-prof. */
+  constructor({ source, target, copy, dist, nodeOptions }) {
+    this.#source = source;
+    this.#target = target;
+    this.#copy = copy;
+    this.#dist = dist;
+    this.#nodeOptions = nodeOptions;
+  }
+
+  async prepare() {
+    this.#folder = await mkdtemp(join(tmpdir(), 'pgfollow-bench-'));
+    this.#port = await freePort();
+    const config = {
+      name: NAME,
+      source: { url: this.#source },
+      target: { url: this.#target },
+      tables: { include: ['public.*'] },
+      snapshot: { copy: this.#copy },
+      http: { port: this.#port },
+      log: { level: 'warn' },
+    };
+    // JSON is YAML.
+    await writeFile(this.#configFile, JSON.stringify(config), { mode: 0o600 });
+  }
+
+  async start() {
+    this.#log = '';
+    const child = spawn(
+      process.execPath,
+      [...this.#nodeOptions, '--enable-source-maps', join(this.#dist, 'cli/main.js'), 'run', '--config', this.#configFile],
+      { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] ?? '' } },
+    );
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (this.#log = `${this.#log}${text}`.slice(-4000)));
+    this.#child = child;
+    await once(child, 'spawn');
+  }
+
+  async inStep() {
+    this.#assertRunning();
+    const status = await this.#get('/api/v1/status').then(
+      (response) => response.json(),
+      () => null,
+    );
+    return status !== null && status.tables.total > 0 && status.tables.streaming === status.tables.total;
+  }
+
+  /** Sets the gauges of the event loop back, which hold what was since they were last read. */
+  async resetGauges() {
+    await this.#get('/metrics').then((response) => response.text());
+  }
+
+  /** CPU (ms), memory (bytes) and event loop delay (ms) so far, and when its first connection was made (ms since 1970). */
+  async usage() {
+    this.#assertRunning();
+    const text = await this.#get('/metrics').then((response) => response.text());
+    const gauge = (name) => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1] ?? NaN);
+    const sum = (name) => [...text.matchAll(new RegExp(`^${name}\\{.*\\} (\\S+)$`, 'gm'))].reduce((all, [, value]) => all + Number(value), 0);
+    const interruptions = sum('pgfollow_errors_total') + sum('pgfollow_reconnects_total');
+    if (interruptions > 0) throw new Error(`pgfollow had to start over, so its time means nothing\n${this.#log}`);
+    return {
+      cpuMs: processCpu(this.#child.pid),
+      peakBytes: peakMemory(this.#child.pid),
+      loopMaxMs: gauge('nodejs_eventloop_lag_max_seconds') * 1000,
+      loopP99Ms: gauge('nodejs_eventloop_lag_p99_seconds') * 1000,
+      connectedAt: await this.#connectedAt(),
+    };
+  }
+
+  get pid() {
+    return this.#child.pid;
+  }
+
+  async stop() {
+    const child = this.#child;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    this.#child = null;
+    const exited = once(child, 'exit');
+    child.kill('SIGTERM');
+    const [code] = await exited;
+    if (code !== 0) throw new Error(`pgfollow ended with ${code}\n${this.#log}`);
+  }
+
+  async remove() {
+    if (this.#child?.exitCode === null) this.#child.kill('SIGKILL');
+    if (this.#folder) await rm(this.#folder, { recursive: true, force: true });
+    await sql(
+      this.#source,
+      `SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '${NAME}' AND active;
+       SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '${NAME}'`,
+    );
+  }
+
+  get #configFile() {
+    return join(this.#folder, 'pgfollow.yaml');
+  }
+
+  /** The control connections stay as long as a session, so the oldest one there is tells when it began. */
+  async #connectedAt() {
+    const first = `SELECT min(extract(epoch FROM backend_start) * 1000)::float8 AS at FROM pg_stat_activity WHERE application_name LIKE 'pgfollow %'`;
+    const found = await Promise.all([this.#source, this.#target].map((url) => sql(url, first)));
+    return Math.min(...found.map(([row]) => row.at));
+  }
+
+  #get(path) {
+    return fetch(`http://127.0.0.1:${this.#port}${path}`);
+  }
+
+  #assertRunning() {
+    if (this.#child?.exitCode !== null) throw new Error(`pgfollow has ended\n${this.#log}`);
+  }
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}

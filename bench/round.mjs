@@ -1,0 +1,89 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { publicTables } from './compare.mjs';
+import { Native } from './native.mjs';
+import { Pgfollow } from './pgfollow.mjs';
+import { connect, sql } from './servers.mjs';
+
+const SOURCE_DATABASE = 'bench';
+
+/** A last row: once it shows on the target, everything before it does. */
+const MARKER = 'CREATE TABLE bench_marker (id int PRIMARY KEY)';
+
+/**
+ * A fresh source database and a fresh target database for each contender, filled alike by `setup`, while `work` runs.
+ * `work` gets the source's URL and the contenders in the order in which they are to run; with `copy` they start from what
+ * the source holds, without it from target databases that hold the same already.
+ */
+export async function withDatabases(bench, { setup, sourceOnly = '', copy, order }, work) {
+  const { servers } = bench;
+  const source = servers.source.url(SOURCE_DATABASE);
+  const contenders = [];
+  try {
+    await createDatabase(servers.source, SOURCE_DATABASE);
+    await fill(source, `${MARKER}; ${setup}; ${sourceOnly}`);
+    const tables = await tablesOf(source);
+    for (const name of order) {
+      const target = servers.target.url(`bench_${name}`);
+      await createDatabase(servers.target, `bench_${name}`);
+      await fill(target, `${MARKER}; ${setup}`);
+      const options = { source, target, tables, copy, version: bench.version, dist: bench.dist, nodeOptions: bench.nodeOptions };
+      contenders.push({ target, contender: name === 'native' ? new Native(options) : new Pgfollow(options) });
+    }
+    for (const { contender } of contenders) await contender.prepare();
+    return await work({ source, contenders });
+  } finally {
+    for (const { contender } of contenders) await contender.remove().catch((error) => bench.say(`    ${error.message}`));
+    for (const name of order) await dropDatabase(servers.target, `bench_${name}`);
+    await dropDatabase(servers.source, SOURCE_DATABASE);
+  }
+}
+
+/** The same state for whoever comes next: nothing dirty in memory, nothing of the target in shared buffers. */
+export async function settle({ source, target }) {
+  await sql(source.url(), 'CHECKPOINT');
+  await target.restart();
+  await sql(target.url(), 'CHECKPOINT');
+}
+
+/** Polls until `look` is true, every `interval` ms; rejects after `timeout` ms. Returns when that was, ms since 1970. */
+export async function until(look, { interval, timeout, what }) {
+  const end = performance.now() + timeout;
+  for (;;) {
+    if (await look()) return performance.timeOrigin + performance.now();
+    if (performance.now() > end) throw new Error(`${what}: not within ${timeout / 1000} s`);
+    await sleep(interval);
+  }
+}
+
+/** Waits until the contender has copied everything and follows. */
+export async function untilInStep(contender, target, options = {}) {
+  const client = await connect(target);
+  try {
+    return await until(() => contender.inStep(client), { interval: 10, timeout: 900_000, what: 'copied and following', ...options });
+  } finally {
+    await client.end();
+  }
+}
+
+async function fill(url, setup) {
+  await sql(url, setup);
+  await sql(url, 'VACUUM (ANALYZE)');
+}
+
+async function tablesOf(source) {
+  const client = await connect(source);
+  try {
+    return await publicTables(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function createDatabase(server, name) {
+  await dropDatabase(server, name);
+  await sql(server.url(), `CREATE DATABASE ${name}`);
+}
+
+async function dropDatabase(server, name) {
+  await sql(server.url(), `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+}

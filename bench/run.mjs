@@ -1,0 +1,117 @@
+#!/usr/bin/env node
+import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { drainRound } from './drain.mjs';
+import { machine, summarise, report } from './report.mjs';
+import { describeSettings, startServers } from './servers.mjs';
+import { drains } from './workloads/drains.mjs';
+
+const HELP = `Usage: npm run bench -- [OPTIONS]
+
+Drains, copies and follows the same work with PostgreSQL's native logical replication and with pgfollow, in turns.
+
+  --only NAME,…          these workloads alone (--list names them)
+  --rounds N             how often each is measured; the median counts (default 3)
+  --scale X              size of the work, 1 as in the table of the README (default 1)
+  --pg 14|…|18           major version of both servers (default 18)
+  --contenders NAME,…    native, pgfollow or both (default both)
+  --json FILE            also writes everything that was measured there
+  --dist DIR             the build to measure (default dist)
+  --cpu-prof DIR         a CPU profile of every pgfollow process goes there
+  --list                 names the workloads
+`;
+
+const WORKLOADS = [...drains.map((workload) => ({ ...workload, round: drainRound }))];
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    rounds: { type: 'string', default: '3' },
+    scale: { type: 'string', default: '1' },
+    pg: { type: 'string', default: '18' },
+    contenders: { type: 'string', default: 'native,pgfollow' },
+    json: { type: 'string' },
+    dist: { type: 'string', default: fileURLToPath(new URL('../dist', import.meta.url)) },
+    'cpu-prof': { type: 'string' },
+    list: { type: 'boolean' },
+    help: { type: 'boolean', short: 'h' },
+  },
+});
+
+if (values.help) process.stdout.write(HELP);
+else if (values.list) process.stdout.write(WORKLOADS.map(({ name, title }) => `${name.padEnd(20)} ${title}\n`).join(''));
+else process.exitCode = await main();
+
+async function main() {
+  const version = Number(values.pg);
+  const rounds = positive('rounds');
+  const scale = positive('scale');
+  const workloads = chosen('only', values.only, WORKLOADS, ({ name }) => name);
+  const contenders = chosen('contenders', values.contenders, ['native', 'pgfollow'], (name) => name);
+  const dist = resolve(values.dist);
+  const { startServer } = await import(pathToFileURL(`${dist}/embedded/server.js`).href);
+  const servers = await startServers(startServer, version);
+  const say = (text) => process.stderr.write(`${text}\n`);
+  const bench = {
+    servers,
+    version,
+    dist,
+    say,
+    scaled: (n) => Math.max(1, Math.round(n * scale)),
+    nodeOptions: values['cpu-prof'] ? ['--cpu-prof', `--cpu-prof-dir=${resolve(values['cpu-prof'])}`] : [],
+  };
+  try {
+    const about = { ...(await machine(servers)), scale, rounds, settings: describeSettings(version) };
+    const rows = [];
+    for (const workload of workloads) {
+      say(workload.title);
+      rows.push(await measure(bench, workload, { rounds, contenders }));
+    }
+    const text = report(about, rows);
+    process.stdout.write(`${text}\n`);
+    if (values.json) await writeFile(values.json, `${JSON.stringify({ ...about, rows }, null, 2)}\n`);
+    return rows.some(({ error }) => error) ? 1 : 0;
+  } finally {
+    await servers[Symbol.asyncDispose]();
+  }
+}
+
+/** All rounds of one workload, the contenders taking turns at being first. One that fails does not end the others. */
+async function measure(bench, workload, { rounds, contenders }) {
+  const { name, title, reach, round } = workload;
+  const results = [];
+  try {
+    for (let n = 0; n < rounds; n++) {
+      const order = n % 2 === 0 ? contenders : contenders.toReversed();
+      const result = await round(bench, workload, order);
+      results.push(result);
+      for (const contender of order) bench.say(`  ${n + 1}  ${contender.padEnd(8)} ${summarise(result[contender])}`);
+    }
+    return { name, title, reach, results };
+  } catch (error) {
+    bench.say(`  failed: ${error.stack}`);
+    return { name, title, reach, results, error: error.message };
+  }
+}
+
+function positive(name) {
+  const value = Number(values[name]);
+  if (!(value > 0)) usage(`--${name} must be a number above 0, not ${values[name]}`);
+  return value;
+}
+
+function chosen(option, text, all, nameOf) {
+  if (text === undefined) return all;
+  return text.split(',').map((name) => {
+    const found = all.find((each) => nameOf(each) === name);
+    if (found === undefined) usage(`--${option}: there is no ${name}, only ${all.map(nameOf).join(', ')}`);
+    return found;
+  });
+}
+
+function usage(message) {
+  process.stderr.write(`${message}\n`);
+  process.exit(2);
+}
