@@ -14,7 +14,7 @@ COPY package.json package-lock.json .npmrc ./
 # optional dependency, so the build needs those; the image does not (they are the servers of `pgfollow demo`).
 FROM base AS build
 RUN npm ci --ignore-scripts --no-audit --no-fund
-COPY tsconfig.json tsconfig.build.json ./
+COPY tsconfig*.json ./
 COPY scripts scripts
 COPY db db
 COPY replicator replicator
@@ -41,5 +41,5 @@ EXPOSE 5884
 # Life, not readiness: a database that is down is no reason to replace the replicator.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
     CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PGFOLLOW_HTTP_PORT ?? 5884}/livez`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--enable-source-maps", "dist/cli/main.js"]
+ENTRYPOINT ["node", "--enable-source-maps", "/app/dist/cli/main.js"]
 CMD ["run"]
