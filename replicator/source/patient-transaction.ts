@@ -17,17 +17,22 @@ export async function patientTransaction<T>(
 ): Promise<T> {
   for (const pause of PAUSES) {
     try {
-      return await once(client, lockTimeoutMs, work);
+      return await transaction(client, lockTimeoutMs, work);
     } catch (error) {
       // internal_error is what "tuple concurrently updated" comes as: another change of the same publication.
       if (!isLockTrouble(error) && sqlState(error) !== 'XX000') throw error;
     }
     await sleep(pause);
   }
-  return once(client, lockTimeoutMs, work);
+  return transaction(client, lockTimeoutMs, work);
 }
 
-async function once<T>(client: Client, lockTimeoutMs: number, work: (rollback: () => Promise<void>) => Promise<T>): Promise<T> {
+/** Runs `work` in a transaction whose every wait for a lock ends after lockTimeoutMs. Throws what `work` threw, rolled back. */
+export async function transaction<T>(
+  client: Client,
+  lockTimeoutMs: number,
+  work: (rollback: () => Promise<void>) => Promise<T>,
+): Promise<T> {
   await client.query(`BEGIN; SET LOCAL lock_timeout = ${Math.max(1, Math.round(lockTimeoutMs))}`);
   let open = true;
   const rollback = async (): Promise<void> => {

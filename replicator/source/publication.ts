@@ -5,6 +5,7 @@ import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
 import { describeError, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
 import { readPublication, type MemberState, type PublicationState } from './publication-state.ts';
+import { notPublishable } from './publish-problem.ts';
 import { PublicationEditor, type TableOutcome, type WantedTable } from './publish-table.ts';
 import { planReplicaIdentity, type IdentityChange } from './replica-identity.ts';
 
@@ -133,7 +134,7 @@ async function publishTables(
       simple.push(table);
     } else if (member && plan.length === 0 && editor.isAsWanted(member, table)) {
       const fault = editor.writeFault(table, plan, member.filterColumns);
-      if (fault) outcomes.push(await editor.withhold(table, member, editor.notPublishable(table, fault.message, fault.remedy)));
+      if (fault) outcomes.push(await editor.withhold(table, member, notPublishable(table.relation, fault.message, fault.remedy)));
       else outcomes.push({ kind: 'kept', relation: table.relation, identityChanges: [], problem: null });
     } else {
       outcomes.push(await editor.publish(table, member, plan));

@@ -1,10 +1,11 @@
 import type { Client, QueryConfig } from 'pg';
-import { displayName, type Relation, type RelationName } from '../catalog/relation.ts';
+import type { Relation, RelationName } from '../catalog/relation.ts';
 import type { Oid } from '../postgres/oid.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
-import { describeError, isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
-import { Problem } from '../problem.ts';
-import { isBroken, isLockTrouble, patientTransaction } from './patient-transaction.ts';
+import { describeError, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+import type { Problem } from '../problem.ts';
+import { isBroken, isLockTrouble, patientTransaction, transaction } from './patient-transaction.ts';
+import { notPublishable, publishProblem } from './publish-problem.ts';
 import { readFilter, type MemberState } from './publication-state.ts';
 import type { IdentityChange } from './replica-identity.ts';
 import { writeFault, type WriteFault } from './write-fault.ts';
@@ -82,7 +83,7 @@ export class PublicationEditor {
     try {
       return await this.#transaction((rollback) => this.#publishOnce(table, member, plan, rollback));
     } catch (error) {
-      const problem = this.#problemOf(error, table, plan);
+      const problem = publishProblem(error, table, [...plan.map((change) => change.sql), this.#addition(clauseOf(table))]);
       // What is published already and would stay so must not go on making writes fail.
       return member && plan.length > 0 && problem.retry === 'permanent'
         ? this.withhold(table, member, problem)
@@ -103,7 +104,7 @@ export class PublicationEditor {
     } catch (error) {
       if (sqlState(error) === SQLSTATE.undefined_table || sqlState(error) === SQLSTATE.undefined_object)
         return outcome('removed', member);
-      return outcome('left out', member, this.#problemOf(error, { relation: member, where: null }, []));
+      return outcome('left out', member, publishProblem(error, { relation: member, where: null }, [this.#removal(member)]));
     }
   }
 
@@ -136,16 +137,6 @@ export class PublicationEditor {
     filterColumns: readonly string[],
   ): WriteFault | null {
     return writeFault({ relation, partitions, plan, filterColumns }, this.#options);
-  }
-
-  notPublishable(
-    { relation }: Pick<WantedTable, 'relation'>,
-    message: string,
-    remedy: string,
-    more: { retry?: 'transient'; cause?: unknown } = {},
-  ): Problem {
-    const table = displayName(relation);
-    return new Problem('TABLE_NOT_PUBLISHABLE', `${table} is not published: ${message}.`, { remedy, table, ...more });
   }
 
   async #publishOnce(
@@ -202,14 +193,14 @@ export class PublicationEditor {
     } catch (error) {
       if (isBroken(error) || isLockTrouble(error)) throw error;
       if (sqlState(error) !== SQLSTATE.insufficient_privilege) {
-        throw this.notPublishable(
-          { relation },
+        throw notPublishable(
+          relation,
           `the source would then refuse its UPDATEs and DELETEs: ${describeError(error)}`,
           fault?.remedy ?? 'Add it to tables.exclude.',
-          { cause: error },
+          error,
         );
       }
-      if (fault) throw this.notPublishable({ relation }, fault.message, fault.remedy);
+      if (fault) throw notPublishable(relation, fault.message, fault.remedy);
       await this.#client.query(`ROLLBACK TO ${PROBE}`);
     }
   }
@@ -225,7 +216,7 @@ export class PublicationEditor {
   async #succeeds(statements: readonly string[]): Promise<boolean> {
     try {
       // One round trip.
-      await this.#transaction(() => this.#client.query(statements.join('; ')));
+      await transaction(this.#client, this.#options.lockTimeoutMs, () => this.#client.query(statements.join('; ')));
       return true;
     } catch (error) {
       if (isBroken(error)) throw error;
@@ -235,40 +226,6 @@ export class PublicationEditor {
 
   #transaction<T>(work: (rollback: () => Promise<void>) => Promise<T>): Promise<T> {
     return patientTransaction(this.#client, this.#options.lockTimeoutMs, work);
-  }
-
-  #problemOf(
-    error: unknown,
-    table: { relation: Relation | RelationName; where: string | null },
-    plan: readonly IdentityChange[],
-  ): Problem {
-    if (error instanceof Problem) return error;
-    if (isBroken(error)) throw error;
-    const relation = table.relation;
-    const report = (message: string, remedy: string, retry?: 'transient'): Problem =>
-      new Problem('TABLE_NOT_PUBLISHABLE', `${displayName(relation)} ${message}: ${describeError(error)}`, {
-        remedy,
-        table: displayName(relation),
-        cause: error,
-        ...(retry ? { retry } : {}),
-      });
-    if (isLockTrouble(error)) {
-      return report(
-        'cannot be published now, because others hold locks on it',
-        `It is tried again by itself. Who holds it: SELECT pid, query FROM pg_stat_activity WHERE pid IN (SELECT pid FROM pg_locks WHERE relation = '${quoteRelation(relation).replaceAll("'", "''")}'::regclass);`,
-        'transient',
-      );
-    }
-    const sql = [...plan.map((change) => change.sql), this.#addition(clauseOf(table))];
-    if (sqlState(error) === SQLSTATE.insufficient_privilege) {
-      return report(
-        'cannot be published by this role',
-        `Make the role of source.url a member of the table's owner, or run as a superuser:\n${sql.join(';\n')};`,
-      );
-    }
-    const remedy =
-      table.where === null ? 'Correct it, or add the table to tables.exclude.' : 'Correct `where` of the table in tables.map.';
-    return report('cannot be published', remedy, isTransient(error) ? 'transient' : undefined);
   }
 }
 

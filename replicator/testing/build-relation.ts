@@ -39,7 +39,7 @@ export function buildRelation(
   return {
     schema: 'public',
     name,
-    oid: 20000 + [...name].reduce((sum, char) => (sum * 31 + char.charCodeAt(0)) % 1_000_000, 0),
+    oid: 20000 + Buffer.from(name).reduce((sum, byte) => (sum * 31 + byte) % 1_000_000, 0),
     kind: 'table',
     persistence: 'permanent',
     replicaIdentity: 'default',
