@@ -25,7 +25,12 @@ const TRUNCATE_RESTART_IDENTITY = 2;
 /** Milliseconds from 1970-01-01, where JavaScript counts from, to 2000-01-01, where PostgreSQL does. */
 const POSTGRES_EPOCH_MS = 946_684_800_000;
 
-const IDENTITIES: Readonly<Record<number, StreamRelation['replicaIdentity']>> = { 0x64: 'default', 0x69: 'index', 0x66: 'full', 0x6e: 'nothing' };
+const IDENTITIES: Readonly<Record<number, StreamRelation['replicaIdentity']>> = {
+  0x64: 'default',
+  0x69: 'index',
+  0x66: 'full',
+  0x6e: 'nothing',
+};
 
 const DESCRIPTION: Message = { kind: 'description' };
 
@@ -55,7 +60,10 @@ export class Decoder {
       return message;
     } catch (error) {
       if (error instanceof Problem) throw error;
-      throw invalid(`message 0x${bytes[0]?.toString(16) ?? '(empty)'} of ${bytes.length} bytes: ${String(error)}`, error);
+      throw invalid(
+        `message ${bytes[0] === undefined ? '(empty)' : `0x${bytes[0].toString(16)}`} of ${bytes.length} bytes: ${String(error)}`,
+        error,
+      );
     }
   }
 
@@ -112,7 +120,7 @@ export class Decoder {
     const replicaIdentity = IDENTITIES[this.#byte()];
     if (!replicaIdentity) throw new RangeError('unknown replica identity');
     const columns: StreamColumn[] = [];
-    for (let left = this.#int16(); left > 0; left--) {
+    for (let left = this.#count(this.#int16()); left > 0; left--) {
       columns.push({ identity: (this.#byte() & 1) === 1, name: this.#string(), typeOid: this.#uint32(), typmod: this.#int32() });
     }
     this.#relations.set(oid, { oid, schema, name, replicaIdentity, columns });
@@ -132,7 +140,7 @@ export class Decoder {
     const relation = this.#known(this.#uint32());
     this.#expect(NEW_TUPLE);
     this.#keep();
-    return { kind: 'insert', relation, row: this.#tuple() };
+    return { kind: 'insert', relation, row: this.#tuple(relation) };
   }
 
   // Update: int32 relation, optionally 'K' or 'O' and the old tuple, 'N', tuple.
@@ -140,10 +148,10 @@ export class Decoder {
     const relation = this.#known(this.#uint32());
     const first = this.#byte();
     this.#keep();
-    if (first === NEW_TUPLE) return { kind: 'update', relation, old: null, row: this.#tuple() };
-    const old = this.#oldRow(first);
+    if (first === NEW_TUPLE) return { kind: 'update', relation, old: null, row: this.#tuple(relation) };
+    const old = this.#oldRow(first, relation);
     this.#expect(NEW_TUPLE);
-    return { kind: 'update', relation, old, row: this.#tuple() };
+    return { kind: 'update', relation, old, row: this.#tuple(relation) };
   }
 
   // Delete: int32 relation, 'K' or 'O', tuple.
@@ -151,13 +159,13 @@ export class Decoder {
     const relation = this.#known(this.#uint32());
     const kind = this.#byte();
     this.#keep();
-    return { kind: 'delete', relation, old: this.#oldRow(kind) };
+    return { kind: 'delete', relation, old: this.#oldRow(kind, relation) };
   }
 
   // Truncate: int32 count, int8 options (1 CASCADE, 2 RESTART IDENTITY), int32 relation each. CASCADE has already
   // been resolved on the source: the list names every table that it reached.
   #truncate(): Message {
-    const count = this.#int32();
+    const count = this.#count(this.#int32());
     const options = this.#byte();
     const relations: StreamRelation[] = [];
     for (let left = count; left > 0; left--) relations.push(this.#known(this.#uint32()));
@@ -169,31 +177,39 @@ export class Decoder {
     const transactional = (this.#byte() & 1) === 1;
     this.#lsn();
     const prefix = this.#string();
-    const bytes = this.#int32();
-    const content = this.#data.toString('utf8', this.#at, this.#at + bytes);
-    this.#at += bytes;
+    const start = this.#skip(this.#count(this.#int32()));
+    const content = this.#data.toString('utf8', start, this.#at);
     return { kind: 'message', transactional, prefix, content };
   }
 
-  #oldRow(kind: number): OldRow {
+  #oldRow(kind: number, relation: StreamRelation): OldRow {
     if (kind !== OLD_KEY && kind !== OLD_FULL) throw new RangeError(`unknown tuple kind ${kind}`);
-    return { kind: kind === OLD_FULL ? 'full' : 'key', tuple: this.#tuple() };
+    return { kind: kind === OLD_FULL ? 'full' : 'key', tuple: this.#tuple(relation) };
   }
 
-  // TupleData: int16 columns, each a kind byte and, for 't' and 'b', int32 length and bytes. Only walked over here.
-  #tuple(): Tuple {
+  // TupleData: int16 columns, each a kind byte and, for 't' and 'b', int32 length and bytes. Only walked over here, so
+  // whoever reads the columns later may rely on every length, and on as many columns as the relation has.
+  #tuple(relation: StreamRelation): Tuple {
     const data = this.#data;
+    const end = this.#end;
     const columns = this.#int16();
+    if (columns !== relation.columns.length)
+      throw new RangeError(`${columns} columns for a relation of ${relation.columns.length}`);
     const start = this.#at;
     let at = start;
+    let partial = false;
     for (let left = columns; left > 0; left--) {
-      const kind = data[at++];
-      if (kind === COLUMN.text || kind === COLUMN.binary) at += 4 + data.readInt32BE(at);
-      else if (kind !== COLUMN.null && kind !== COLUMN.unchangedToast) throw new RangeError(`unknown column kind ${kind}`);
+      const kind = at < end ? data[at++] : undefined;
+      if (kind === COLUMN.text || kind === COLUMN.binary) {
+        if (at + 4 > end) throw new RangeError('ends inside a column');
+        const length = data.readInt32BE(at);
+        at += 4 + length;
+        if (length < 0 || at > end) throw new RangeError(`a column of ${length} bytes`);
+      } else if (kind === COLUMN.unchangedToast) partial = true;
+      else if (kind !== COLUMN.null) throw new RangeError(`unknown column kind ${kind}`);
     }
-    if (at > this.#end) throw new RangeError('tuple longer than its message');
     this.#at = at;
-    return { data, start, end: at, columns };
+    return { data, start, end: at, columns, partial };
   }
 
   // From here on the message is read from a copy that nobody writes over.
@@ -216,41 +232,49 @@ export class Decoder {
   }
 
   #byte(): number {
-    return this.#data.readUInt8(this.#at++);
+    return this.#data.readUInt8(this.#skip(1));
   }
 
   #int16(): number {
-    this.#at += 2;
-    return this.#data.readInt16BE(this.#at - 2);
+    return this.#data.readInt16BE(this.#skip(2));
   }
 
   #int32(): number {
-    this.#at += 4;
-    return this.#data.readInt32BE(this.#at - 4);
+    return this.#data.readInt32BE(this.#skip(4));
   }
 
   #uint32(): number {
-    this.#at += 4;
-    return this.#data.readUInt32BE(this.#at - 4);
+    return this.#data.readUInt32BE(this.#skip(4));
   }
 
   #lsn(): Lsn {
-    this.#at += 8;
-    return this.#data.readBigUInt64BE(this.#at - 8) as Lsn;
+    return this.#data.readBigUInt64BE(this.#skip(8)) as Lsn;
   }
 
   // Milliseconds since 1970; used for lag and display, never for data.
   #timestamp(): number {
-    this.#at += 8;
-    return Number(this.#data.readBigInt64BE(this.#at - 8)) / 1000 + POSTGRES_EPOCH_MS;
+    return Number(this.#data.readBigInt64BE(this.#skip(8))) / 1000 + POSTGRES_EPOCH_MS;
   }
 
   #string(): string {
     const end = this.#data.indexOf(0, this.#at);
-    if (end === -1) throw new RangeError('string without an end');
+    if (end === -1 || end >= this.#end) throw new RangeError('string without an end');
     const text = this.#data.toString('utf8', this.#at, end);
     this.#at = end + 1;
     return text;
+  }
+
+  #count(count: number): number {
+    if (count < 0) throw new RangeError(`a count of ${count}`);
+    return count;
+  }
+
+  /** Moves on by so many bytes and gives back where they begin. Behind the message lie other rows' bytes. */
+  #skip(bytes: number): number {
+    const at = this.#at;
+    if (at + bytes > this.#end) throw new RangeError('ends too early');
+    this.#at = at + bytes;
+    return at;
   }
 }
 

@@ -13,6 +13,8 @@ export interface Tuple {
   readonly start: number;
   readonly end: number;
   readonly columns: number;
+  /** At least one column is unchanged TOAST, whose value was not sent. */
+  readonly partial: boolean;
 }
 
 export interface StreamColumn {

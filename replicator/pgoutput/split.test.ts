@@ -1,0 +1,94 @@
+import fc from 'fast-check';
+import { Parser } from 'pg-protocol/dist/parser.js';
+import { expect, test } from 'vitest';
+import * as wire from '../testing/pgoutput-bytes.ts';
+import { Decoder } from './decoder.ts';
+import type { Message } from './messages.ts';
+
+// node-postgres's parser keeps an incomplete message for the next chunk, and where there is room it moves it to the front
+// of its buffer: over the bytes of messages that it has handed out already.
+
+/** Begins every CopyData of a replication stream: 'w', int64 start, int64 end, int64 clock. */
+const XLOG_DATA_HEADER = 25;
+
+/** What arrives when the stream comes in these chunks, read only after all of it has come. */
+function receive(stream: Buffer, splits: readonly number[]): string[] {
+  const parser = new Parser();
+  const decoder = new Decoder();
+  const messages: Message[] = [];
+  const cuts = [0, ...[...splits].sort((a, b) => a - b), stream.length];
+  cuts.forEach((to, i) => {
+    const from = cuts[i - 1];
+    if (from === undefined || from === to) return;
+    // A chunk of its own memory, as a socket gives it.
+    parser.parse(Buffer.from(stream.subarray(from, to)), (message) => {
+      if (!('chunk' in message)) throw new Error(`${message.name} instead of copyData`);
+      messages.push(decoder.decode((message.chunk as Buffer).subarray(XLOG_DATA_HEADER)));
+    });
+  });
+  return messages.map(visible);
+}
+
+function visible(message: Message): string {
+  return JSON.stringify(message, (key, value: unknown) => {
+    if (typeof value === 'bigint') return String(value);
+    const tuple = value as { data: Buffer; start: number; end: number } | null;
+    if (key === 'row' || key === 'tuple') return tuple && tuple.data.toString('latin1', tuple.start, tuple.end);
+    return value;
+  });
+}
+
+const columns = [{ name: 'id', key: true }, { name: 'v' }];
+const text = fc.string({ maxLength: 30, unit: 'binary' });
+// Some longer than what the arena keeps together.
+const long = fc.nat(70_000).map((length) => 'x'.repeat(length));
+const change = fc.oneof(
+  fc.tuple(text, fc.oneof({ weight: 20, arbitrary: text }, { weight: 1, arbitrary: long })).map((row) => wire.insert(7, row)),
+  fc.tuple(text, text).map(([id, v]) => wire.update(7, [id, v], { full: [v, id] })),
+  text.map((id) => wire.remove(7, { key: [id, null] })),
+  text.map((content) => wire.logicalMessage('p', content)),
+  fc.constant(wire.truncate([7])),
+);
+
+test('however the stream is cut into chunks, the same messages with the same bytes come out', () => {
+  fc.assert(
+    fc.property(fc.array(change, { minLength: 1, maxLength: 40 }), fc.array(fc.nat(), { maxLength: 30 }), (changes, points) => {
+      const stream = Buffer.concat(
+        [wire.begin(), wire.relation({ oid: 7, columns }), ...changes, wire.commit()].map((message) => wire.onTheWire(message)),
+      );
+      const whole = receive(stream, []);
+      expect(whole).toHaveLength(changes.length + 3);
+      expect(
+        receive(
+          stream,
+          points.map((point) => point % stream.length),
+        ),
+      ).toEqual(whole);
+    }),
+    { numRuns: 400 },
+  );
+});
+
+test('one byte at a time', () => {
+  const changes = Array.from({ length: 20 }, (_, n) => wire.update(7, [`${n}`, 'n'.repeat(n)], { full: [`${n - 1}`, null] }));
+  const stream = Buffer.concat([wire.relation({ oid: 7, columns }), ...changes].map((message) => wire.onTheWire(message)));
+  expect(
+    receive(
+      stream,
+      Array.from({ length: stream.length }, (_, at) => at),
+    ),
+  ).toEqual(receive(stream, []));
+});
+
+test('the parser does write over what it has handed out, so rows must be copied', () => {
+  const parser = new Parser();
+  const chunks: Buffer[] = [];
+  const take = (message: object): void => void ('chunk' in message && chunks.push(message.chunk as Buffer));
+  const first = wire.onTheWire(Buffer.alloc(200, 'a'));
+  const second = wire.onTheWire(Buffer.alloc(50, 'b'));
+  parser.parse(Buffer.concat([first, second.subarray(0, 40)]), take);
+  const before = Buffer.from(chunks[0] ?? '');
+  parser.parse(second.subarray(40), take);
+  expect(chunks).toHaveLength(2);
+  expect(chunks[0]).not.toEqual(before);
+});
