@@ -1,7 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { compareDatabases } from './compare.mjs';
 import { connect, sql } from './servers.mjs';
-import { settle, until, untilInStep, withDatabases } from './round.mjs';
+import { settle, streamingSince, until, untilInStep, withDatabases } from './round.mjs';
 import { serverCpu } from './usage.mjs';
 
 const POLL_MS = 5;
@@ -9,7 +8,9 @@ const TIMEOUT_MS = 900_000;
 
 /**
  * One round: both contenders get in step and stop, the backlog comes into being once, and each drains it alone. The
- * clock stops when the last row shows on the target.
+ * clock stops when the last row shows on the target. It starts (`ms`, which counts) when native replication is enabled
+ * and when pgfollow makes its first connection, that is with the program loaded; `wholeMs` is with loading it, and
+ * `streamMs` from where the connection is made that brings the changes.
  */
 export async function drainRound(bench, workload, order) {
   const { scaled } = bench;
@@ -24,7 +25,7 @@ export async function drainRound(bench, workload, order) {
     const results = {};
     for (const { contender, target } of contenders) {
       await settle(bench.servers);
-      results[contender.name] = await drainOnce(bench, contender, target);
+      results[contender.name] = await drainOnce(bench, contender, { source, target });
       await contender.stop();
       await compareDatabases(source, target);
     }
@@ -32,40 +33,29 @@ export async function drainRound(bench, workload, order) {
   });
 }
 
-async function drainOnce({ servers }, contender, target) {
+async function drainOnce({ servers }, contender, { source, target }) {
   const client = await connect(target);
   const cpu = () => [serverCpu(servers.source.pid), serverCpu(servers.target.pid)];
   try {
     const before = cpu();
     const startedAt = performance.timeOrigin + performance.now();
     await contender.start();
-    const reset = resetGauges(contender);
+    const loaded = contender.loaded?.();
     const shown = { name: 'shown', text: 'SELECT FROM bench_marker' };
     const look = async () => (await client.query(shown)).rowCount > 0;
     const doneAt = await until(look, { interval: POLL_MS, timeout: TIMEOUT_MS, what: 'drained' });
     const after = cpu();
-    await reset;
+    await loaded;
     const { connectedAt = startedAt, ...usage } = await contender.usage();
     return {
       ms: doneAt - connectedAt,
       wholeMs: doneAt - startedAt,
+      streamMs: doneAt - (await streamingSince(source, contender.slot)),
       sourceCpuMs: after[0] - before[0],
       targetCpuMs: after[1] - before[1],
       ...usage,
     };
   } finally {
     await client.end();
-  }
-}
-
-/** Before that the event loop was held by loading the program. */
-async function resetGauges(contender) {
-  if (!contender.resetGauges) return;
-  for (let tries = 0; tries < 500; tries++) {
-    try {
-      return await contender.resetGauges();
-    } catch {
-      await sleep(10);
-    }
   }
 }

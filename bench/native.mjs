@@ -6,6 +6,7 @@ const NAME = 'bench_native';
 /** PostgreSQL's own logical replication, with the options that make it fastest. */
 export class Native {
   name = 'native';
+  slot = NAME;
   #source;
   #target;
   #version;

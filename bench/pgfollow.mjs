@@ -4,6 +4,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { sql } from './servers.mjs';
 import { peakMemory, processCpu } from './usage.mjs';
 
@@ -12,6 +14,7 @@ const NAME = 'bench_pgfollow';
 /** Our own command, as a user starts it: `pgfollow run` in a process of its own, with its defaults. */
 export class Pgfollow {
   name = 'pgfollow';
+  slot = NAME;
   #source;
   #target;
   #copy;
@@ -20,6 +23,9 @@ export class Pgfollow {
   #folder = null;
   #port = 0;
   #child = null;
+  #cpuAtStart = NaN;
+  /** Takes back that process and folder are removed when this process ends, however that is. */
+  #release = () => {};
   #log = '';
 
   /** `dist`: folder of the build; `nodeOptions`: for the process, such as --cpu-prof. */
@@ -43,6 +49,7 @@ export class Pgfollow {
       http: { port: this.#port },
       log: { level: 'warn' },
     };
+    await this.#guard(null);
     // JSON is YAML.
     await writeFile(this.#configFile, JSON.stringify(config), { mode: 0o600 });
   }
@@ -57,6 +64,26 @@ export class Pgfollow {
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (this.#log = `${this.#log}${text}`.slice(-4000)));
     this.#child = child;
     await once(child, 'spawn');
+    await this.#guard(child.pid);
+  }
+
+  /**
+   * Called while the program starts: from where it has loaded, CPU and event loop are those of its work. Loading takes
+   * CPU too, and holds the event loop, once.
+   */
+  async loaded() {
+    for (let tries = 0; tries < 1000; tries++) {
+      this.#assertRunning();
+      const response = await this.#get('/metrics').catch(() => null);
+      if (response) {
+        // Reading the gauges of the event loop sets them back.
+        await response.text();
+        this.#cpuAtStart = processCpu(this.#child.pid);
+        return;
+      }
+      await sleep(10);
+    }
+    throw new Error(`pgfollow does not listen\n${this.#log}`);
   }
 
   async inStep() {
@@ -68,12 +95,7 @@ export class Pgfollow {
     return status !== null && status.tables.total > 0 && status.tables.streaming === status.tables.total;
   }
 
-  /** Sets the gauges of the event loop back, which hold what was since they were last read. */
-  async resetGauges() {
-    await this.#get('/metrics').then((response) => response.text());
-  }
-
-  /** CPU (ms), memory (bytes) and event loop delay (ms) so far, and when its first connection was made (ms since 1970). */
+  /** CPU (ms) and event loop delay (ms) since loaded(), memory (bytes), and when its first connection was made (ms since 1970). */
   async usage() {
     this.#assertRunning();
     const text = await this.#get('/metrics').then((response) => response.text());
@@ -82,7 +104,7 @@ export class Pgfollow {
     const interruptions = sum('pgfollow_errors_total') + sum('pgfollow_reconnects_total');
     if (interruptions > 0) throw new Error(`pgfollow had to start over, so its time means nothing\n${this.#log}`);
     return {
-      cpuMs: processCpu(this.#child.pid),
+      cpuMs: processCpu(this.#child.pid) - this.#cpuAtStart,
       peakBytes: peakMemory(this.#child.pid),
       loopMaxMs: gauge('nodejs_eventloop_lag_max_seconds') * 1000,
       loopP99Ms: gauge('nodejs_eventloop_lag_p99_seconds') * 1000,
@@ -94,24 +116,35 @@ export class Pgfollow {
     return this.#child.pid;
   }
 
+  /** Stops it as a user would; not before it follows. */
   async stop() {
     const child = this.#child;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    await untilActive(this.#source, NAME);
     this.#child = null;
     const exited = once(child, 'exit');
     child.kill('SIGTERM');
     const [code] = await exited;
+    await this.#guard(null);
     if (code !== 0) throw new Error(`pgfollow ended with ${code}\n${this.#log}`);
   }
 
   async remove() {
     if (this.#child?.exitCode === null) this.#child.kill('SIGKILL');
     if (this.#folder) await rm(this.#folder, { recursive: true, force: true });
+    this.#release();
     await sql(
       this.#source,
       `SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '${NAME}' AND active;
        SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '${NAME}'`,
     );
+  }
+
+  async #guard(pid) {
+    const { guard } = await import(pathToFileURL(join(this.#dist, 'embedded/guard.js')).href);
+    const release = this.#release;
+    this.#release = guard({ pid, remove: this.#folder });
+    release();
   }
 
   get #configFile() {
@@ -131,6 +164,14 @@ export class Pgfollow {
 
   #assertRunning() {
     if (this.#child?.exitCode !== null) throw new Error(`pgfollow has ended\n${this.#log}`);
+  }
+}
+
+async function untilActive(source, slot) {
+  for (let tries = 0; tries < 500; tries++) {
+    const rows = await sql(source, `SELECT FROM pg_replication_slots WHERE slot_name = '${slot}' AND active`);
+    if (rows.length > 0) return;
+    await sleep(20);
   }
 }
 

@@ -30,6 +30,7 @@ function commit() {
 /** One contender's round in a line. */
 export function summarise(result) {
   const parts = [seconds(result.ms)];
+  if (Number.isFinite(result.streamMs)) parts.push(`${seconds(result.streamMs)} of streaming`);
   if (Number.isFinite(result.sourceCpuMs)) parts.push(`CPU of source ${seconds(result.sourceCpuMs)}, target ${seconds(result.targetCpuMs)}`);
   if (Number.isFinite(result.cpuMs)) {
     parts.push(`own ${seconds(result.cpuMs)}`, megabytes(result.peakBytes), `event loop held ${milliseconds(result.loopMaxMs)}`);

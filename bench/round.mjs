@@ -55,6 +55,16 @@ export async function until(look, { interval, timeout, what }) {
   }
 }
 
+/** When the connection was made that reads from the slot, ms since 1970. */
+export async function streamingSince(source, slot) {
+  const [row] = await sql(
+    source,
+    `SELECT extract(epoch FROM backend_start)::float8 * 1000 AS at
+       FROM pg_stat_activity JOIN pg_replication_slots ON active_pid = pid WHERE slot_name = '${slot}'`,
+  );
+  return row?.at ?? NaN;
+}
+
 /** Waits until the contender has copied everything and follows. */
 export async function untilInStep(contender, target, options = {}) {
   const client = await connect(target);
