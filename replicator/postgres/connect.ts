@@ -3,7 +3,7 @@ import { Client, type ClientConfig } from 'pg';
 import { parse } from 'pg-connection-string';
 import { Problem } from '../problem.ts';
 import { describeError, SQLSTATE, sqlState } from './sqlstate.ts';
-import { tlsOptions, tlsParameters } from './tls.ts';
+import { tlsOptions, tlsOrder, tlsParameters } from './tls.ts';
 
 export type Role = 'source' | 'target';
 
@@ -37,18 +37,23 @@ const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   default_transaction_isolation: 'read committed',
 };
 
-/** What node-postgres needs to connect as libpq would with this URI. Throws RangeError on a bad sslmode. */
+/**
+ * What node-postgres needs to connect as libpq would with this URI; over TLS unless sslmode=disable rules it out. Throws
+ * RangeError on a bad sslmode.
+ */
 export function clientConfig(options: ConnectOptions): ClientConfig {
   const { user, password, host, port, database } = parse(withoutTls(options.url));
+  // A Unix socket has no TLS, whatever sslmode says.
+  const tls = host?.startsWith('/') ? null : tlsOptions(tlsParameters(parametersOf(options.url)));
   const settings = { ...SESSION_SETTINGS, ...options.settings };
   const config: ClientConfig & { replication?: string } = {
     application_name: `pgfollow ${options.purpose}`.slice(0, 63),
-    host: host ?? 'localhost',
+    host: host || 'localhost',
     port: port ? Number(port) : 5432,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: 10_000,
-    ssl: tlsOptions(tlsParameters(parametersOf(options.url))),
+    ssl: tls ?? false,
     options: Object.entries(settings)
       .map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\ ]/g, String.raw`\$&`)}`)
       .join(' '),
@@ -65,18 +70,18 @@ export function clientConfig(options: ConnectOptions): ClientConfig {
  * passwords get corrected. The client's later connection errors reject the queries under way; onEnd tells of them.
  */
 export async function connect(options: ConnectOptions): Promise<Client> {
-  const config = clientConfig(options);
-  try {
-    return await open(config);
-  } catch (error) {
-    // sslmode=prefer, libpq's default: without TLS where the server has none.
-    if (isTlsRefusal(error) && tlsParameters(parametersOf(options.url)).mode === 'prefer') {
-      return await open({ ...config, ssl: false }).catch((second: unknown) => {
-        throw unreachableProblem(options, config, second);
-      });
+  const config = validConfig(options);
+  const order = config.ssl === false ? (['plain'] as const) : tlsOrder(tlsParameters(parametersOf(options.url)).mode);
+  let last: unknown = null;
+  for (const way of order) {
+    try {
+      return await open(way === 'tls' ? config : { ...config, ssl: false });
+    } catch (error) {
+      last = error;
+      if (!refusesTlsOrPlain(error)) break;
     }
-    throw unreachableProblem(options, config, error);
   }
+  throw unreachableProblem(options, config, last);
 }
 
 /** Resolves with the reason when the connection is gone, whoever ended it. */
@@ -113,8 +118,29 @@ async function open(config: ClientConfig): Promise<Client> {
   return client;
 }
 
-function isTlsRefusal(error: unknown): boolean {
-  return error instanceof Error && error.message === 'The server does not support SSL connections';
+function validConfig(options: ConnectOptions): ClientConfig {
+  try {
+    return clientConfig(options);
+  } catch (error) {
+    throw new Problem('CONFIG_INVALID', `${options.role}.url: ${describeError(error)}`, {
+      remedy: `Correct the parameters of ${options.role}.url: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS`,
+      cause: error,
+    });
+  }
+}
+
+// The server has no TLS, the handshake failed, or no line of pg_hba.conf takes this connection with (without) TLS.
+function refusesTlsOrPlain(error: unknown): boolean {
+  if (sqlState(error) !== null) return sqlState(error) === SQLSTATE.invalid_authorization_specification;
+  if (!(error instanceof Error)) return false;
+  return (
+    /^(?:The server does not support SSL connections|There was an error establishing an SSL connection)$/.test(error.message) ||
+    isHandshakeError(error)
+  );
+}
+
+function isHandshakeError(error: Error): boolean {
+  return 'code' in error && typeof error.code === 'string' && /^(?:ERR_SSL_|ERR_TLS_|EPROTO$)/.test(error.code);
 }
 
 function parametersOf(url: string): URLSearchParams {

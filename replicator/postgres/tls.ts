@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
 
 export type SslMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
 
@@ -29,20 +29,42 @@ export function tlsParameters(query: URLSearchParams): TlsParameters {
 }
 
 /**
- * The `ssl` options for node-postgres, or false for none. node-postgres gives sslmode a meaning of its own, so
- * the URI's is never handed on. https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION
+ * The `ssl` options for node-postgres over TLS, or null where the mode is `disable`. node-postgres gives sslmode a meaning
+ * of its own, so the URI's is never handed on. Throws RangeError for what libpq refuses too, and what reading a file throws.
+ * https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION
  */
-export function tlsOptions(parameters: TlsParameters): ConnectionOptions | false {
+export function tlsOptions(parameters: TlsParameters): ConnectionOptions | null {
   const { mode, rootCert, cert, key } = parameters;
-  if (mode === 'disable' || mode === 'allow') return false;
+  if (mode === 'disable') return null;
   const options: ConnectionOptions = {};
   if (cert !== null) options.cert = readFileSync(cert);
   if (key !== null) options.key = readFileSync(key);
   const ownRoot = rootCert !== null && rootCert !== 'system';
   if (ownRoot) options.ca = readFileSync(rootCert);
-  // libpq: require with a root certificate at hand verifies like verify-ca; sslrootcert=system means verify-full.
-  const verify = rootCert === 'system' ? 'verify-full' : mode === 'require' && ownRoot ? 'verify-ca' : mode;
-  options.rejectUnauthorized = verify === 'verify-ca' || verify === 'verify-full';
-  options.checkServerIdentity = verify === 'verify-full' ? checkServerIdentity : () => undefined;
+  const verify = verification(mode, rootCert);
+  if (verify === 'verify-ca' && !ownRoot) {
+    // Anybody gets a certificate from a public authority, so without the name it would prove nothing.
+    throw new RangeError(
+      'sslmode verify-ca needs sslrootcert, a file with the certificate of your authority; or use verify-full',
+    );
+  }
+  options.rejectUnauthorized = verify !== 'none';
+  if (verify !== 'verify-full') options.checkServerIdentity = () => undefined;
   return options;
+}
+
+/**
+ * In which order to try with and without TLS: `allow` and `prefer` go on with the other one where the server refuses the
+ * first.
+ */
+export function tlsOrder(mode: SslMode): readonly ('tls' | 'plain')[] {
+  if (mode === 'disable') return ['plain'];
+  if (mode === 'allow') return ['plain', 'tls'];
+  return mode === 'prefer' ? ['tls', 'plain'] : ['tls'];
+}
+
+// require with a root certificate at hand verifies like verify-ca; sslrootcert=system means verify-full.
+function verification(mode: SslMode, rootCert: string | null): 'none' | 'verify-ca' | 'verify-full' {
+  if (rootCert === 'system' || mode === 'verify-full') return 'verify-full';
+  return mode === 'verify-ca' || (mode === 'require' && rootCert !== null) ? 'verify-ca' : 'none';
 }
