@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Parser } from 'pg-protocol/dist/parser.js';
 import { expect, test } from 'vitest';
 import * as wire from '../testing/pgoutput-bytes.ts';

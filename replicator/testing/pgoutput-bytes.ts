@@ -1,6 +1,5 @@
 // pgoutput messages as the server writes them, byte by byte, for tests without one.
 // https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
-import type { Lsn } from '../postgres/lsn.ts';
 import type { Oid } from '../postgres/oid.ts';
 
 /** A column whose TOASTed value did not change and was not sent. */
@@ -108,7 +107,7 @@ export function truncate(oids: readonly Oid[], { cascade = false, restartIdentit
   return bytes('T', int32(oids.length), int8((cascade ? 1 : 0) | (restartIdentity ? 2 : 0)), ...oids.map(int32));
 }
 
-export function logicalMessage(prefix: string, content: string, { transactional = true, lsn = 9n as bigint | Lsn } = {}): Buffer {
+export function logicalMessage(prefix: string, content: string, { transactional = true, lsn = 9n } = {}): Buffer {
   return bytes('M', int8(transactional ? 1 : 0), int64(lsn), cstring(prefix), int32(Buffer.byteLength(content)), content);
 }
 
@@ -121,6 +120,6 @@ export function onTheWire(message: Buffer, lsn = 0n): Buffer {
 function cellBytes(cell: Cell): Buffer {
   if (cell === null) return bytes('n');
   if (cell === UNCHANGED) return bytes('u');
-  const value = Buffer.from(cell as string | Buffer);
+  const value = Buffer.from(cell);
   return bytes(typeof cell === 'string' ? 't' : 'b', int32(value.length), value);
 }
