@@ -3,39 +3,17 @@ import { readRelations } from '../catalog/read-relations.ts';
 import type { TableMapping } from '../catalog/relation.ts';
 import type { Batch } from '../change/batcher.ts';
 import { moveCheckpointSql } from '../metadata/checkpoint.ts';
-import { parseLsn, type Lsn } from '../postgres/lsn.ts';
-import { describeError, SQLSTATE, sqlState, isTransient } from '../postgres/sqlstate.ts';
+import type { Lsn } from '../postgres/lsn.ts';
+import { isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { PipeError, StatementPipe } from '../postgres/statement-pipe.ts';
 import type { Change, StreamRelation } from '../pgoutput/messages.ts';
-import { Problem } from '../problem.ts';
+import { checkpointLost, explain } from './failures.ts';
 import { OrderedReplay } from './ordered-replay.ts';
-import { plan, type PlannedChange, type Step } from './plan.ts';
+import { plan, planInOrder, type Step } from './plan.ts';
 import { mapRows, type RowMap } from './row-map.ts';
-import { truncateSql, type OnConflict, type OnMissing, type Statement } from './statements.ts';
-import { describeKey } from './tuple.ts';
-
-export interface RowCounts {
-  insert: number;
-  update: number;
-  delete: number;
-  truncate: number;
-}
-
-/** A row that was not applied as it was sent. */
-export interface Conflict {
-  readonly table: string;
-  readonly kind: 'insertExists' | 'updateMissing' | 'deleteMissing';
-  readonly key: string;
-}
-
-/** What one batch brought. */
-export interface Applied {
-  readonly rows: number;
-  readonly perTable: ReadonlyMap<string, RowCounts>;
-  readonly conflicts: readonly Conflict[];
-  /** A position behind the commit in the target's WAL; null when nothing was committed. */
-  readonly targetLsn: Lsn | null;
-}
+import { Run, SetMismatch, type Applied } from './run.ts';
+import { ArrayTypes, SetApply } from './set-apply.ts';
+import { truncateSql, type OnConflict, type OnMissing } from './statements.ts';
 
 export interface ApplierOptions {
   readonly client: Client;
@@ -51,12 +29,16 @@ export interface ApplierOptions {
 }
 
 /**
- * Applies batches to the target: rows and checkpoint in one transaction (invariant 1). After any rejection this
- * applier is spent: its transaction is rolled back with its connection, and a new one starts from the checkpoint.
+ * Applies batches to the target: rows and checkpoint in one transaction (invariant 1). Many changes of a table go as
+ * their net effect; when the target does not take that as it should, the batch is rolled back and replayed in source
+ * order, and only what fails there is an error. After any rejection this applier is spent: its transaction is rolled
+ * back with its connection, and a new one starts from the checkpoint.
  */
 export class Applier {
   readonly #options: ApplierOptions;
   readonly #replay: OrderedReplay;
+  readonly #sets: SetApply;
+  readonly #arrays = new ArrayTypes();
   readonly #maps = new Map<StreamRelation, RowMap | null>();
   #checkpoint: Lsn;
   /** A piece of a large transaction has been written, its commit is still to come. */
@@ -65,6 +47,7 @@ export class Applier {
   constructor(options: ApplierOptions) {
     this.#options = options;
     this.#replay = new OrderedReplay(options);
+    this.#sets = new SetApply({ arrays: this.#arrays, binary: options.binary });
     this.#checkpoint = options.checkpoint;
   }
 
@@ -75,21 +58,17 @@ export class Applier {
 
   /**
    * Applies one batch, or one piece. A batch that holds nothing for the target writes nothing, not even the checkpoint
-   * (see moveCheckpoint). Throws APPLY_FAILED with the row, CHECKPOINT_LOST, or the connection's error.
+   * (see moveCheckpoint). Throws APPLY_FAILED with the row, ROW_MISSING, CHECKPOINT_LOST, or the connection's error.
    */
   async apply(batch: Batch): Promise<Applied> {
-    const steps = await this.#plan(batch.changes);
-    const run = new Run();
-    if (steps.length === 0 && !this.#open) return run.result(null);
-    if (this.#options.onMissing === 'error' && steps.length > 0) {
-      // Whether a row was missing is known only from the answers, and must be before the commit.
-      await this.#pipe(steps, null, run);
-      run.refuseMisses();
-      await this.#pipe([], batch, run);
-    } else {
-      await this.#pipe(steps, batch, run);
-    }
-    return run.result(run.targetLsn);
+    await this.#learn(batch.changes);
+    const mapOf = (relation: StreamRelation): RowMap | null => this.#maps.get(relation) ?? null;
+    const steps = await plan(batch.changes, { mapOf, canStage: (map) => this.#sets.canStage(map) });
+    if (steps.length === 0 && !this.#open) return new Run().result();
+    if (!steps.some((step) => step.kind === 'set')) return await this.#applyInOrder(steps, batch, 'in order');
+    return (
+      (await this.#applyFolded(steps, batch)) ?? (await this.#applyInOrder(planInOrder(batch.changes, mapOf), batch, 'replayed'))
+    );
   }
 
   /** Moves the checkpoint past transactions that brought nothing here, durably. */
@@ -102,58 +81,98 @@ export class Applier {
     this.#checkpoint = to;
   }
 
-  async #plan(changes: readonly Change[]): Promise<Step[]> {
-    for (const change of changes) {
-      const relations = change.kind === 'truncate' ? change.relations : [change.relation];
-      for (const relation of relations) if (!this.#maps.has(relation)) this.#maps.set(relation, await this.#mapRows(relation));
+  // Null when the target did not take the net effect: then nothing of this batch is left there.
+  async #applyFolded(steps: readonly Step[], batch: Batch): Promise<Applied | null> {
+    const run = new Run();
+    run.way = 'folded';
+    // A piece must not take the pieces before it down with it.
+    const inTransaction = this.#open;
+    try {
+      await this.#pipe(run, async (pipe) => {
+        if (inTransaction) pipe.run('SAVEPOINT batch');
+        for (const step of steps) await this.#write(pipe, step, run);
+        if (inTransaction) pipe.run('RELEASE SAVEPOINT batch');
+      });
+      run.refuseMismatch();
+      if (this.#options.onMissing === 'error') run.refuseMisses();
+    } catch (error) {
+      const refused =
+        error instanceof SetMismatch ||
+        (error instanceof PipeError && sqlState(error.cause) !== null && !isTransient(error.cause));
+      if (!refused) throw error instanceof PipeError ? error.cause : error;
+      await this.#options.client.query(inTransaction ? 'ROLLBACK TO SAVEPOINT batch' : 'ROLLBACK');
+      this.#open = inTransaction;
+      return null;
     }
-    return plan(changes, (relation) => this.#maps.get(relation) ?? null);
+    await this.#commit(batch, run);
+    return run.result();
   }
 
-  // The target's table is read when the stream describes the relation, so a column that was added there in time counts.
-  async #mapRows(relation: StreamRelation): Promise<RowMap | null> {
-    for (const known of this.#maps.keys()) if (known.oid === relation.oid) this.#maps.delete(known);
-    const mapping = this.#options.mappingOf(relation);
-    if (!mapping) return null;
-    const [target] = await readRelations(this.#options.client, { names: [mapping.target] });
-    return mapRows(relation, mapping, target, this.#options.binary);
+  async #applyInOrder(steps: readonly Step[], batch: Batch, way: Applied['way']): Promise<Applied> {
+    const run = new Run();
+    run.way = way;
+    const rows = async (pipe: StatementPipe): Promise<void> => {
+      for (const step of steps) await this.#write(pipe, step, run);
+    };
+    if (this.#options.onMissing === 'error' && steps.length > 0) {
+      // Whether a row was missing is known only from the answers, and must be before the commit.
+      await this.#explained(run, -1, this.#pipe(run, rows));
+      run.refuseMisses();
+      await this.#commit(batch, run);
+    } else {
+      await this.#commit(batch, run, rows);
+    }
+    return run.result();
   }
 
-  // One round trip: BEGIN, the rows, the checkpoint, COMMIT, and where the target's WAL is after it.
-  async #pipe(steps: readonly Step[], batch: Batch | null, run: Run): Promise<void> {
+  // One round trip: rows, if there are any to come, the checkpoint, COMMIT, and where the target's WAL is after it.
+  async #commit(batch: Batch, run: Run, rows: (pipe: StatementPipe) => Promise<void> = async () => {}): Promise<void> {
+    const { end } = batch;
+    let checkpointStatement = -1;
+    const work = this.#pipe(run, async (pipe) => {
+      await rows(pipe);
+      if (!end) return;
+      checkpointStatement = pipe.nextStatement;
+      const { pipeline } = this.#options;
+      pipe.run(moveCheckpointSql({ pipeline, from: this.#checkpoint, to: end.endLsn, sourceCommittedAtMs: end.committedAtMs }));
+      pipe.run('COMMIT');
+      run.walStatement = pipe.nextStatement;
+      pipe.run('SELECT pg_catalog.pg_current_wal_insert_lsn()');
+    });
+    await this.#explained(run, () => checkpointStatement, work);
+    if (!end) return;
+    this.#open = false;
+    this.#checkpoint = end.endLsn;
+  }
+
+  async #pipe(run: Run, write: (pipe: StatementPipe) => Promise<void>): Promise<void> {
+    run.begin();
     const pipe = new StatementPipe(
       this.#options.client,
       (statement, rows) => run.completed(statement, rows),
       (statement, fields) => run.returned(statement, fields),
     );
-    run.begin();
-    let checkpointStatement = -1;
     try {
-      if (!this.#open) pipe.run('BEGIN');
-      this.#open = true;
-      for (const step of steps) await this.#write(pipe, step, run);
-      if (batch?.end) {
-        checkpointStatement = pipe.nextStatement;
-        pipe.run(
-          moveCheckpointSql({
-            pipeline: this.#options.pipeline,
-            from: this.#checkpoint,
-            to: batch.end.endLsn,
-            sourceCommittedAtMs: batch.end.committedAtMs,
-          }),
-        );
-        pipe.run('COMMIT');
-        run.walStatement = pipe.nextStatement;
-        pipe.run('SELECT pg_catalog.pg_current_wal_insert_lsn()');
+      if (!this.#open) {
+        pipe.run('BEGIN');
+        this.#sets.begin();
       }
+      this.#open = true;
+      await write(pipe);
       await pipe.end();
     } catch (error) {
       this.#replay.reset();
-      throw error instanceof PipeError ? explain(error, run, checkpointStatement) : error;
+      this.#sets.begin();
+      throw error;
     }
-    if (batch?.end) {
-      this.#open = false;
-      this.#checkpoint = batch.end.endLsn;
+  }
+
+  async #explained(run: Run, checkpointStatement: number | (() => number), work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      const index = typeof checkpointStatement === 'number' ? checkpointStatement : checkpointStatement();
+      throw error instanceof PipeError ? explain(error, run, index) : error;
     }
   }
 
@@ -163,6 +182,11 @@ export class Applier {
       pipe.run(truncateSql(step.maps, step.restartIdentity));
       return;
     }
+    if (step.kind === 'set') {
+      await this.#sets.write(pipe, step.map, step.net, (statement, rows) => run.expectRows(statement, step.map, rows));
+      run.folded(step.map, step.changes);
+      return;
+    }
     for (const planned of step.changes) {
       const index = pipe.nextStatement;
       const statement = this.#replay.write(pipe, planned);
@@ -170,116 +194,30 @@ export class Applier {
       if (pipe.full) await pipe.drain();
     }
   }
-}
 
-// What the answers of one batch say, matched with the changes they belong to.
-class Run {
-  #sent: ({ planned: PlannedChange; statement: Statement } | { truncated: readonly RowMap[] } | null)[] = [];
-  readonly #perTable = new Map<string, RowCounts>();
-  readonly #conflicts: Conflict[] = [];
-  #rows = 0;
-  walStatement = -1;
-  targetLsn: Lsn | null = null;
-
-  begin(): void {
-    this.#sent = [];
+  // Relations that are new in the stream, or have changed, are matched with the target as it is now: a column that was
+  // added there in time counts.
+  async #learn(changes: readonly Change[]): Promise<void> {
+    for (const change of changes) {
+      if (change.kind === 'truncate') for (const relation of change.relations) await this.#mapOnce(relation);
+      else if (!this.#maps.has(change.relation)) await this.#mapOnce(change.relation);
+    }
   }
 
-  expect(index: number, planned: PlannedChange, statement: Statement): void {
-    this.#sent[index] = { planned, statement };
-  }
-
-  expectTruncate(index: number, maps: readonly RowMap[]): void {
-    this.#sent[index] = { truncated: maps };
-  }
-
-  completed(index: number, rows: number): void {
-    const sent = this.#sent[index];
-    if (!sent) return;
-    if ('truncated' in sent) {
-      for (const map of sent.truncated) this.#count(map.table).truncate++;
+  async #mapOnce(relation: StreamRelation): Promise<void> {
+    if (this.#maps.has(relation)) return;
+    const mapping = this.#options.mappingOf(relation);
+    if (!mapping) {
+      this.#maps.set(relation, null);
       return;
     }
-    const { change, map } = sent.planned;
-    this.#count(map.table)[change.kind]++;
-    this.#rows++;
-    const { answer } = sent.statement;
-    if (change.kind !== 'insert' && (answer === 'touched' ? rows === 0 : rows > 0 && answer === 'inserted')) {
-      this.#conflict(sent.planned, change.kind === 'update' ? 'updateMissing' : 'deleteMissing');
-    }
+    const { client, binary } = this.#options;
+    const [target] = await readRelations(client, { names: [mapping.target] });
+    const map = mapRows(relation, mapping, target, binary);
+    await this.#arrays.learn(
+      client,
+      map.columns.map((column) => column.parameterType),
+    );
+    this.#maps.set(relation, map);
   }
-
-  returned(index: number, fields: (string | null)[]): void {
-    if (index === this.walStatement && fields[0]) this.targetLsn = parseLsn(fields[0]);
-    const sent = this.#sent[index];
-    if (sent && 'statement' in sent && sent.statement.answer === 'existed' && fields[0] !== '0') this.#conflict(sent.planned, 'insertExists');
-  }
-
-  /** The change whose statement has this index, if it is one. */
-  change(index: number): PlannedChange | null {
-    const sent = this.#sent[index];
-    return sent && 'planned' in sent ? sent.planned : null;
-  }
-
-  truncated(index: number): readonly RowMap[] {
-    const sent = this.#sent[index];
-    return sent && 'truncated' in sent ? sent.truncated : [];
-  }
-
-  refuseMisses(): void {
-    const miss = this.#conflicts.find((conflict) => conflict.kind !== 'insertExists');
-    if (!miss) return;
-    throw new Problem('ROW_MISSING', `${miss.kind === 'updateMissing' ? 'An UPDATE' : 'A DELETE'} of ${miss.table} found no row with ${miss.key} on the target.`, {
-      table: miss.table,
-      retry: 'transient',
-      remedy: 'Put the row in on the target, or set apply.onMissing to skip or insert.',
-    });
-  }
-
-  result(targetLsn: Lsn | null): Applied {
-    return { rows: this.#rows, perTable: this.#perTable, conflicts: this.#conflicts, targetLsn };
-  }
-
-  #conflict({ change, map }: PlannedChange, kind: Conflict['kind']): void {
-    const tuple = change.kind === 'delete' ? change.old.tuple : change.kind === 'update' ? (change.old?.tuple ?? change.row) : change.row;
-    this.#conflicts.push({ table: map.table, kind, key: describeKey(map, tuple) });
-  }
-
-  #count(table: string): RowCounts {
-    let counts = this.#perTable.get(table);
-    if (!counts) this.#perTable.set(table, (counts = { insert: 0, update: 0, delete: 0, truncate: 0 }));
-    return counts;
-  }
-}
-
-function explain(error: PipeError, run: Run, checkpointStatement: number): unknown {
-  const { cause } = error;
-  if (error.statement === checkpointStatement && sqlState(cause) === SQLSTATE.division_by_zero) return checkpointLost(cause);
-  if (isTransient(cause)) return cause;
-  const planned = run.change(error.statement);
-  const table = planned?.map.table ?? run.truncated(error.statement)[0]?.table;
-  const tuple = planned && (planned.change.kind === 'delete' ? planned.change.old.tuple : planned.change.row);
-  const what = planned && tuple ? `${planned.change.kind.toUpperCase()} of ${table} (${describeKey(planned.map, tuple)})` : `TRUNCATE of ${table ?? 'a table'}`;
-  return new Problem('APPLY_FAILED', `The target refused the ${what}: ${describeError(cause)}`, {
-    retry: 'transient',
-    cause,
-    remedy: remedyFor(sqlState(cause)),
-    ...(table === undefined ? {} : { table }),
-  });
-}
-
-function remedyFor(state: string | null): string {
-  if (state === SQLSTATE.unique_violation) {
-    return 'Delete the row that is in the way on the target, or set apply.onConflict: source_wins. It is tried again by itself.';
-  }
-  if (state === SQLSTATE.insufficient_privilege) return 'Grant the target role INSERT, UPDATE, DELETE and TRUNCATE on the table. It is tried again by itself.';
-  return 'Make the target accept what the source has accepted (type, constraint, trigger of the target table). It is tried again by itself.';
-}
-
-function checkpointLost(cause: unknown): Problem {
-  return new Problem('CHECKPOINT_LOST', 'The checkpoint on the target is not where this process left it; nothing was committed.', {
-    cause,
-    retry: 'transient',
-    remedy: 'Make sure that only one pgfollow of this name writes to this target. It starts again from the checkpoint as it is now.',
-  });
 }

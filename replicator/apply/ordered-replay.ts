@@ -3,7 +3,14 @@ import { COLUMN, type Tuple } from '../pgoutput/messages.ts';
 import { Problem, unreachable } from '../problem.ts';
 import type { PlannedChange } from './plan.ts';
 import type { MappedColumn, RowMap } from './row-map.ts';
-import { deleteStatement, insertStatement, updateStatement, type OnConflict, type OnMissing, type Statement } from './statements.ts';
+import {
+  deleteStatement,
+  insertStatement,
+  updateStatement,
+  type OnConflict,
+  type OnMissing,
+  type Statement,
+} from './statements.ts';
 import { kindAt, locateColumns, newOffsets, writeParameter } from './tuple.ts';
 
 /** Prepared statements kept on the target's session; beyond that all are forgotten and prepared again as needed. */
@@ -70,7 +77,8 @@ export class OrderedReplay {
   #sentColumns(map: RowMap, row: Tuple, old: Tuple | null): readonly MappedColumn[] {
     let all = true;
     const sent = map.columns.filter((column) => {
-      const carried = kindAt(row, this.#rowOffsets, column) !== COLUMN.unchangedToast && !this.#sameIdentity(map, column, row, old);
+      const carried =
+        kindAt(row, this.#rowOffsets, column) !== COLUMN.unchangedToast && !this.#sameIdentity(map, column, row, old);
       all &&= carried;
       return carried;
     });
@@ -122,7 +130,9 @@ function sameBytes(a: Tuple, aOffsets: Int32Array, b: Tuple, bOffsets: Int32Arra
   const aStart = aOffsets[column.index] ?? 0;
   const bStart = bOffsets[column.index] ?? 0;
   const aEnd = columnEnd(a, aStart);
-  return aEnd - aStart === columnEnd(b, bStart) - bStart && a.data.compare(b.data, bStart, columnEnd(b, bStart), aStart, aEnd) === 0;
+  return (
+    aEnd - aStart === columnEnd(b, bStart) - bStart && a.data.compare(b.data, bStart, columnEnd(b, bStart), aStart, aEnd) === 0
+  );
 }
 
 function columnEnd(tuple: Tuple, start: number): number {
@@ -131,7 +141,11 @@ function columnEnd(tuple: Tuple, start: number): number {
 }
 
 function keyNotSent(statement: Statement, column: MappedColumn): Problem {
-  return new Problem('STREAM_INVALID', `the stream does not carry key column "${column.target.name}" that finds the row (${statement.sql})`, {
-    remedy: 'Please report this with the table definition.',
-  });
+  return new Problem(
+    'STREAM_INVALID',
+    `the stream does not carry key column "${column.target.name}" that finds the row (${statement.sql})`,
+    {
+      remedy: 'Please report this with the table definition.',
+    },
+  );
 }

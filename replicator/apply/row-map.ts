@@ -32,11 +32,15 @@ export interface RowMap {
 export function mapRows(relation: StreamRelation, mapping: TableMapping, target: Relation | undefined, binary: boolean): RowMap {
   const table = displayName(mapping.source);
   if (!target) {
-    throw new Problem('TARGET_TABLE_MISSING', `Table ${displayName(mapping.target)}, where ${table} goes, does not exist on the target.`, {
-      table,
-      retry: 'transient',
-      remedy: `Create ${quoteRelation(mapping.target)} on the target with the columns of ${quoteRelation(mapping.source)}.`,
-    });
+    throw new Problem(
+      'TARGET_TABLE_MISSING',
+      `Table ${displayName(mapping.target)}, where ${table} goes, does not exist on the target.`,
+      {
+        table,
+        retry: 'transient',
+        remedy: `Create ${quoteRelation(mapping.target)} on the target with the columns of ${quoteRelation(mapping.source)}.`,
+      },
+    );
   }
   const byName = new Map(target.columns.map((column) => [column.name, column]));
   const columns: MappedColumn[] = [];
@@ -46,17 +50,22 @@ export function mapRows(relation: StreamRelation, mapping: TableMapping, target:
     const name = mapping.renameColumns[column.name] ?? column.name;
     const found = byName.get(name);
     if (!found) missing.push(name);
-    else if (found.generated === 'no') columns.push({ index, target: found, parameterType: parameterType(column.typeOid, found, binary) });
+    else if (found.generated === 'no')
+      columns.push({ index, target: found, parameterType: parameterType(column.typeOid, found, binary) });
   });
   if (missing.length > 0) {
     const names = missing.map((name) => `"${name}"`).join(', ');
-    throw new Problem('TARGET_COLUMN_MISSING', `${displayName(mapping.target)} on the target lacks column ${names}, which ${table} has.`, {
-      table,
-      retry: 'transient',
-      remedy: missing
-        .map((name) => `ALTER TABLE ${quoteRelation(mapping.target)} ADD COLUMN ${quoteIdent(name)} <type as on the source>;`)
-        .join(' '),
-    });
+    throw new Problem(
+      'TARGET_COLUMN_MISSING',
+      `${displayName(mapping.target)} on the target lacks column ${names}, which ${table} has.`,
+      {
+        table,
+        retry: 'transient',
+        remedy: missing
+          .map((name) => `ALTER TABLE ${quoteRelation(mapping.target)} ADD COLUMN ${quoteIdent(name)} <type as on the source>;`)
+          .join(' '),
+      },
+    );
   }
   return { table, relation, target, columns, find: findBy(relation, target, columns) };
 }

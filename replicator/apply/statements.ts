@@ -51,8 +51,15 @@ export function updateStatement(map: RowMap, sent: readonly MappedColumn[], onMi
   }
   const sets = sent.map((column, i) => `${quoteIdent(column.target.name)} = $${i + 1}`).join(', ');
   const update = `UPDATE ${only(map)} AS t SET ${sets} WHERE ${where}`;
-  if (onMissing !== 'insert' || sent.length < map.columns.length) return { sql: update, types, row: sent, old, answer: 'touched' };
-  const insert = insertInto(map, sent, sent.map((_, i) => `$${i + 1}`).join(', '), 'SELECT ', ' WHERE NOT EXISTS (SELECT FROM updated)');
+  if (onMissing !== 'insert' || sent.length < map.columns.length)
+    return { sql: update, types, row: sent, old, answer: 'touched' };
+  const insert = insertInto(
+    map,
+    sent,
+    sent.map((_, i) => `$${i + 1}`).join(', '),
+    'SELECT ',
+    ' WHERE NOT EXISTS (SELECT FROM updated)',
+  );
   return { sql: `WITH updated AS (${update} RETURNING 1) ${insert}`, types, row: sent, old, answer: 'inserted' };
 }
 
@@ -94,7 +101,10 @@ function insertInto(map: RowMap, columns: readonly MappedColumn[], values: strin
 function whereRow(map: RowMap, firstParameter: number): string {
   const columns = map.find.columns;
   if (map.find.by === 'key') return columns.map((column, i) => equals(column, firstParameter + i + 1)).join(' AND ') || 'false';
-  const image = columns.map((column, i) => sameValue(column, firstParameter + i + 1)).join(' AND ') || 'true';
+  const image =
+    columns
+      .map((column, i) => sameValueExpression(column, `s.${quoteIdent(column.target.name)}`, `$${firstParameter + i + 1}`))
+      .join(' AND ') || 'true';
   const [left, right] = map.target.kind === 'table' ? ['t.ctid', 's.ctid'] : ['(t.tableoid, t.ctid)', 's.tableoid, s.ctid'];
   return `${left} = (SELECT ${right} FROM ${only(map)} AS s WHERE ${image} LIMIT 1)`;
 }
@@ -104,22 +114,25 @@ function equals(column: MappedColumn, parameter: number): string {
 }
 
 // The search_path is empty, so an operator that came with an extension must be named with the schema of its type.
-function equalityOperator({ target: { type } }: MappedColumn): string {
-  const qualified = type.baseOid >= FIRST_NORMAL_OID && type.kind === 'base' ? /^((?:"(?:[^"]|"")+"|[^".]+))\./.exec(type.sqlName) : null;
+/** The = of a column's type. */
+export function equalityOperator({ target: { type } }: MappedColumn): string {
+  const qualified =
+    type.baseOid >= FIRST_NORMAL_OID && type.kind === 'base' ? /^((?:"(?:[^"]|"")+"|[^".]+))\./.exec(type.sqlName) : null;
   return qualified ? `OPERATOR(${qualified[1]}.=)` : '=';
 }
 
 // Types where equal values can differ (1.0 and 1.00, citext) or that know no equality (json, point) compare as text.
-function sameValue(column: MappedColumn, parameter: number): string {
-  const name = `s.${quoteIdent(column.target.name)}`;
-  if (column.target.type.equalityIsIdentity && column.parameterType === column.target.type.oid) {
-    return `${name} IS NOT DISTINCT FROM $${parameter}`;
-  }
-  return `${name}::pg_catalog.text IS NOT DISTINCT FROM $${parameter}::${column.target.type.sqlName}::pg_catalog.text`;
+/** SQL that is true when both are the same value, or both NULL. `right` is of the parameter's type. */
+export function sameValueExpression(column: MappedColumn, left: string, right: string): string {
+  const { type } = column.target;
+  if (type.equalityIsIdentity && column.parameterType === type.oid) return `${left} IS NOT DISTINCT FROM ${right}`;
+  return `${left}::pg_catalog.text IS NOT DISTINCT FROM ${right}::${type.sqlName}::pg_catalog.text`;
 }
 
 function conflictKey(map: RowMap): MappedColumn[] | null {
   const byName = new Map(map.columns.map((column) => [column.target.name, column]));
-  const index = map.target.uniqueIndexes.find(({ identifies, columns }) => identifies && columns.every((name) => byName.has(name)));
+  const index = map.target.uniqueIndexes.find(
+    ({ identifies, columns }) => identifies && columns.every((name) => byName.has(name)),
+  );
   return index ? index.columns.flatMap((name) => byName.get(name) ?? []) : null;
 }

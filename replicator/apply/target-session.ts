@@ -3,6 +3,14 @@ import { connect, disconnect } from '../postgres/connect.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
 import { describeError, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 
+const SETTINGS = {
+  // Acknowledgements wait for the disk instead, see Acknowledger.
+  synchronous_commit: 'off',
+  // The same statements again and again, some with megabytes of parameters: planning each time would cost more than it brings.
+  plan_cache_mode: 'force_generic_plan',
+  jit: 'off',
+};
+
 /** What the target's role may not do for us, and what follows from it. */
 export interface SessionLimit {
   readonly code: 'REPLICA_ROLE_REFUSED' | 'ORIGIN_REFUSED';
@@ -19,7 +27,7 @@ export async function openTargetSession(options: {
   url: string;
   pipeline: string;
 }): Promise<{ client: Client; limits: SessionLimit[] }> {
-  const client = await connect({ role: 'target', url: options.url, purpose: `${options.pipeline} apply`, settings: { synchronous_commit: 'off' } });
+  const client = await connect({ role: 'target', url: options.url, purpose: `${options.pipeline} apply`, settings: SETTINGS });
   try {
     const limits = [await useReplicaRole(client)];
     return { client, limits: limits.filter((limit) => limit !== null) };
@@ -38,8 +46,10 @@ export async function useReplicaRole(client: Client): Promise<SessionLimit | nul
     if (sqlState(error) !== SQLSTATE.insufficient_privilege) throw error;
     return {
       code: 'REPLICA_ROLE_REFUSED',
-      message: 'The target role may not set session_replication_role, so foreign keys are checked and triggers fire for replicated rows.',
-      remedy: 'On PostgreSQL 15 and newer: GRANT SET ON PARAMETER session_replication_role TO <role>; before that a superuser role is needed.',
+      message:
+        'The target role may not set session_replication_role, so foreign keys are checked and triggers fire for replicated rows.',
+      remedy:
+        'On PostgreSQL 15 and newer: GRANT SET ON PARAMETER session_replication_role TO <role>; before that a superuser role is needed.',
     };
   }
 }
@@ -58,11 +68,13 @@ export async function useOrigin(client: Client, pipeline: string): Promise<Sessi
     return null;
   } catch (error) {
     const state = sqlState(error);
-    if (state !== SQLSTATE.insufficient_privilege && state !== SQLSTATE.object_not_in_prerequisite_state && state !== '53400') throw error;
+    if (state !== SQLSTATE.insufficient_privilege && state !== SQLSTATE.object_not_in_prerequisite_state && state !== '53400')
+      throw error;
     return {
       code: 'ORIGIN_REFUSED',
       message: `Replicated rows carry no replication origin (${describeError(error)}). Nothing else depends on it: only a pipeline in the other direction with origin: none would send them back.`,
-      remedy: 'As a superuser: GRANT EXECUTE ON FUNCTION pg_replication_origin_create(text), pg_replication_origin_oid(text), pg_replication_origin_session_setup(text) TO <role>;',
+      remedy:
+        'As a superuser: GRANT EXECUTE ON FUNCTION pg_replication_origin_create(text), pg_replication_origin_oid(text), pg_replication_origin_session_setup(text) TO <role>;',
     };
   }
 }

@@ -26,6 +26,12 @@ export function kindAt(tuple: Tuple, offsets: Offsets, column: MappedColumn): nu
   return tuple.data[offsets[column.index] ?? -1] ?? COLUMN.null;
 }
 
+/** Where the column that begins at `at` ends. */
+export function valueEnd(tuple: Tuple, at: number): number {
+  const kind = tuple.data[at];
+  return kind === COLUMN.text || kind === COLUMN.binary ? at + 5 + tuple.data.readInt32BE(at + 1) : at + 1;
+}
+
 /** Writes one column as a parameter: the length and bytes stand in the tuple just as Bind wants them. */
 export function writeParameter(writer: FrameWriter, tuple: Tuple, offsets: Offsets, column: MappedColumn): void {
   const at = offsets[column.index] ?? tuple.start;
@@ -42,7 +48,10 @@ export function describeKey(map: RowMap, tuple: Tuple): string {
   const offsets = newOffsets();
   locateColumns(tuple, offsets);
   return map.find.columns
-    .map((column) => `${column.target.name}=${describeValue(tuple, offsets[column.index] ?? tuple.start, map.relation.columns[column.index]?.typeOid)}`)
+    .map(
+      (column) =>
+        `${column.target.name}=${describeValue(tuple, offsets[column.index] ?? tuple.start, map.relation.columns[column.index]?.typeOid)}`,
+    )
     .join(', ')
     .slice(0, 500);
 }

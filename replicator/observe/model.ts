@@ -35,6 +35,8 @@ export interface AppliedBatch {
   readonly durationMs: number;
   readonly perTable: Iterable<readonly [source: string, counts: RowCounts]>;
   readonly at: number;
+  /** How the rows were written: as their net effect, or one by one. */
+  readonly way?: 'folded' | 'replayed' | 'in order';
 }
 
 /** Numbers that only metrics read. */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Lsn } from '../postgres/lsn.ts';
 import type { Oid } from '../postgres/oid.ts';
 import { Problem } from '../problem.ts';
@@ -123,7 +124,10 @@ export class Decoder {
     for (let left = this.#count(this.#int16()); left > 0; left--) {
       columns.push({ identity: (this.#byte() & 1) === 1, name: this.#string(), typeOid: this.#uint32(), typmod: this.#int32() });
     }
-    this.#relations.set(oid, { oid, schema, name, replicaIdentity, columns });
+    const described: StreamRelation = { oid, schema, name, replicaIdentity, columns };
+    // The source describes a relation again after whatever touched its cache (TRUNCATE, ANALYZE): as long as nothing
+    // changed it stays the same object, because what is derived from it is kept by that.
+    if (!isDeepStrictEqual(this.#relations.get(oid), described)) this.#relations.set(oid, described);
     return DESCRIPTION;
   }
 

@@ -8,6 +8,8 @@ const BIND = 0x42;
 const EXECUTE = 0x45;
 const CLOSE = 0x43;
 const SYNC = 0x53;
+const COPY_DATA = 0x64;
+const COPY_DONE = 0x63;
 const STATEMENT = 0x53;
 
 /** Written to the socket in pieces of this size, so that the event loop turns in between. */
@@ -121,6 +123,30 @@ export class StatementPipe implements Submittable {
     this.parse('', sql, []);
     this.bind('', []);
     this.execute();
+  }
+
+  /**
+   * Begins COPY … FROM STDIN: the rows follow with copyRows(), then endCopy(). They are sent without waiting for the
+   * server to ask for them; if it refuses the COPY it skips them, as everything else, up to the Sync.
+   * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
+   */
+  beginCopy(sql: string): void {
+    this.run(sql);
+  }
+
+  /** Begins one CopyData message; the caller writes any part of the COPY stream and calls endCopyRows(). */
+  copyRows(): FrameWriter {
+    this.#writer.begin(COPY_DATA);
+    return this.#writer;
+  }
+
+  endCopyRows(): void {
+    this.#writer.end();
+  }
+
+  endCopy(): void {
+    this.#writer.begin(COPY_DONE);
+    this.#writer.end();
   }
 
   /** True once enough is written that drain() should be awaited. */

@@ -1,0 +1,55 @@
+import { FrameWriter } from '../postgres/frame-writer.ts';
+import type { Oid } from '../postgres/oid.ts';
+import { COLUMN, type Tuple } from '../pgoutput/messages.ts';
+
+/** int32 dimensions, int32 has-nulls, int32 element type, int32 length, int32 lower bound. */
+const HEADER_BYTES = 20;
+
+/**
+ * One column of many rows as a one-dimensional array in binary form, ready to be a parameter. The elements are what
+ * the stream sent, byte for byte: int32 length and value is the form of an array element too (array_recv in
+ * src/backend/utils/adt/arrayfuncs.c). In text form the elements are those of a text array.
+ */
+export class ArrayParameter {
+  readonly #elements: FrameWriter;
+  readonly #elementType: Oid;
+  #count = 0;
+  #hasNulls = 0;
+
+  constructor(elementType: Oid, initialBytes = 1 << 14) {
+    this.#elementType = elementType;
+    this.#elements = new FrameWriter(initialBytes);
+  }
+
+  /** Adds the column of `tuple` that begins at `at`. */
+  add(tuple: Tuple, at: number): void {
+    const { data } = tuple;
+    const kind = data[at];
+    if (kind === COLUMN.text || kind === COLUMN.binary) {
+      this.#elements.slice(data, at + 1, at + 5 + data.readInt32BE(at + 1));
+    } else {
+      this.#hasNulls = 1;
+      this.#elements.int32(-1);
+    }
+    this.#count++;
+  }
+
+  /** Adds an int4. */
+  addInt(value: number): void {
+    this.#elements.int32(4);
+    this.#elements.int32(value);
+    this.#count++;
+  }
+
+  /** Writes length and array, as Bind wants a parameter. */
+  writeTo(writer: FrameWriter): void {
+    const elements = this.#elements.take();
+    writer.int32(HEADER_BYTES + elements.length);
+    writer.int32(1);
+    writer.int32(this.#hasNulls);
+    writer.uint32(this.#elementType);
+    writer.int32(this.#count);
+    writer.int32(1);
+    writer.slice(elements, 0, elements.length);
+  }
+}

@@ -1,0 +1,48 @@
+import { describeError, isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+import type { PipeError } from '../postgres/statement-pipe.ts';
+import { Problem } from '../problem.ts';
+import type { Run } from './run.ts';
+import { describeKey } from './tuple.ts';
+
+/** Why the target refused a statement of a batch, as a Problem; a transient error as it is. */
+export function explain(error: PipeError, run: Run, checkpointStatement: number): unknown {
+  const { cause } = error;
+  if (error.statement === checkpointStatement && sqlState(cause) === SQLSTATE.division_by_zero) return checkpointLost(cause);
+  if (isTransient(cause)) return cause;
+  const planned = run.change(error.statement);
+  const table = planned?.map.table ?? run.truncated(error.statement)[0]?.table;
+  const tuple = planned && (planned.change.kind === 'delete' ? planned.change.old.tuple : planned.change.row);
+  const what =
+    planned && tuple
+      ? `${planned.change.kind.toUpperCase()} of ${table} (${describeKey(planned.map, tuple)})`
+      : `TRUNCATE of ${table ?? 'a table'}`;
+  return new Problem('APPLY_FAILED', `The target refused the ${what}: ${describeError(cause)}`, {
+    retry: 'transient',
+    cause,
+    remedy: remedyFor(sqlState(cause)),
+    ...(table === undefined ? {} : { table }),
+  });
+}
+
+function remedyFor(state: string | null): string {
+  if (state === SQLSTATE.unique_violation) {
+    return 'Delete the row that is in the way on the target, or set apply.onConflict: source_wins. It is tried again by itself.';
+  }
+  if (state === SQLSTATE.insufficient_privilege)
+    return 'Grant the target role INSERT, UPDATE, DELETE and TRUNCATE on the table. It is tried again by itself.';
+  return 'Make the target accept what the source has accepted (type, constraint, trigger of the target table). It is tried again by itself.';
+}
+
+/** The checkpoint was not where it was left: division by zero in moveCheckpointSql(). */
+export function checkpointLost(cause: unknown): Problem {
+  return new Problem(
+    'CHECKPOINT_LOST',
+    'The checkpoint on the target is not where this process left it; nothing was committed.',
+    {
+      cause,
+      retry: 'transient',
+      remedy:
+        'Make sure that only one pgfollow of this name writes to this target. It starts again from the checkpoint as it is now.',
+    },
+  );
+}

@@ -1,0 +1,78 @@
+import { quoteIdent } from '../postgres/quote.ts';
+import type { MappedColumn, RowMap } from './row-map.ts';
+import { equalityOperator, only, sameValueExpression } from './statements.ts';
+
+/**
+ * Statements that take whole columns as arrays, $1, $2, … in the order of the columns given. unnest() of them is the
+ * staging table: nothing is created, nothing is left behind, and it goes down the same pipe.
+ * In a text stream the arrays are text[] and each value is cast to its column's type.
+ */
+interface StagedSql {
+  readonly map: RowMap;
+  readonly binary: boolean;
+}
+
+/** UPDATE of `sent` columns of the rows with these keys: parameters are the sent columns, then the key columns. */
+export function stagedUpdateSql({ map, binary }: StagedSql, sent: readonly MappedColumn[]): string {
+  const keys = map.find.columns;
+  const sets = sent.map((column, i) => `${quoteIdent(column.target.name)} = ${staged(column, i, binary)}`).join(', ');
+  return `UPDATE ${only(map)} AS t SET ${sets} FROM ${unnest(sent.length + keys.length)} WHERE ${keyMatch(keys, sent.length, binary)}`;
+}
+
+/** DELETE of the rows with these keys: parameters are the key columns. */
+export function stagedDeleteSql({ map, binary }: StagedSql): string {
+  const keys = map.find.columns;
+  return `DELETE FROM ${only(map)} AS t USING ${unnest(keys.length)} WHERE ${keyMatch(keys, 0, binary)}`;
+}
+
+/**
+ * Removes each image exactly as often as it is to be removed: parameters are all columns, then an int4 array of counts.
+ * One hash join, so one pass over the table a batch, where a statement a row would pass over it a row.
+ */
+export function stagedImageDeleteSql({ map, binary }: StagedSql): string {
+  const columns = map.find.columns;
+  const rowId = map.target.kind === 'table' ? 't.ctid' : 't.tableoid, t.ctid';
+  const same = map.target.kind === 'table' ? 't.ctid = hit.ctid' : 't.tableoid = hit.tableoid AND t.ctid = hit.ctid';
+  return (
+    `WITH hit AS MATERIALIZED (SELECT ${rowId}, pg_catalog.row_number() OVER (PARTITION BY s.n) AS nth, s.v${columns.length} AS most ` +
+    `FROM ${only(map)} AS t JOIN ${unnest(columns.length + 1, true)} ON ${imageMatch(columns, binary)}) ` +
+    `DELETE FROM ${only(map)} AS t USING hit WHERE ${same} AND hit.nth <= hit.most`
+  );
+}
+
+// A hash join needs an equality: that of a NOT NULL column where equal means the same, else that of the whole row as text.
+function imageMatch(columns: readonly MappedColumn[], binary: boolean): string {
+  if (columns.length === 0) return 'true';
+  const hashable = (column: MappedColumn): boolean => column.target.notNull && column.target.type.equalityIsIdentity;
+  if (!columns.some(hashable)) {
+    const theirs = columns.map((column) => `t.${quoteIdent(column.target.name)}`).join(', ');
+    const ours = columns.map((column, i) => `${staged(column, i, binary)}::${column.target.type.sqlName}`).join(', ');
+    return `ROW(${theirs})::pg_catalog.text = ROW(${ours})::pg_catalog.text`;
+  }
+  return columns
+    .map((column, i) => {
+      const name = `t.${quoteIdent(column.target.name)}`;
+      return hashable(column)
+        ? `${name} = ${staged(column, i, binary)}`
+        : sameValueExpression(column, name, staged(column, i, binary));
+    })
+    .join(' AND ');
+}
+
+function unnest(parameters: number, numbered = false): string {
+  const places = Array.from({ length: parameters }, (_, i) => i);
+  const functions = places.map((i) => `pg_catalog.unnest($${i + 1})`).join(', ');
+  const names = places.map((i) => `v${i}`);
+  if (numbered) names.push('n');
+  return `ROWS FROM (${functions})${numbered ? ' WITH ORDINALITY' : ''} AS s(${names.join(', ')})`;
+}
+
+function keyMatch(keys: readonly MappedColumn[], first: number, binary: boolean): string {
+  return keys
+    .map((column, i) => `t.${quoteIdent(column.target.name)} ${equalityOperator(column)} ${staged(column, first + i, binary)}`)
+    .join(' AND ');
+}
+
+function staged(column: MappedColumn, i: number, binary: boolean): string {
+  return binary ? `s.v${i}` : `s.v${i}::${column.target.type.sqlName}`;
+}
