@@ -23,6 +23,7 @@ import { Gate } from './session/gate.ts';
 import { watchSlot } from './session/monitor.ts';
 import { checkSlot, openEnds, publishTables, type Ends } from './session/prepare.ts';
 import { Reporter } from './session/reporter.ts';
+import { together } from './session/together.ts';
 import { WalStream } from './source/wal-stream.ts';
 
 /** A problem that only somebody else can mend is looked at again this often. */
@@ -47,7 +48,12 @@ export class Pipeline {
 
   constructor(config: Config, options: { log: Logger; version: string }) {
     this.#config = config;
-    this.model = new StatusModel({ name: config.name, version: options.version, now: Date.now, heartbeatIntervalMs: config.heartbeat.interval });
+    this.model = new StatusModel({
+      name: config.name,
+      version: options.version,
+      now: Date.now,
+      heartbeatIntervalMs: config.heartbeat.interval,
+    });
     this.events = new EventLog({ now: Date.now });
     this.metrics = new Metrics({ model: this.model });
     this.#reporter = new Reporter({ model: this.model, events: this.events, log: options.log, gate: this.#gate });
@@ -56,7 +62,7 @@ export class Pipeline {
 
   /** Runs until the signal aborts; resolves after a clean stop. Retries by itself for ever, whatever goes wrong. */
   async run(signal: AbortSignal): Promise<void> {
-    for (let attempt = 0; !signal.aborted; ) {
+    for (let attempt = 0; !signal.aborted;) {
       const startedAt = Date.now();
       const problem = await this.#session(signal);
       if (signal.aborted || !problem) break;
@@ -71,10 +77,11 @@ export class Pipeline {
   // One session. Returns the Problem that ended it, or null after a stop.
   async #session(signal: AbortSignal): Promise<Problem | null> {
     const abort = new AbortController();
+    const over = AbortSignal.any([signal, abort.signal]);
     try {
-      await using ends = await openEnds(this.#config, abort);
+      await using ends = await openEnds(this.#config, abort, over);
       // The first reason counts: closing the connections below is the effect, not the cause.
-      await this.#work(ends, AbortSignal.any([signal, abort.signal])).catch((error: unknown) => abort.abort(blame('target', error)));
+      await this.#work(ends, over).catch((error: unknown) => abort.abort(blame('target', error)));
       abort.abort(null);
     } catch (error) {
       abort.abort(blame('target', error));
@@ -92,22 +99,29 @@ export class Pipeline {
     await this.#reporter.connected(ends, this.#config.name);
     if (row.paused) this.#gate.close();
     else this.#gate.open();
-    if (row.snapshotFinished) await checkSlot(ends, this.#config);
-    const tables = await this.#prepareTables(ends);
+    // Null until the first copy is finished.
+    const checkpoint = row.snapshotFinished ? row.checkpoint : null;
+    if (checkpoint !== null) await checkSlot(ends, this.#config, checkpoint);
+    const tables = await this.#prepareTables(ends, checkpoint === null);
     const versions = { sourceVersion: ends.sourceIdentity.version, targetVersion: ends.targetVersion };
-    const from = row.snapshotFinished && row.checkpoint !== null ? row.checkpoint : await this.#copy(ends, tables, versions, signal);
+    const from = checkpoint ?? (await this.#copy(ends, tables, versions, signal));
     signal.throwIfAborted();
     await this.#follow(ends, tables, from, this.#config.apply.binary === 'auto' && binaryForStream(tables, versions), signal);
   }
 
-  async #prepareTables(ends: Ends): Promise<FollowedTable[]> {
-    const resolved = await resolveFollowedTables(ends, this.#config, { sourceVersion: ends.sourceIdentity.version });
+  async #prepareTables(ends: Ends, copyAhead: boolean): Promise<FollowedTable[]> {
+    const resolved = await resolveFollowedTables(ends, this.#config, { sourceVersion: ends.sourceIdentity.version, copyAhead });
     const identityChanges = await publishTables(ends, this.#config, resolved);
     this.#reporter.prepared(resolved, identityChanges);
     return resolved.tables;
   }
 
-  async #copy(ends: Ends, tables: FollowedTable[], versions: { sourceVersion: number; targetVersion: number }, signal: AbortSignal): Promise<Lsn> {
+  async #copy(
+    ends: Ends,
+    tables: FollowedTable[],
+    versions: { sourceVersion: number; targetVersion: number },
+    signal: AbortSignal,
+  ): Promise<Lsn> {
     this.#reporter.copying();
     const from = await firstCopy(
       {
@@ -148,12 +162,13 @@ export class Pipeline {
       purpose: `${config.name} stream`,
     });
     const caughtUp = async (): Promise<void> => {
-      for (const table of tables) if (takesChanges(table.progress.state)) table.progress = nextProgress(table.progress, { type: 'caught up' });
+      for (const table of tables)
+        if (takesChanges(table.progress.state)) table.progress = nextProgress(table.progress, { type: 'caught up' });
       await on('target', storeCaughtUp(ends.target, config.name));
       this.#reporter.caughtUp(tables);
     };
     const observer = await this.#reporter.following(ends, from, tables, caughtUp);
-    await Promise.all([
+    await together(signal, (inner) => [
       follow(
         {
           stream,
@@ -165,20 +180,25 @@ export class Pipeline {
           walSenderTimeoutMs: ends.sourceIdentity.walSenderTimeout,
           gate: this.#gate,
           observer,
+          verifySlot: () => checkSlot(ends, config, from, { reading: true }),
         },
-        signal,
+        inner,
       ),
-      watchSlot({ source: ends.source, slot: config.slot.name, report: (slot) => this.#reporter.slot(slot) }, signal),
+      watchSlot({ source: ends.source, slot: config.slot.name, report: (slot) => this.#reporter.slot(slot) }, inner),
     ]);
   }
 
   // Stored first: a pause survives a restart, and one that could not be stored has not happened.
   async #setPaused(paused: boolean, by: string): Promise<void> {
     if (!this.#ends) {
-      throw new Problem('TARGET_UNREACHABLE', `The pipeline cannot be ${paused ? 'paused' : 'resumed'} now: the target is not connected.`, {
-        retry: 'transient',
-        remedy: 'Try again when both databases answer; nothing is applied until then.',
-      });
+      throw new Problem(
+        'TARGET_UNREACHABLE',
+        `The pipeline cannot be ${paused ? 'paused' : 'resumed'} now: the target is not connected.`,
+        {
+          retry: 'transient',
+          remedy: 'Try again when both databases answer; nothing is applied until then.',
+        },
+      );
     }
     await on('target', markPipeline(this.#ends.target, this.#config.name, 'paused', paused));
     if (paused) this.#gate.close();

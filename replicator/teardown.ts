@@ -1,8 +1,12 @@
 import type { Client } from 'pg';
+import { displayName } from './catalog/relation.ts';
 import type { Config } from './config/schema.ts';
-import { lockPipeline, readPipeline } from './metadata/pipeline-row.ts';
+import { isSameSource, lockPipeline, readPipeline, type PipelineRow } from './metadata/pipeline-row.ts';
+import { readIdentities, type GivenIdentity } from './metadata/replica-identities.ts';
 import { connect, disconnect } from './postgres/connect.ts';
-import { quoteIdent, quoteLiteral } from './postgres/quote.ts';
+import { quoteIdent, quoteLiteral, quoteRelation } from './postgres/quote.ts';
+import { identifyOverReplication } from './session/prepare.ts';
+import { identifySource } from './source/identity.ts';
 import { dropPublication } from './source/publication.ts';
 import { dropSlot, readSlot } from './source/slot.ts';
 
@@ -20,31 +24,19 @@ export interface TeardownPlan {
   readonly remains: readonly string[];
 }
 
+/** How long a pipeline that is just being stopped may take to let go. */
+const LOCK_WAIT_MS = 2000;
+
 /** What teardown would do, read from both databases. Drops nothing that this pipeline did not make. */
 export async function planTeardown(config: Config): Promise<TeardownPlan> {
   return await withEnds(config, async ({ source, target }) => {
     const known = await hasMetadata(target);
     const row = known ? await readPipeline(target, config.name) : null;
-    const actions: TeardownAction[] = [];
-    if (row?.slotCreated && (await readSlot(source, row.slot))) {
-      const sql = `SELECT pg_catalog.pg_drop_replication_slot(${quoteLiteral(row.slot)});`;
-      actions.push({ where: 'source', kind: 'slot', what: `replication slot ${row.slot}`, sql });
-    }
-    const publication = config.publication.names[0] ?? config.name;
-    if (row?.publicationCreated && (await exists(source, 'SELECT FROM pg_catalog.pg_publication WHERE pubname = $1', publication))) {
-      actions.push({ where: 'source', kind: 'publication', what: `publication ${publication}`, sql: `DROP PUBLICATION ${quoteIdent(publication)};` });
-    }
-    const origin = `pgfollow_${config.name}`;
-    if (await exists(target, 'SELECT FROM pg_catalog.pg_replication_origin WHERE roname = $1', origin)) {
-      actions.push({ where: 'target', kind: 'origin', what: `replication origin ${origin}`, sql: `SELECT pg_catalog.pg_replication_origin_drop(${quoteLiteral(origin)});` });
-    }
-    if (row) {
-      const sql = `DELETE FROM pgfollow.event WHERE pipeline = ${quoteLiteral(config.name)}; DELETE FROM pgfollow.pipeline WHERE name = ${quoteLiteral(config.name)};`;
-      actions.push({ where: 'target', kind: 'metadata', what: `checkpoint, table states and events of ${config.name}`, sql });
-    }
-    const others = known && (await exists(target, 'SELECT FROM pgfollow.pipeline WHERE name <> $1', config.name));
-    if (known && !others) actions.push({ where: 'target', kind: 'schema', what: 'schema pgfollow (no other pipeline uses it)', sql: 'DROP SCHEMA pgfollow CASCADE;' });
-    return { actions, remains: ['The rows on the target stay.', ...(row ? await replicaIdentities(target, config.name) : [])] };
+    const onSource = row ? await planSource(config, source, target, row) : { actions: [], remains: [] };
+    return {
+      actions: [...onSource.actions, ...(await planTarget(config, target, { known, row }))],
+      remains: ['The rows on the target stay.', ...onSource.remains],
+    };
   });
 }
 
@@ -54,30 +46,103 @@ export async function planTeardown(config: Config): Promise<TeardownPlan> {
  */
 export async function executeTeardown(config: Config, plan: TeardownPlan): Promise<void> {
   await withEnds(config, async ({ source, target }) => {
-    if (plan.actions.some((action) => action.kind === 'metadata')) await lockPipeline(target, config.name);
+    if (plan.actions.some((action) => action.kind === 'metadata'))
+      await lockPipeline(target, config.name, { waitMs: LOCK_WAIT_MS });
     const row = (await hasMetadata(target)) ? await readPipeline(target, config.name) : null;
     for (const action of plan.actions) {
       if (action.kind === 'slot') await dropSlot(source, row?.slot ?? config.slot.name);
-      else if (action.kind === 'publication') await dropPublication(source, config.publication.names[0] ?? config.name);
+      else if (action.kind === 'publication') await dropPublication(source, publicationOf(config));
       else await target.query(action.sql);
     }
   });
 }
 
-async function replicaIdentities(target: Client, pipeline: string): Promise<string[]> {
-  const { rows } = await target.query<{ source_schema: string; source_table: string; replica_identity_set: string }>(
-    `SELECT source_schema, source_table, replica_identity_set FROM pgfollow.table_state
-      WHERE pipeline = $1 AND replica_identity_set IS NOT NULL ORDER BY 1, 2`,
-    [pipeline],
+// Another server may have a slot and a publication of these names too, and those are somebody else's.
+async function planSource(config: Config, source: Client, target: Client, row: PipelineRow): Promise<TeardownPlan> {
+  const found = await identifySource(source, () => identifyOverReplication(config));
+  if (!isSameSource(row.source, found)) {
+    const { systemIdentifier, database } = row.source;
+    const where = `database ${database} of server ${systemIdentifier}, which source.url does not lead to`;
+    return {
+      actions: [],
+      remains: [`Slot ${row.slot} and the publication in ${where}: where that still exists, drop them there.`],
+    };
+  }
+  const actions: TeardownAction[] = [];
+  if (row.slotCreated && (await readSlot(source, row.slot))) {
+    const sql = `SELECT pg_catalog.pg_drop_replication_slot(${quoteLiteral(row.slot)});`;
+    actions.push({ where: 'source', kind: 'slot', what: `replication slot ${row.slot}`, sql });
+  }
+  const publication = publicationOf(config);
+  if (row.publicationCreated && (await exists(source, 'SELECT FROM pg_catalog.pg_publication WHERE pubname = $1', publication))) {
+    actions.push({
+      where: 'source',
+      kind: 'publication',
+      what: `publication ${publication}`,
+      sql: `DROP PUBLICATION ${quoteIdent(publication)};`,
+    });
+  }
+  const given = await readIdentities(target, config.name);
+  const remains: string[] = [];
+  for (const each of given) if (await isInForce(source, each)) remains.push(identityLine(each));
+  return { actions, remains };
+}
+
+async function planTarget(
+  config: Config,
+  target: Client,
+  { known, row }: { known: boolean; row: PipelineRow | null },
+): Promise<TeardownAction[]> {
+  const actions: TeardownAction[] = [];
+  const origin = `pgfollow_${config.name}`;
+  if (await exists(target, 'SELECT FROM pg_catalog.pg_replication_origin WHERE roname = $1', origin)) {
+    actions.push({
+      where: 'target',
+      kind: 'origin',
+      what: `replication origin ${origin}`,
+      sql: `SELECT pg_catalog.pg_replication_origin_drop(${quoteLiteral(origin)});`,
+    });
+  }
+  if (row) {
+    const name = quoteLiteral(config.name);
+    const sql = `DELETE FROM pgfollow.event WHERE pipeline = ${name}; DELETE FROM pgfollow.pipeline WHERE name = ${name};`;
+    actions.push({ where: 'target', kind: 'metadata', what: `checkpoint, table states and events of ${config.name}`, sql });
+  }
+  const others = known && (await exists(target, 'SELECT FROM pgfollow.pipeline WHERE name <> $1', config.name));
+  if (known && !others)
+    actions.push({
+      where: 'target',
+      kind: 'schema',
+      what: 'schema pgfollow (no other pipeline uses it)',
+      sql: 'DROP SCHEMA pgfollow CASCADE;',
+    });
+  return actions;
+}
+
+function identityLine({ relation, identity, before }: GivenIdentity): string {
+  return `REPLICA IDENTITY ${identity} of ${displayName(relation)} on the source stays; to undo it: ALTER TABLE ONLY ${quoteRelation(relation)} REPLICA IDENTITY ${before};`;
+}
+
+// What was written down need not have come to pass, and somebody may have changed it since.
+async function isInForce(source: Client, { relation, identity }: GivenIdentity): Promise<boolean> {
+  const { rows } = await source.query<{ identity: string }>(
+    `SELECT CASE c.relreplident WHEN 'f' THEN 'FULL' WHEN 'd' THEN 'DEFAULT' WHEN 'n' THEN 'NOTHING' ELSE
+              (SELECT 'USING INDEX "' || pg_catalog.replace(i.relname, '"', '""') || '"' FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
+                WHERE x.indrelid = c.oid AND x.indisreplident) END AS identity
+       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`,
+    [relation.schema, relation.name],
   );
-  return rows.map((row) => {
-    const name = `${quoteIdent(row.source_schema)}.${quoteIdent(row.source_table)}`;
-    return `REPLICA IDENTITY ${row.replica_identity_set.toUpperCase()} of ${row.source_schema}.${row.source_table} on the source stays; to undo it: ALTER TABLE ${name} REPLICA IDENTITY DEFAULT;`;
-  });
+  return rows[0]?.identity === identity;
+}
+
+function publicationOf(config: Config): string {
+  return config.publication.names[0] ?? config.name;
 }
 
 async function hasMetadata(target: Client): Promise<boolean> {
-  const { rows } = await target.query<{ known: boolean }>(`SELECT pg_catalog.to_regclass('pgfollow.pipeline') IS NOT NULL AS known`);
+  const { rows } = await target.query<{ known: boolean }>(
+    `SELECT pg_catalog.to_regclass('pgfollow.pipeline') IS NOT NULL AS known`,
+  );
   return rows[0]?.known ?? false;
 }
 

@@ -41,10 +41,10 @@ export async function readEvents(target: Client, pipeline: string, limit: number
     code: string;
     message: string;
     remedy: string | null;
-  }>('SELECT id, at, level, source_table, code, message, remedy FROM pgfollow.event WHERE pipeline = $1 ORDER BY id DESC LIMIT $2', [
-    pipeline,
-    limit,
-  ]);
+  }>(
+    'SELECT id, at, level, source_table, code, message, remedy FROM pgfollow.event WHERE pipeline = $1 ORDER BY id DESC LIMIT $2',
+    [pipeline, limit],
+  );
   return rows.reverse().map((row) => ({
     id: Number(row.id),
     at: row.at.toISOString(),

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { parseLsn, type Lsn } from '../postgres/lsn.ts';
 import { Problem } from '../problem.ts';
@@ -59,12 +60,10 @@ export async function readPipeline(target: Client, name: string): Promise<Pipeli
 
 /** Remembers a new pipeline: which source and slot its checkpoint will belong to. */
 export async function createPipeline(target: Client, name: string, source: SourceIdentity, slot: string): Promise<void> {
-  await target.query('INSERT INTO pgfollow.pipeline (name, source_system_identifier, source_database, slot) VALUES ($1, $2, $3, $4)', [
-    name,
-    source.systemIdentifier,
-    source.database,
-    slot,
-  ]);
+  await target.query(
+    'INSERT INTO pgfollow.pipeline (name, source_system_identifier, source_database, slot) VALUES ($1, $2, $3, $4)',
+    [name, source.systemIdentifier, source.database, slot],
+  );
 }
 
 /** Notes what we made on the source, before it is made, so that a crash in between leaves nothing unknown. */
@@ -90,10 +89,14 @@ export async function finishSnapshot(target: Client, name: string, consistentPoi
   await target.query('COMMIT');
 }
 
+export function isSameSource(a: SourceIdentity, b: SourceIdentity): boolean {
+  return a.systemIdentifier === b.systemIdentifier && a.database === b.database;
+}
+
 /** Throws FOREIGN_CHECKPOINT when the row belongs to another source or slot (invariant 8). */
 export function checkSameSource(name: string, row: PipelineRow, source: SourceIdentity, slot: string): void {
   const mine = row.source;
-  if (mine.systemIdentifier === source.systemIdentifier && mine.database === source.database && row.slot === slot) return;
+  if (isSameSource(mine, source) && row.slot === slot) return;
   throw new Problem(
     'FOREIGN_CHECKPOINT',
     `The checkpoint of pipeline "${name}" on the target belongs to database "${mine.database}" of server ${mine.systemIdentifier}, slot "${row.slot}"; ` +
@@ -108,25 +111,53 @@ export function checkSameSource(name: string, row: PipelineRow, source: SourceId
 
 /**
  * Takes the pipeline for this session: a second pgfollow of the same name must not apply at the same time, and the
- * backend of one that was killed must be gone before its checkpoint is read. Held by the connection that applies,
- * so it ends with the last thing that connection could still commit.
+ * backends of one that was killed must be gone before anything is read of what they may still commit. Held by the
+ * connection that applies, so it ends with the last thing that connection could still commit; those that copy hold
+ * a share of a second lock (joinPipeline). Waits up to `waitMs` (5 s), then throws PIPELINE_LOCKED.
  */
-export async function lockPipeline(target: Client, name: string): Promise<void> {
+export async function lockPipeline(target: Client, name: string, { waitMs = 5000 }: { waitMs?: number } = {}): Promise<void> {
+  const end = Date.now() + waitMs;
+  for (const lock of [APPLYING, COPYING]) {
+    while (!(await tryLock(target, lock, name))) {
+      if (Date.now() >= end) throw await lockedProblem(target, lock, name);
+      await sleep(100);
+    }
+  }
+  // Nobody copies any more; our own copies are to come.
+  await target.query(`SELECT pg_catalog.pg_advisory_unlock(pg_catalog.hashtext($1), pg_catalog.hashtext($2))`, [COPYING, name]);
+}
+
+/** For every other connection that writes to the target's tables in this session. */
+export async function joinPipeline(target: Client, name: string): Promise<void> {
+  await target.query(`SELECT pg_catalog.pg_advisory_lock_shared(pg_catalog.hashtext($1), pg_catalog.hashtext($2))`, [
+    COPYING,
+    name,
+  ]);
+}
+
+const APPLYING = 'pgfollow';
+const COPYING = 'pgfollow copy';
+
+async function tryLock(target: Client, lock: string, name: string): Promise<boolean> {
   const { rows } = await target.query<{ locked: boolean }>(
-    `SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtext('pgfollow'), pg_catalog.hashtext($1)) AS locked`,
-    [name],
+    `SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtext($1), pg_catalog.hashtext($2)) AS locked`,
+    [lock, name],
   );
-  if (rows[0]?.locked) return;
-  const holder = await target.query<{ pid: number; client: string | null; since: string }>(
+  return rows[0]?.locked ?? false;
+}
+
+async function lockedProblem(target: Client, lock: string, name: string): Promise<Problem> {
+  const { rows } = await target.query<{ pid: number; client: string | null; since: string }>(
     `SELECT a.pid, a.client_addr::text AS client, a.backend_start::text AS since
        FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
-      WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-        AND l.classid::bigint = (pg_catalog.hashtext('pgfollow')::bigint & 4294967295)
-        AND l.objid::bigint = (pg_catalog.hashtext($1)::bigint & 4294967295)`,
-    [name],
+      WHERE l.locktype = 'advisory' AND l.granted AND l.pid <> pg_catalog.pg_backend_pid()
+        AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+        AND l.classid::bigint = (pg_catalog.hashtext($1)::bigint & 4294967295)
+        AND l.objid::bigint = (pg_catalog.hashtext($2)::bigint & 4294967295)`,
+    [lock, name],
   );
-  const other = holder.rows[0];
-  throw new Problem(
+  const [other] = rows;
+  return new Problem(
     'PIPELINE_LOCKED',
     `Pipeline "${name}" is already being applied to this target` +
       (other ? ` by backend ${other.pid}, connected from ${other.client ?? 'a socket'} since ${other.since}.` : '.'),

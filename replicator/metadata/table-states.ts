@@ -65,7 +65,12 @@ export async function enrollTable(target: Client, pipeline: string, source: Rela
 }
 
 /** Stores a table's state; whoever copies does it in the transaction that holds the rows. */
-export async function storeProgress(target: Client, pipeline: string, source: RelationName, progress: TableProgress): Promise<void> {
+export async function storeProgress(
+  target: Client,
+  pipeline: string,
+  source: RelationName,
+  progress: TableProgress,
+): Promise<void> {
   const error = progress.state === 'error' ? progress : null;
   await target.query(
     `UPDATE pgfollow.table_state
@@ -107,12 +112,4 @@ export async function forgetTable(target: Client, pipeline: string, source: Rela
     source.schema,
     source.name,
   ]);
-}
-
-/** Remembers that we gave a source table this REPLICA IDENTITY: teardown leaves it and lists it. */
-export async function storeReplicaIdentity(target: Client, pipeline: string, source: RelationName, identity: string): Promise<void> {
-  await target.query(
-    'UPDATE pgfollow.table_state SET replica_identity_set = $4 WHERE pipeline = $1 AND source_schema = $2 AND source_table = $3',
-    [pipeline, source.schema, source.name, identity],
-  );
 }

@@ -2,6 +2,10 @@
 import type { Duplex } from 'node:stream';
 
 declare module 'pg' {
+  interface Client {
+    /** Of the backend; null before the connection stands. */
+    readonly processID: number | null;
+  }
   interface Connection {
     readonly stream: Duplex;
     sendCopyFromChunk(chunk: Buffer): void;

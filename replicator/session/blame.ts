@@ -7,17 +7,25 @@ import { Problem } from '../problem.ts';
 export function blame(role: Role, error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (isTransient(error)) {
-    return new Problem(role === 'source' ? 'SOURCE_UNREACHABLE' : 'TARGET_UNREACHABLE', `The connection to the ${role} failed: ${describeError(error)}`, {
+    return new Problem(
+      role === 'source' ? 'SOURCE_UNREACHABLE' : 'TARGET_UNREACHABLE',
+      `The connection to the ${role} failed: ${describeError(error)}`,
+      {
+        retry: 'transient',
+        cause: error,
+        remedy: `Nothing to do if the ${role} is restarting: it is tried again until it answers. Otherwise look at its log.`,
+      },
+    );
+  }
+  return new Problem(
+    role === 'source' ? 'SOURCE_UNSUITABLE' : 'TARGET_UNSUITABLE',
+    `The ${role} refused a statement: ${describeError(error)}`,
+    {
       retry: 'transient',
       cause: error,
-      remedy: `Nothing to do if the ${role} is restarting: it is tried again until it answers. Otherwise look at its log.`,
-    });
-  }
-  return new Problem(role === 'source' ? 'SOURCE_UNSUITABLE' : 'TARGET_UNSUITABLE', `The ${role} refused a statement: ${describeError(error)}`, {
-    retry: 'transient',
-    cause: error,
-    remedy: `Give the role of ${role}.url what the message names; "pgfollow config" shows which URL is used. It is tried again by itself.`,
-  });
+      remedy: `Give the role of ${role}.url what the message names; "pgfollow config" shows which URL is used. It is tried again by itself.`,
+    },
+  );
 }
 
 /** Awaits work on one server, its errors turned into Problems. */

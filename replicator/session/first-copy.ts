@@ -3,17 +3,28 @@ import type { Config } from '../config/schema.ts';
 import { finishSnapshot, markPipeline, type PipelineRow } from '../metadata/pipeline-row.ts';
 import { nextProgress } from '../metadata/table-state.ts';
 import { storeCopied, storeProgress } from '../metadata/table-states.ts';
-import { connect, disconnect } from '../postgres/connect.ts';
+import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
 import { formatLsn, type Lsn } from '../postgres/lsn.ts';
-import type { Problem } from '../problem.ts';
+import { Problem } from '../problem.ts';
 import { copySnapshot } from '../snapshot/snapshot.ts';
 import type { CopyObserver, CopyTask } from '../snapshot/copy-table.ts';
-import { cancelSlotCreation, createSlot, dropSlot, readSlot, slotVerdict, slotWaitingProblem, waitingFor } from '../source/slot.ts';
+import {
+  cancelSlotCreation,
+  createSlot,
+  dropSlot,
+  readSlot,
+  slotVerdict,
+  slotWaitingProblem,
+  waitingFor,
+} from '../source/slot.ts';
+import { quoteRelation } from '../postgres/quote.ts';
 import { on } from './blame.ts';
 import { binaryForStream, failTable, type FollowedTable } from './followed-tables.ts';
 
 /** How often it is looked at what the slot's creation waits for. */
 const WAIT_LOOK_MS = 2000;
+/** How long the source has to cancel the slot's creation before the connection is cut. */
+const CANCEL_MS = 3000;
 
 export interface FirstCopyOptions {
   readonly config: Config;
@@ -35,7 +46,12 @@ export async function firstCopy(options: FirstCopyOptions, signal: AbortSignal):
   const { config, source, target } = options;
   await on('source', clearLeftover(options));
   await markPipeline(target, config.name, 'slot_created', true);
-  const replication = await connect({ role: 'source', url: config.source.url, purpose: `${config.name} slot`, replication: true });
+  const replication = await connect({
+    role: 'source',
+    url: config.source.url,
+    purpose: `${config.name} slot`,
+    replication: true,
+  });
   try {
     const slot = await on('source', createWatched(replication, source, options, signal));
     if (config.snapshot.copy) await copyAll(options, slot.snapshotName, signal);
@@ -55,6 +71,12 @@ async function clearLeftover({ config, source, row, sourceDatabase }: FirstCopyO
     const verdict = slotVerdict(slot, { checkpoint: null, database: sourceDatabase });
     if (verdict !== 'ok') throw verdict;
   }
+  // Of a replicator that was killed while the slot's creation waited: its walsender would go on waiting, with WAL pinned.
+  await source.query(
+    `SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+      WHERE pid = $1 AND pg_catalog.starts_with(application_name, pg_catalog.left($2, 63))`,
+    [slot.activePid, `pgfollow ${config.name}`],
+  );
   await dropSlot(source, config.slot.name);
 }
 
@@ -63,7 +85,7 @@ async function clearLeftover({ config, source, row, sourceDatabase }: FirstCopyO
 async function createWatched(
   replication: Client,
   source: Client,
-  { config, versions, observer }: FirstCopyOptions,
+  { config, target, versions, observer }: FirstCopyOptions,
   signal: AbortSignal,
 ): Promise<{ consistentPoint: Lsn; snapshotName: string }> {
   const { rows } = await replication.query<{ pid: number }>('SELECT pg_catalog.pg_backend_pid() AS pid');
@@ -73,12 +95,26 @@ async function createWatched(
     if (waiting.length > 0) observer.waiting(slotWaitingProblem(config.slot.name, waiting));
   };
   const timer = setInterval(() => void look().catch(() => {}), WAIT_LOOK_MS);
-  const cancel = (): void => void cancelSlotCreation(source, pid).catch(() => {});
+  const cancel = (): void => {
+    cancelSlotCreation(source, pid).catch(() => {});
+    // Where the source no longer answers, nothing can be cancelled.
+    late = setTimeout(() => destroySocket(replication), CANCEL_MS);
+  };
+  let late: NodeJS.Timeout | undefined;
   signal.addEventListener('abort', cancel, { once: true });
   try {
-    return await createSlot(replication, config.slot.name, { failover: config.slot.failover, sourceVersion: versions.sourceVersion });
+    return await createSlot(replication, config.slot.name, {
+      failover: config.slot.failover,
+      sourceVersion: versions.sourceVersion,
+    });
+  } catch (error) {
+    // Somebody else was faster with a slot of this name: it is not ours to drop the next time.
+    if (error instanceof Problem && error.code === 'SLOT_FOREIGN')
+      await on('target', markPipeline(target, config.name, 'slot_created', false));
+    throw error;
   } finally {
     clearInterval(timer);
+    clearTimeout(late);
     signal.removeEventListener('abort', cancel);
     observer.waiting(null);
   }
@@ -90,19 +126,23 @@ async function copyAll(options: FirstCopyOptions, snapshotName: string, signal: 
   for (const table of options.tables) {
     if (table.progress.state === 'error' || !table.target) continue;
     // Rows that an interrupted first copy of ours has left are not the user's.
-    const ours = table.progress.state === 'catching_up';
-    table.progress = nextProgress(table.progress, { type: 'copy again' });
-    byTask.set(
-      {
-        mapping: table.mapping,
-        source: table.source,
-        target: table.target,
-        columns: table.columns,
-        binary: config.apply.binary === 'auto' && binaryForStream([table], versions),
-        existingRows: ours ? 'truncate' : config.snapshot.existingRows,
-      },
-      table,
-    );
+    const ours = (table.stored?.copyFinishedAt ?? null) !== null;
+    const task: CopyTask = {
+      mapping: table.mapping,
+      source: table.source,
+      target: table.target,
+      columns: table.columns,
+      binary: config.apply.binary === 'auto' && binaryForStream([table], versions),
+      existingRows: ours ? 'truncate' : config.snapshot.existingRows,
+    };
+    if (ours && config.snapshot.existingRows === 'keep') {
+      failTable(table, rowsMixed(table));
+      await storeProgress(options.target, config.name, table.mapping.source, table.progress);
+      observer.failed(task, rowsMixed(table));
+    } else {
+      table.progress = nextProgress(table.progress, { type: 'copy again' });
+      byTask.set(task, table);
+    }
   }
   await copySnapshot({
     sourceUrl: config.source.url,
@@ -133,6 +173,17 @@ async function copyAll(options: FirstCopyOptions, snapshotName: string, signal: 
 
 function advance(table: FollowedTable | undefined, type: 'copy started' | 'copied'): void {
   if (table) table.progress = nextProgress(table.progress, { type });
+}
+
+function rowsMixed(table: FollowedTable): Problem {
+  return new Problem(
+    'TARGET_TABLE_NOT_EMPTY',
+    `The copy of ${table.name} was interrupted after its rows were in: they can no longer be told from those that were there before.`,
+    {
+      table: table.name,
+      remedy: `Take the copied rows out of ${quoteRelation(table.mapping.target)} on the target; then pgfollow teardown and pgfollow run.`,
+    },
+  );
 }
 
 // snapshot.copy: false. The data is there already, so the table counts as copied.

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
-import type { Applied, Applier } from '../apply/applier.ts';
+import type { Applier } from '../apply/applier.ts';
+import type { Applied } from '../apply/run.ts';
 import { Batcher, type Batch } from '../change/batcher.ts';
 import { maxLsn, parseLsn, type Lsn } from '../postgres/lsn.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
@@ -10,12 +11,13 @@ import { Acknowledger } from '../source/standby-status.ts';
 import type { WalStream } from '../source/wal-stream.ts';
 import { blame, on } from './blame.ts';
 import type { Gate } from './gate.ts';
+import { openUnless, together } from './together.ts';
 
 /** Prefix of our logical messages; other pipelines on the same database use it too, so contents carry a run's own id. */
 export const HEARTBEAT_PREFIX = 'pgfollow';
 
-/** How often the target is asked what it has flushed while commits wait for that. */
-const FLUSH_POLL_MS = 100;
+/** How often it is looked whether there is something to acknowledge; the target is only asked while commits wait for its disk. */
+const LOOK_MS = 100;
 /** On a database where nothing happens that concerns us the checkpoint moves this often. */
 const IDLE_CHECKPOINT_MS = 5000;
 /** A status goes out at least this often; wal_sender_timeout is 60 s by default. */
@@ -48,6 +50,8 @@ export interface FollowOptions {
   /** Closed while the pipeline is paused. */
   readonly gate: Gate;
   readonly observer: FollowObserver;
+  /** Called once the slot is ours, before anything is applied: throws the Problem of a slot that has moved past `from`. */
+  readonly verifySlot: () => Promise<void>;
 }
 
 /**
@@ -55,21 +59,17 @@ export interface FollowOptions {
  * resolves, what was being applied finished) or anything fails (then it rejects with a Problem).
  */
 export async function follow(options: FollowOptions, signal: AbortSignal): Promise<void> {
-  const abort = new AbortController();
-  const inner = AbortSignal.any([signal, abort.signal]);
-  const follower = new Follower(options, inner);
-  const loops = [follower.receive(), follower.apply(), follower.acknowledge(), follower.beat()];
-  const results = await Promise.allSettled(
-    loops.map((loop) =>
-      loop.catch((error: unknown) => {
-        abort.abort(error);
-        throw error;
-      }),
-    ),
-  );
-  if (abort.signal.aborted) throw abort.signal.reason;
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed) throw failed.reason;
+  await together(signal, (inner) => {
+    const follower = new Follower(options, inner);
+    return [
+      follower.receive(),
+      follower.verify(),
+      follower.apply(),
+      follower.acknowledge(),
+      follower.watchFlush(),
+      follower.beat(),
+    ];
+  });
 }
 
 class Follower {
@@ -80,9 +80,13 @@ class Follower {
   readonly #acknowledger: Acknowledger;
   readonly #queueLimit: number;
   readonly #statusIntervalMs: number;
+  readonly #started = new Milestone();
+  readonly #verified = new Milestone();
   #received: Lsn;
   #applied: Lsn;
   #applying = false;
+  /** Pieces of a large transaction are written, its commit is still to come. */
+  #inPieces = false;
   #statusSentAt = 0;
   #reported: Lsn;
   #checkpointedAt = Date.now();
@@ -94,7 +98,10 @@ class Follower {
     this.#batcher = new Batcher({ maxBytes: options.maxBatchBytes, heartbeatPrefix: HEARTBEAT_PREFIX });
     this.#acknowledger = new Acknowledger(options.from);
     this.#queueLimit = options.maxBatchBytes * 2;
-    this.#statusIntervalMs = Math.min(MOST_STATUS_INTERVAL_MS, options.walSenderTimeoutMs > 0 ? options.walSenderTimeoutMs / 4 : MOST_STATUS_INTERVAL_MS);
+    this.#statusIntervalMs = Math.min(
+      MOST_STATUS_INTERVAL_MS,
+      options.walSenderTimeoutMs > 0 ? options.walSenderTimeoutMs / 4 : MOST_STATUS_INTERVAL_MS,
+    );
     this.#received = options.from;
     this.#applied = options.from;
     this.#reported = options.from;
@@ -115,23 +122,34 @@ class Follower {
     const onKeepalive = (walEnd: Lsn, replyRequested: boolean): void => {
       this.#received = maxLsn(this.#received, walEnd);
       // With nothing under way there is nothing of ours up to here: an unfollowed database moves on too.
-      if (this.#batcher.idle && !this.#applying && this.#options.gate.isOpen) this.#advance(walEnd);
+      const nothingUnderWay = this.#verified.done && this.#batcher.idle && !this.#applying;
+      if (nothingUnderWay && this.#options.gate.isOpen) this.#advance(walEnd);
       observer.received(this.#received, 0);
       if (replyRequested) this.#sendStatus();
     };
     try {
-      await stream.run({ onMessage, onKeepalive }, this.#signal);
+      await stream.run({ onStart: () => this.#started.reach(), onMessage, onKeepalive }, this.#signal);
     } catch (error) {
       throw blame('source', error);
     }
   }
 
+  /** Between the look at the slot and the start of the stream somebody could have moved it; from here on nobody can. */
+  async verify(): Promise<void> {
+    await this.#started.reached(this.#signal);
+    if (this.#signal.aborted) return;
+    await this.#options.verifySlot();
+    this.#verified.reach();
+  }
+
   /** Takes what has gathered, applies it, and moves the checkpoint of an idle stream now and then. */
   async apply(): Promise<void> {
     const { applier, observer, gate } = this.#options;
+    await this.#verified.reached(this.#signal);
     while (!this.#signal.aborted) {
       await this.#batcher.available(this.#signal);
-      await gate.opened(this.#signal);
+      // A transaction that is half written is finished first: paused in the middle, it would hold its locks all the time.
+      if (!this.#inPieces) await gate.opened(this.#signal);
       if (this.#signal.aborted) return;
       const batch = this.#batcher.take();
       observer.queue(this.#batcher.queuedBytes, this.#queueLimit);
@@ -140,20 +158,31 @@ class Follower {
         const startedAt = performance.now();
         const applied = await on('target', applier.apply(batch));
         this.#applying = false;
+        this.#inPieces = batch.end === null;
         this.#finish(batch, applied, performance.now() - startedAt);
       }
-      await this.#checkpointIdle();
+      if (this.#idleCheckpointDue) await this.#checkpointIdle();
     }
   }
 
-  /** Tells the slot what is durable on the target, and that we are alive, also while reading is held. */
+  /** Tells the slot what is durable on the target, and that we are alive: whatever the target is doing, and while reading is held. */
   async acknowledge(): Promise<void> {
-    while (!this.#signal.aborted) {
-      await sleep(FLUSH_POLL_MS, null, { signal: this.#signal }).catch(() => {});
-      if (this.#acknowledger.waiting) await this.#pollFlush();
-      const confirmed = this.#acknowledger.confirmed;
-      this.#batcher.wake();
-      if (confirmed > this.#reported || Date.now() - this.#statusSentAt >= this.#statusIntervalMs) this.#sendStatus();
+    while (await this.#pause(LOOK_MS)) {
+      if (this.#idleCheckpointDue) this.#batcher.wake();
+      const news = this.#acknowledger.confirmed > this.#reported;
+      if (news || Date.now() - this.#statusSentAt >= this.#statusIntervalMs) this.#sendStatus();
+    }
+  }
+
+  /** Learns how far the target's disk has got, while commits wait for that. */
+  async watchFlush(): Promise<void> {
+    while (await this.#pause(LOOK_MS)) {
+      if (!this.#acknowledger.waiting) continue;
+      const { rows } = await on(
+        'target',
+        this.#options.target.query<{ lsn: string }>('SELECT pg_catalog.pg_current_wal_flush_lsn()::text AS lsn'),
+      );
+      if (rows[0]) this.#acknowledger.flushed(parseLsn(rows[0].lsn));
     }
   }
 
@@ -161,7 +190,7 @@ class Follower {
   async beat(): Promise<void> {
     const { heartbeat, observer } = this.#options;
     const run = randomBytes(4).toString('hex');
-    for (let n = 1; !this.#signal.aborted; n++) {
+    for (let n = 1, going = !this.#signal.aborted; going; n++) {
       if (heartbeat) {
         const id = `${run}:${n}`;
         observer.heartbeatEmitted(id, Date.now());
@@ -171,8 +200,14 @@ class Follower {
       } else {
         this.#sendStatus(true);
       }
-      await sleep(heartbeat?.intervalMs ?? 1000, null, { signal: this.#signal }).catch(() => {});
+      going = await this.#pause(heartbeat?.intervalMs ?? 1000);
     }
+  }
+
+  /** Waits; false when it is over. */
+  async #pause(ms: number): Promise<boolean> {
+    await sleep(ms, null, { signal: this.#signal }).catch(() => {});
+    return !this.#signal.aborted;
   }
 
   #finish(batch: Batch, applied: Applied, durationMs: number): void {
@@ -195,21 +230,23 @@ class Follower {
     this.#options.observer.applied(lsn);
   }
 
+  get #idleCheckpointDue(): boolean {
+    return (
+      !this.#inPieces &&
+      this.#applied > this.#options.applier.checkpoint &&
+      Date.now() - this.#checkpointedAt >= IDLE_CHECKPOINT_MS
+    );
+  }
+
   // The slot may only be told of a checkpoint that the target holds, so an idle position is written there first.
   async #checkpointIdle(): Promise<void> {
     const { applier } = this.#options;
-    if (this.#applied <= applier.checkpoint || Date.now() - this.#checkpointedAt < IDLE_CHECKPOINT_MS) return;
     const position = this.#applied;
     this.#applying = true;
     await on('target', applier.moveCheckpoint(position));
     this.#applying = false;
     this.#checkpointedAt = Date.now();
     if (applier.checkpoint >= position) this.#acknowledger.durable(position);
-  }
-
-  async #pollFlush(): Promise<void> {
-    const { rows } = await on('target', this.#options.target.query<{ lsn: string }>('SELECT pg_catalog.pg_current_wal_flush_lsn()::text AS lsn'));
-    if (rows[0]) this.#acknowledger.flushed(parseLsn(rows[0].lsn));
   }
 
   #sendStatus(replyRequested = false): void {
@@ -231,5 +268,22 @@ class Follower {
     this.#options.observer.backpressure(performance.now() - this.#heldSince);
     this.#heldSince = null;
     this.#options.stream.resume();
+  }
+}
+
+/** Something that happens once. */
+class Milestone {
+  done = false;
+  #reach: () => void = () => {};
+  readonly #reached = new Promise<void>((resolve) => (this.#reach = resolve));
+
+  reach(): void {
+    this.done = true;
+    this.#reach();
+  }
+
+  /** Resolves when it has happened, or the signal aborts. */
+  async reached(signal: AbortSignal): Promise<void> {
+    await openUnless(signal, this.#reached, () => {}).catch(() => {});
   }
 }

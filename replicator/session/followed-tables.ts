@@ -35,20 +35,23 @@ export interface ResolvedPipelineTables {
 
 /**
  * What the configuration comes down to on these two databases: the tables to follow, each matched with its target and
- * with what the metadata knows of it. Throws NO_TABLES, PUBLICATION_MISSING, and the Problem of a table that is being
+ * with what the metadata knows of it; `copyAhead`: the first copy is still to be made. Throws NO_TABLES, PUBLICATION_MISSING, and the Problem of a table that is being
  * followed already but no longer fits: its changes must not be skipped.
  */
 export async function resolveFollowedTables(
   ends: { source: Client; target: Client },
   config: Config,
-  options: { sourceVersion: number },
+  options: { sourceVersion: number; copyAhead: boolean },
 ): Promise<ResolvedPipelineTables> {
   const relations = await readRelations(ends.source);
-  const { mappings, findings } = config.publication.managed ? managedMappings(relations, config) : await publishedMappings(ends.source, relations, config);
+  const { mappings, findings } = config.publication.managed
+    ? managedMappings(relations, config)
+    : await publishedMappings(ends.source, relations, config);
   if (mappings.length === 0) {
     throw new Problem('NO_TABLES', `No table of the source matches ${config.tables.include.join(', ')}.`, {
       retry: 'transient',
-      remedy: 'Correct tables.include and tables.exclude (schema.table, * for any), or create the tables. It is looked at again by itself.',
+      remedy:
+        'Correct tables.include and tables.exclude (schema.table, * for any), or create the tables. It is looked at again by itself.',
     });
   }
   const targets = await readRelations(ends.target, { names: mappings.map((mapping) => mapping.target) });
@@ -72,14 +75,19 @@ export async function resolveFollowedTables(
       target,
       columns: match.ok ? match.columns : [],
       stored: known,
-      progress: progressOf(known, match.ok ? null : match.problem),
+      // The first copy begins with every table, also with those that an earlier attempt has copied or given up.
+      progress: progressOf(options.copyAhead ? null : known, match.ok ? null : match.problem),
     });
   }
   return { tables, relations, findings };
 }
 
 /** Writes down which tables belong to the pipeline, and what stands in the way of some. Tables that left are forgotten. */
-export async function storeFollowedTables(target: Client, pipeline: string, tables: readonly FollowedTable[]): Promise<RelationName[]> {
+export async function storeFollowedTables(
+  target: Client,
+  pipeline: string,
+  tables: readonly FollowedTable[],
+): Promise<RelationName[]> {
   const known = await readTables(target, pipeline);
   const names = new Set(tables.map((table) => table.name));
   const left = known.filter((table) => !names.has(displayName(table.source))).map((table) => table.source);
@@ -97,7 +105,10 @@ export function failTable(table: FollowedTable, problem: Problem): void {
 }
 
 /** Whether values may travel in binary: every table's both ends must agree, because it is one setting for the stream. */
-export function binaryForStream(tables: readonly FollowedTable[], versions: { sourceVersion: number; targetVersion: number }): boolean {
+export function binaryForStream(
+  tables: readonly FollowedTable[],
+  versions: { sourceVersion: number; targetVersion: number },
+): boolean {
   return tables.every((table) => table.columns.length === 0 || binaryIsSafe(table.columns, versions).safe);
 }
 
@@ -105,11 +116,19 @@ export function binaryForStream(tables: readonly FollowedTable[], versions: { so
 function progressOf(stored: StoredTable | null, problem: Problem | null): TableProgress {
   const known: TableProgress = stored?.progress ?? { state: 'pending' };
   if (!problem) return known;
-  if (takesChanges(known.state)) throw new Problem(problem.code, problem.message, { remedy: problem.remedy, retry: 'transient', ...(problem.table ? { table: problem.table } : {}) });
+  if (takesChanges(known.state))
+    throw new Problem(problem.code, problem.message, {
+      remedy: problem.remedy,
+      retry: 'transient',
+      ...(problem.table ? { table: problem.table } : {}),
+    });
   return nextProgress(known, { type: 'failed', problem });
 }
 
-function managedMappings(relations: readonly Relation[], config: Config): { mappings: TableMapping[]; findings: readonly Finding[] } {
+function managedMappings(
+  relations: readonly Relation[],
+  config: Config,
+): { mappings: TableMapping[]; findings: readonly Finding[] } {
   return resolveTables(relations, {
     include: matchTables(config.tables.include),
     exclude: config.tables.exclude.length === 0 ? () => false : matchTables(config.tables.exclude),
@@ -135,7 +154,9 @@ async function publishedMappings(
     .filter(({ relation }) => included(relation) && !excluded(relation))
     .map(({ relation, columns, rowFilter }): TableMapping => {
       const entry = map.get(displayName(relation));
-      const unpublished = (byName.get(displayName(relation))?.columns ?? []).map((column) => column.name).filter((name) => columns !== null && !columns.includes(name));
+      const unpublished = (byName.get(displayName(relation))?.columns ?? [])
+        .map((column) => column.name)
+        .filter((name) => columns !== null && !columns.includes(name));
       return {
         source: { schema: relation.schema, name: relation.name },
         target: entry?.target ?? { schema: relation.schema, name: relation.name },

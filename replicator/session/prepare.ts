@@ -1,17 +1,34 @@
 import type { Client } from 'pg';
-import { lockPipeline, createPipeline, checkSameSource, markPipeline, readPipeline, type PipelineRow } from '../metadata/pipeline-row.ts';
-import { storeReplicaIdentity } from '../metadata/table-states.ts';
+import { displayName } from '../catalog/relation.ts';
+import {
+  lockPipeline,
+  createPipeline,
+  checkSameSource,
+  markPipeline,
+  readPipeline,
+  type PipelineRow,
+} from '../metadata/pipeline-row.ts';
+import { takesChanges } from '../metadata/table-state.ts';
+import { noteIdentities, type GivenIdentity } from '../metadata/replica-identities.ts';
 import type { Config } from '../config/schema.ts';
 import { openTargetSession, useOrigin, type SessionLimit } from '../apply/target-session.ts';
 import { connect, disconnect } from '../postgres/connect.ts';
+import { formatLsn, type Lsn } from '../postgres/lsn.ts';
+import { noticeLostClient } from '../postgres/lost-client.ts';
+import { quoteIdent, quoteLiteral } from '../postgres/quote.ts';
 import { migrateMetadata } from '../postgres/migrate.ts';
 import { Problem } from '../problem.ts';
 import { checkSource, identifySource, identifySystem, type SourceIdentity } from '../source/identity.ts';
 import { ensurePublication, wantedTables } from '../source/publication.ts';
-import type { IdentityChange } from '../source/replica-identity.ts';
+import type { WantedTable } from '../source/publish-table.ts';
+import { planReplicaIdentity, type IdentityChange } from '../source/replica-identity.ts';
 import { readSlot, slotVerdict } from '../source/slot.ts';
-import { abortAtEnd, on } from './blame.ts';
+import { on } from './blame.ts';
+import { Lines } from './lines.ts';
+import { openUnless } from './together.ts';
 import { failTable, storeFollowedTables, type FollowedTable, type ResolvedPipelineTables } from './followed-tables.ts';
+
+const COPY_ALL_AGAIN = 'pgfollow teardown, then pgfollow run with snapshot.existingRows: truncate.';
 
 /** The longest that a lock of ours on a source table waits, and so the longest that others queue behind it. */
 const SOURCE_LOCK_TIMEOUT_MS = 1000;
@@ -31,24 +48,36 @@ export interface Ends extends AsyncDisposable {
   readonly limits: readonly SessionLimit[];
 }
 
-/** Connects to both ends, takes the pipeline's lock, and makes sure that they belong together (invariant 8). */
-export async function openEnds(config: Config, session: AbortController): Promise<Ends> {
-  const open: Client[] = [];
-  const keep = (client: Client, role: 'source' | 'target'): Client => {
-    open.push(client);
-    abortAtEnd(client, role, session);
-    return client;
-  };
+/**
+ * Connects to both ends, takes the pipeline's lock, and makes sure that they belong together (invariant 8). `session`
+ * is aborted when one of the connections ends; once `over` has aborted, whatever still waits on them is cut short.
+ */
+export async function openEnds(config: Config, session: AbortController, over: AbortSignal): Promise<Ends> {
+  const lines = new Lines(session, over);
   try {
-    const { client: apply, limits } = await on('target', openTargetSession({ url: config.target.url, pipeline: config.name }));
-    keep(apply, 'target');
-    const target = keep(await connect({ role: 'target', url: config.target.url, purpose: `${config.name} control` }), 'target');
-    const source = keep(await connect({ role: 'source', url: config.source.url, purpose: `${config.name} control` }), 'source');
+    const { client: apply, limits } = await on(
+      'target',
+      openUnless(
+        over,
+        openTargetSession({ url: config.target.url, pipeline: config.name }),
+        ({ client }) => void disconnect(client),
+      ),
+    );
+    lines.add(apply, 'target');
+    const target = await lines.open({ role: 'target', url: config.target.url, purpose: `${config.name} control` });
+    // Local: a heartbeat is decoded once it is on the source's own disk; no standby of the source shall hold it up.
+    const settings = { synchronous_commit: 'local' };
+    const source = await lines.open({ role: 'source', url: config.source.url, purpose: `${config.name} control`, settings });
+    await refuseSameDatabase(source, target);
     const facts = await on('target', targetFacts(target));
     await on('target', migrateMetadata(target));
+    await on('target', noticeLostClient(apply));
     await on('target', lockPipeline(apply, config.name));
     const origin = await on('target', useOrigin(apply, config.name));
-    const sourceIdentity = await on('source', identifySource(source, () => identifyOverReplication(config)));
+    const sourceIdentity = await on(
+      'source',
+      identifySource(source, () => identifyOverReplication(config)),
+    );
     const known = await on('target', readPipeline(target, config.name));
     const row = known ?? (await on('target', enroll(target, config, sourceIdentity)));
     checkSameSource(config.name, row, sourceIdentity, config.slot.name);
@@ -56,6 +85,7 @@ export async function openEnds(config: Config, session: AbortController): Promis
     const [unsuitable] = checkSource(sourceIdentity, { slotExists, managedPublication: config.publication.managed });
     if (unsuitable) throw unsuitable;
     if (row.checkpoint !== null) await on('target', makeDurable(target, config.name));
+    lines.opened({ apply, target });
     return {
       source,
       sourceIdentity,
@@ -66,59 +96,116 @@ export async function openEnds(config: Config, session: AbortController): Promis
       targetDatabase: facts.database,
       row,
       limits: [...limits, ...(origin ? [origin] : [])],
-      [Symbol.asyncDispose]: () => closeAll(open),
+      [Symbol.asyncDispose]: () => lines.close(),
     };
   } catch (error) {
-    await closeAll(open);
+    await lines.close();
     throw error;
   }
 }
 
-/** Throws what stands in the way of going on from the checkpoint with this slot. */
-export async function checkSlot(ends: Ends, config: Config): Promise<void> {
+/**
+ * Throws what stands in the way of going on from the checkpoint with this slot. `reading`: the stream has started, so
+ * that the slot is active because of us.
+ */
+export async function checkSlot(ends: Ends, config: Config, checkpoint: Lsn, { reading = false } = {}): Promise<void> {
   const slot = await on('source', readSlot(ends.source, config.slot.name));
-  const verdict = slotVerdict(slot, { checkpoint: ends.row.checkpoint, database: ends.sourceIdentity.database }, config.slot.name);
+  const expected = { checkpoint, database: ends.sourceIdentity.database };
+  const verdict = slotVerdict(slot && reading ? { ...slot, active: false } : slot, expected, config.slot.name);
   if (verdict !== 'ok') throw verdict;
+  // What is on the target was on the disk of the source first; a standby may replay again after a crash, though.
+  if (slot && slot.walEnd < checkpoint && !ends.sourceIdentity.inRecovery)
+    throw sourceWentBack(config.name, checkpoint, slot.walEnd);
 }
 
 /**
  * Brings the publication in step with the tables, and writes both down. A table that cannot be published without making
  * writes on the source fail goes to `error` and stays out.
  */
-export async function publishTables(ends: Ends, config: Config, resolved: ResolvedPipelineTables): Promise<readonly IdentityChange[]> {
+export async function publishTables(
+  ends: Ends,
+  config: Config,
+  resolved: ResolvedPipelineTables,
+): Promise<readonly IdentityChange[]> {
   const { tables } = resolved;
-  await on('target', storeFollowedTables(ends.target, config.name, tables).then(() => {}));
+  const { row, source, target } = ends;
+  await on(
+    'target',
+    storeFollowedTables(target, config.name, tables).then(() => {}),
+  );
   if (!config.publication.managed) return [];
-  const wanted = tables.filter((table) => table.progress.state !== 'error');
+  const name = config.publication.names[0] ?? config.name;
+  if (row.snapshotFinished) await on('source', refuseLostPublication(source, name));
+  const wanted = wantedTables(
+    tables.filter((table) => table.progress.state !== 'error').map((table) => table.mapping),
+    resolved.relations,
+  );
+  await on('target', noteIdentities(target, config.name, wanted.flatMap(identitiesToGive)));
   const outcome = await on(
     'source',
-    ensurePublication(ends.source, {
-      name: config.publication.names[0] ?? config.name,
+    ensurePublication(source, {
+      name,
       viaPartitionRoot: config.publication.viaPartitionRoot,
-      tables: wantedTables(
-        wanted.map((table) => table.mapping),
-        resolved.relations,
-      ),
+      tables: wanted,
       lockTimeoutMs: SOURCE_LOCK_TIMEOUT_MS,
       sourceVersion: ends.sourceIdentity.version,
-      createdByUs: ends.row.publicationCreated,
+      createdByUs: row.publicationCreated,
     }),
   );
-  if (outcome.created) await markPipeline(ends.target, config.name, 'publication_created', true);
-  for (const change of outcome.identityChanges) {
-    await storeReplicaIdentity(ends.target, config.name, change.relation, change.to.kind === 'index' ? `using index ${change.to.index}` : change.to.kind);
-  }
+  if (outcome.created) await on('target', markPipeline(target, config.name, 'publication_created', true));
   for (const problem of outcome.problems) refuse(tables, problem);
-  await on('target', storeFollowedTables(ends.target, config.name, tables).then(() => {}));
+  for (const relation of outcome.added) failUnpublished(tables, displayName(relation));
+  await on(
+    'target',
+    storeFollowedTables(target, config.name, tables).then(() => {}),
+  );
   return outcome.identityChanges;
 }
 
-// A table whose rows are there already must not go on with a gap: then the pipeline waits instead.
+function identitiesToGive({ relation, partitions, excludeColumns }: WantedTable): GivenIdentity[] {
+  return planReplicaIdentity(relation, partitions, excludeColumns).map((change) => ({
+    relation: change.relation,
+    identity: change.to.kind === 'index' ? `USING INDEX ${quoteIdent(change.to.index)}` : change.to.kind.toUpperCase(),
+    before: change.from === 'nothing' ? 'NOTHING' : 'DEFAULT',
+  }));
+}
+
+// A table whose rows are there already must not go on with a gap: then the pipeline waits instead. It waits too for a
+// lock that is in the way of the first copy, because a table that is left out there stays out.
 function refuse(tables: readonly FollowedTable[], problem: Problem): void {
   const table = tables.find((each) => each.name === problem.table);
-  if (!table) throw problem;
+  if (!table || problem.retry === 'transient') throw problem;
   if (table.progress.state !== 'pending' && table.progress.state !== 'error') throw problem;
   failTable(table, problem);
+}
+
+// Followed, but it was not in the publication: somebody took it out, and what was written meanwhile was not sent.
+function failUnpublished(tables: readonly FollowedTable[], name: string): void {
+  const table = tables.find((each) => each.name === name);
+  if (!table || !takesChanges(table.progress.state)) return;
+  const message = `${name} was taken out of the publication while it was followed: what was written there meanwhile is missing on the target.`;
+  failTable(table, new Problem('TABLE_NOT_PUBLISHABLE', message, { table: name, remedy: `Copy it again. ${COPY_ALL_AGAIN}` }));
+}
+
+async function refuseLostPublication(source: Client, name: string): Promise<void> {
+  const { rows } = await source.query('SELECT FROM pg_catalog.pg_publication WHERE pubname = $1', [name]);
+  if (rows.length > 0) return;
+  throw new Problem(
+    'PUBLICATION_MISSING',
+    `The publication ${name} was dropped while it was followed: what was written meanwhile cannot be read.`,
+    {
+      remedy: COPY_ALL_AGAIN,
+    },
+  );
+}
+
+function sourceWentBack(pipeline: string, checkpoint: Lsn, walEnd: Lsn): Problem {
+  return new Problem(
+    'FOREIGN_CHECKPOINT',
+    `The checkpoint of pipeline "${pipeline}" is ${formatLsn(checkpoint)}, but the WAL of the source ends at ${formatLsn(walEnd)}: ` +
+      `the source was restored to an earlier time, or failed over to a standby that lacked its last transactions. The target has them.`,
+    { remedy: COPY_ALL_AGAIN },
+  );
 }
 
 async function enroll(target: Client, config: Config, source: SourceIdentity): Promise<PipelineRow> {
@@ -131,7 +218,22 @@ async function enroll(target: Client, config: Config, source: SourceIdentity): P
 // The checkpoint that was read may have been committed a moment ago without waiting for the disk. It is going to be
 // acknowledged, so it must survive a crash of the target: one synchronous commit flushes all before it.
 async function makeDurable(target: Client, pipeline: string): Promise<void> {
-  await target.query(`SET LOCAL synchronous_commit = on; UPDATE pgfollow.pipeline SET paused = paused WHERE name = '${pipeline}'`);
+  await target.query(
+    `SET LOCAL synchronous_commit = on; UPDATE pgfollow.pipeline SET paused = paused WHERE name = ${quoteLiteral(pipeline)}`,
+  );
+}
+
+// Two URLs can mean one database (localhost and an address). It would follow its own writes for ever. System identifiers
+// do not tell: a copy of the data directory has the same. A session of the one that is seen on the other does.
+async function refuseSameDatabase(source: Client, target: Client): Promise<void> {
+  const session = `SELECT pid, backend_start::text AS since FROM pg_catalog.pg_stat_activity
+    WHERE datname = pg_catalog.current_database() AND pid = `;
+  const { rows } = await on('source', source.query<{ pid: number; since: string }>(`${session} pg_catalog.pg_backend_pid()`));
+  const [ours] = rows;
+  if (!ours) return;
+  const seen = await on('target', target.query(`${session} $1 AND backend_start::text = $2`, [ours.pid, ours.since]));
+  if (seen.rows.length === 0) return;
+  throw new Problem('SAME_DATABASE', 'source.url and target.url lead to the same database.', { remedy: 'Correct one of them.' });
 }
 
 async function targetFacts(target: Client): Promise<{ version: number; versionText: string; database: string }> {
@@ -149,7 +251,8 @@ async function targetFacts(target: Client): Promise<{ version: number; versionTe
   return { version: row.version, versionText: row.text.split(' ', 1)[0] ?? row.text, database: row.database };
 }
 
-async function identifyOverReplication(config: Config): Promise<{ systemIdentifier: string; timeline: number }> {
+/** For a source where the role may not ask otherwise who it is. */
+export async function identifyOverReplication(config: Config): Promise<{ systemIdentifier: string; timeline: number }> {
   const client = await connect({ role: 'source', url: config.source.url, purpose: `${config.name} identify`, replication: true });
   try {
     return await identifySystem(client);
@@ -157,8 +260,3 @@ async function identifyOverReplication(config: Config): Promise<{ systemIdentifi
     await disconnect(client);
   }
 }
-
-async function closeAll(clients: readonly Client[]): Promise<void> {
-  await Promise.all(clients.map((client) => disconnect(client)));
-}
-

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Client } from 'pg';
-import type { Applied } from '../apply/applier.ts';
+import type { Applied, RowCounts } from '../apply/run.ts';
 import { displayName } from '../catalog/relation.ts';
 import type { CopyObserver, CopyTask } from '../snapshot/copy-table.ts';
 import { readEvents, storeEvents } from '../metadata/event-sink.ts';
@@ -12,13 +12,14 @@ import type { Problem } from '../problem.ts';
 import type { IdentityChange } from '../source/replica-identity.ts';
 import type { SlotState } from '../source/slot.ts';
 import { on } from './blame.ts';
+import { ConflictTally } from './conflicts.ts';
 import type { FollowObserver } from './follow.ts';
 import type { FollowedTable, ResolvedPipelineTables } from './followed-tables.ts';
 import type { Gate } from './gate.ts';
 import type { Ends } from './prepare.ts';
 
-/** Conflicts told one by one in a batch; the counters count all of them. */
-const CONFLICTS_TOLD = 5;
+/** The log names every row, so many a line. */
+const CONFLICTS_A_LINE = 100;
 const EVENTS_LOADED = 200;
 
 /** Turns what happens in a session into status, events and log lines; the stages know none of these. */
@@ -27,6 +28,7 @@ export class Reporter {
   readonly #events: EventLog;
   readonly #log: Logger;
   readonly #gate: Gate;
+  readonly #tally = new ConflictTally(Date.now);
   #following = false;
   #caughtUp = false;
   #sessions = 0;
@@ -48,7 +50,6 @@ export class Reporter {
     if (this.#sessions === 1) this.#events.load(await readEvents(ends.target, pipeline, EVENTS_LOADED));
     this.#persistTo(ends.target, pipeline);
     for (const limit of ends.limits) this.#tell({ level: 'warn', ...limit });
-    if (this.#raised.some((problem) => problem.retry === 'permanent')) this.#clearRaised();
     this.#log.info({ source: source.versionText, target: ends.targetVersionText, database: source.database }, 'connected');
   }
 
@@ -66,7 +67,8 @@ export class Reporter {
     if (problem.code === 'SOURCE_UNREACHABLE') this.#model.database('source', { connected: false });
     if (problem.code === 'TARGET_UNREACHABLE') this.#model.database('target', { connected: false });
     if (stage === 'source' || stage === 'target') this.#model.reconnect(stage);
-    for (const old of this.#raised) if (old.code !== problem.code || old.table !== problem.table) this.#model.clearProblem(old.code, old.table);
+    for (const old of this.#raised)
+      if (old.code !== problem.code || old.table !== problem.table) this.#model.clearProblem(old.code, old.table);
     this.#raised = [problem];
     this.#model.problem(problem);
     this.#model.setState(problem.retry === 'permanent' ? 'failed' : 'retrying', problem.message);
@@ -120,7 +122,11 @@ export class Reporter {
 
   copying(): void {
     this.#model.setState('copying');
-    this.#tell({ level: 'info', code: 'COPY_STARTED', message: 'The first copy begins: the slot is created, then every table is copied as of its position.' });
+    this.#tell({
+      level: 'info',
+      code: 'COPY_STARTED',
+      message: 'The first copy begins: the slot is created, then every table is copied as of its position.',
+    });
   }
 
   copyObserver(): CopyObserver & { waiting(problem: Problem | null): void } {
@@ -149,17 +155,28 @@ export class Reporter {
   copied(tables: readonly FollowedTable[]): void {
     for (const table of tables) if (table.progress.state === 'catching_up') this.#model.tableState(table.name, 'catching_up');
     const done = tables.filter((table) => table.progress.state !== 'error').length;
-    this.#tell({ level: 'info', code: 'COPY_FINISHED', message: `The first copy is finished: ${done} of ${tables.length} tables.` });
+    this.#tell({
+      level: 'info',
+      code: 'COPY_FINISHED',
+      message: `The first copy is finished: ${done} of ${tables.length} tables.`,
+    });
   }
 
   /** What the stream reports to. `caughtUp` runs once the target has reached where the source was at this call. */
-  async following(ends: Ends, from: Lsn, tables: readonly FollowedTable[], caughtUp: () => Promise<void>): Promise<FollowObserver> {
+  async following(
+    ends: Ends,
+    from: Lsn,
+    tables: readonly FollowedTable[],
+    caughtUp: () => Promise<void>,
+  ): Promise<FollowObserver> {
     const model = this.#model;
     const goal = await on('source', sourceEnd(ends.source, ends.sourceIdentity.inRecovery));
     if (ends.row.sourceCommittedAtMs !== null) model.appliedBeforeStart(ends.row.sourceCommittedAtMs);
     model.sourceWalEnd(goal);
     this.#following = true;
     this.#showState();
+    // The databases answer again. Whether a change that was refused is taken now, only its batch will show.
+    if (!this.#raised.some((problem) => stageOf(problem) === 'apply')) this.#clearRaised();
     this.#log.info({ from: formatLsn(from), tables: tables.length }, 'streaming from the checkpoint');
     const reached = (lsn: Lsn): void => {
       if (this.#caughtUp || lsn < goal) return;
@@ -167,6 +184,8 @@ export class Reporter {
       void caughtUp().catch((error: unknown) => this.#log.warn({ err: error }, 'table states not stored'));
     };
     reached(from);
+    // Rows count once their transaction is committed, so those of its pieces wait for that.
+    let pieces: Applied[] = [];
     return {
       received: (lsn, bytes) => model.received(lsn, bytes),
       applied: (lsn) => {
@@ -182,9 +201,16 @@ export class Reporter {
       batch: (batch, applied, durationMs) => {
         this.#conflicts(applied);
         if (this.#raised.length > 0 && batch.end) this.#clearRaised();
+        pieces.push(applied);
+        if (!batch.end) return;
+        const { rows, perTable } = sum(pieces);
+        pieces = [];
         if (applied.targetLsn === null) return;
-        model.batchApplied({ rows: applied.rows, transactions: batch.transactions, durationMs, perTable: applied.perTable, at: Date.now() });
-        this.#log.debug({ lsn: batch.end && formatLsn(batch.end.endLsn), rows: applied.rows, ms: Math.round(durationMs) }, 'batch applied');
+        model.batchApplied({ rows, transactions: batch.transactions, durationMs, perTable, way: applied.way, at: Date.now() });
+        this.#log.debug(
+          { lsn: formatLsn(batch.end.endLsn), rows, way: applied.way, ms: Math.round(durationMs) },
+          'batch applied',
+        );
       },
     };
   }
@@ -220,12 +246,9 @@ export class Reporter {
 
   #conflicts(applied: Applied): void {
     for (const conflict of applied.conflicts) this.#model.conflict(conflict.table, conflict.kind, 1);
-    for (const { table, kind, key } of applied.conflicts.slice(0, CONFLICTS_TOLD)) {
-      const what = { insertExists: 'An INSERT found its key on the target', updateMissing: 'An UPDATE found no row', deleteMissing: 'A DELETE found no row' }[kind];
-      this.#tell({ level: 'warn', table, code: kind === 'insertExists' ? 'ROW_EXISTS' : 'ROW_MISSING', message: `${what}: ${key}.` });
-    }
-    if (applied.conflicts.length > CONFLICTS_TOLD) {
-      this.#tell({ level: 'warn', code: 'CONFLICTS', message: `${applied.conflicts.length} rows of one batch were not as the source had them; the counters of each table tell how many.` });
+    for (const event of this.#tally.events(applied.conflicts)) this.#tell(event);
+    for (let at = 0; at < applied.conflicts.length; at += CONFLICTS_A_LINE) {
+      this.#log.warn({ conflicts: applied.conflicts.slice(at, at + CONFLICTS_A_LINE) }, 'rows not applied as they were sent');
     }
   }
 
@@ -251,6 +274,18 @@ export class Reporter {
   #persistTo(target: Client, pipeline: string): void {
     this.#events.persistTo((events) => storeEvents(target, pipeline, events));
   }
+}
+
+function sum(pieces: readonly Applied[]): Pick<Applied, 'rows' | 'perTable'> {
+  const [only, ...others] = pieces;
+  if (only && others.length === 0) return only;
+  const perTable = new Map<string, RowCounts>();
+  for (const [table, counts] of pieces.flatMap((piece) => [...piece.perTable])) {
+    const known = perTable.get(table) ?? { insert: 0, update: 0, delete: 0, truncate: 0 };
+    for (const op of ['insert', 'update', 'delete', 'truncate'] as const) known[op] += counts[op];
+    perTable.set(table, known);
+  }
+  return { rows: pieces.reduce((rows, piece) => rows + piece.rows, 0), perTable };
 }
 
 function stageOf(problem: Problem): Stage {

@@ -1,8 +1,10 @@
 import type { Client } from 'pg';
 import { useReplicaRole } from '../apply/target-session.ts';
 import { displayName } from '../catalog/relation.ts';
+import { joinPipeline } from '../metadata/pipeline-row.ts';
 import { storeProgress } from '../metadata/table-states.ts';
 import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
+import { noticeLostClient } from '../postgres/lost-client.ts';
 import { quoteLiteral, quoteRelation } from '../postgres/quote.ts';
 import { describeError, isTransient, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
@@ -105,8 +107,15 @@ async function openEnds(options: SnapshotOptions): Promise<{ source: Client; tar
       purpose: `${options.pipeline} copy`,
       settings: { synchronous_commit: 'off' },
     });
-    await useReplicaRole(target);
-    return { source, target };
+    try {
+      await useReplicaRole(target);
+      await noticeLostClient(target);
+      await joinPipeline(target, options.pipeline);
+      return { source, target };
+    } catch (error) {
+      await disconnect(target);
+      throw error;
+    }
   } catch (error) {
     await disconnect(source);
     throw error;

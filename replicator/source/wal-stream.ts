@@ -24,6 +24,8 @@ export interface WalStreamOptions {
 }
 
 export interface WalStreamHandlers {
+  /** The slot is ours from now on: nobody else can read from it or move it. */
+  onStart(): void;
   /** One pgoutput message; the bytes are only valid during the call. */
   onMessage(bytes: Buffer): void;
   /** The source has decoded and sent everything up to here. */
@@ -34,6 +36,8 @@ export interface WalStreamHandlers {
 class RawPgoutput extends PgoutputPlugin {
   readonly #options: WalStreamOptions;
   client: Client | null = null;
+  /** Why there is nothing to start any more: the end came while the connection was being made. */
+  ended: { readonly reason: unknown } | null = null;
 
   constructor(options: WalStreamOptions) {
     super({ protoVersion: 1, publicationNames: [...options.publications] });
@@ -46,6 +50,7 @@ class RawPgoutput extends PgoutputPlugin {
   }
 
   override start(client: Client, slot: string, from: string): Promise<never> {
+    if (this.ended) return Promise.reject(this.ended.reason);
     this.client = client;
     return client.query(startReplication(slot, from, this.#options)) as Promise<never>;
   }
@@ -66,7 +71,9 @@ export class WalStream {
     this.#options = options;
     this.#plugin = new RawPgoutput(options);
     const config = clientConfig({ role: 'source', url: options.url, purpose: options.purpose, replication: true });
-    this.#service = new LogicalReplicationService(options.encrypted ? config : { ...config, ssl: false }, { acknowledge: { auto: false, timeoutSeconds: 0 } });
+    this.#service = new LogicalReplicationService(options.encrypted ? config : { ...config, ssl: false }, {
+      acknowledge: { auto: false, timeoutSeconds: 0 },
+    });
   }
 
   /**
@@ -74,13 +81,12 @@ export class WalStream {
    * A handler that throws ends the stream with its error.
    */
   async run(handlers: WalStreamHandlers, signal: AbortSignal): Promise<void> {
-    let failure: unknown = null;
     const stop = (error: unknown): void => {
-      failure ??= error;
+      this.#plugin.ended ??= { reason: error };
       this.#plugin.client?.connection.stream.destroy();
     };
     const guarded = (handle: () => void): void => {
-      if (failure !== null) return;
+      if (this.#plugin.ended) return;
       try {
         handle();
       } catch (error) {
@@ -92,16 +98,17 @@ export class WalStream {
     this.#service.on('heartbeat', (lsn, _time, reply) => guarded(() => handlers.onKeepalive(parseLsn(lsn), reply)));
     this.#service.on('start', () => {
       if (this.#plugin.client) this.#reads = biteReads(this.#plugin.client.connection.stream);
+      guarded(() => handlers.onStart());
     });
     const onAbort = (): void => stop(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       signal.throwIfAborted();
       await this.#service.subscribe(this.#plugin, this.#options.slot, formatLsn(this.#options.from));
-      throw failure ?? new Error('Connection terminated: the source ended the stream');
+      throw new Error('Connection terminated: the source ended the stream');
     } catch (error) {
       if (signal.aborted) return;
-      throw failure ?? error;
+      throw this.#plugin.ended?.reason ?? error;
     } finally {
       signal.removeEventListener('abort', onAbort);
       this.#reads?.stop();
@@ -128,7 +135,11 @@ export class WalStream {
 }
 
 /** https://www.postgresql.org/docs/current/protocol-logical-replication.html#PROTOCOL-LOGICAL-REPLICATION-PARAMS */
-export function startReplication(slot: string, from: string, options: Pick<WalStreamOptions, 'publications' | 'binary' | 'origin'>): string {
+export function startReplication(
+  slot: string,
+  from: string,
+  options: Pick<WalStreamOptions, 'publications' | 'binary' | 'origin'>,
+): string {
   const parameters = [
     `proto_version '1'`,
     `publication_names ${quoteLiteral(options.publications.map(quoteIdent).join(','))}`,
@@ -138,4 +149,3 @@ export function startReplication(slot: string, from: string, options: Pick<WalSt
   if (options.origin === 'none') parameters.push(`origin 'none'`);
   return `START_REPLICATION SLOT ${quoteIdent(slot)} LOGICAL ${from} (${parameters.join(', ')})`;
 }
-

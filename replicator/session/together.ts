@@ -1,0 +1,37 @@
+/**
+ * Runs several loops that belong together until all have ended. They get a signal that aborts with the given one, and
+ * as soon as one of them fails; that first failure is what this rejects with.
+ */
+export async function together(signal: AbortSignal, start: (signal: AbortSignal) => readonly Promise<void>[]): Promise<void> {
+  const abort = new AbortController();
+  const loops = start(AbortSignal.any([signal, abort.signal]));
+  let first: { readonly error: unknown } | null = null;
+  const failed = (error: unknown): void => {
+    first ??= { error };
+    abort.abort(error);
+  };
+  await Promise.all(loops.map((loop) => loop.catch(failed)));
+  const failure = first as { readonly error: unknown } | null;
+  if (failure) throw failure.error;
+}
+
+/**
+ * What `opening` gives, unless the signal aborts before: then rejects with its reason at once, and what is opened later
+ * is handed to `close`.
+ */
+export async function openUnless<T>(signal: AbortSignal, opening: Promise<T>, close: (late: T) => void): Promise<T> {
+  let onAbort: () => void = () => {};
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(signal.reason as Error);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([opening, aborted]);
+  } catch (error) {
+    if (signal.aborted) opening.then(close, () => {});
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
