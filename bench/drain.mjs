@@ -1,6 +1,6 @@
 import { compareDatabases } from './compare.mjs';
 import { connect, sql } from './servers.mjs';
-import { settle, streamingSince, until, untilInStep, withDatabases } from './round.mjs';
+import { enroll, settle, streamingSince, until, withDatabases } from './round.mjs';
 import { serverCpu } from './usage.mjs';
 
 const POLL_MS = 5;
@@ -15,11 +15,7 @@ const TIMEOUT_MS = 900_000;
 export async function drainRound(bench, workload, order) {
   const { scaled } = bench;
   return withDatabases(bench, { setup: workload.setup(scaled), copy: false, order }, async ({ source, contenders }) => {
-    for (const { contender, target } of contenders) {
-      await contender.start();
-      await untilInStep(contender, target);
-      await contender.stop();
-    }
+    await enroll(contenders);
     await workload.backlog({ source, scaled, sql: (...texts) => sql(source, ...texts) });
     await sql(source, 'INSERT INTO bench_marker VALUES (1)');
     const results = {};
@@ -33,29 +29,37 @@ export async function drainRound(bench, workload, order) {
   });
 }
 
-async function drainOnce({ servers }, contender, { source, target }) {
+async function drainOnce(bench, contender, { source, target }) {
   const client = await connect(target);
-  const cpu = () => [serverCpu(servers.source.pid), serverCpu(servers.target.pid)];
+  const shown = { name: 'shown', text: 'SELECT FROM bench_marker' };
   try {
-    const before = cpu();
-    const startedAt = performance.timeOrigin + performance.now();
-    await contender.start();
-    const loaded = contender.loaded?.();
-    const shown = { name: 'shown', text: 'SELECT FROM bench_marker' };
-    const look = async () => (await client.query(shown)).rowCount > 0;
-    const doneAt = await until(look, { interval: POLL_MS, timeout: TIMEOUT_MS, what: 'drained' });
-    const after = cpu();
-    await loaded;
-    const { connectedAt = startedAt, ...usage } = await contender.usage();
-    return {
-      ms: doneAt - connectedAt,
-      wholeMs: doneAt - startedAt,
-      streamMs: doneAt - (await streamingSince(source, contender.slot)),
-      sourceCpuMs: after[0] - before[0],
-      targetCpuMs: after[1] - before[1],
-      ...usage,
-    };
+    return await timed(bench, contender, {
+      source,
+      what: 'drained',
+      interval: POLL_MS,
+      look: async () => (await client.query(shown)).rowCount > 0,
+    });
   } finally {
     await client.end();
   }
+}
+
+/** Starts a contender and takes the time until `look` is true, and what it cost. */
+export async function timed({ servers }, contender, { source, what, interval, look }) {
+  const cpu = () => [serverCpu(servers.source.pid), serverCpu(servers.target.pid)];
+  const before = cpu();
+  const startedAt = await contender.start();
+  const loaded = contender.loaded?.();
+  const doneAt = await until(look, { interval, timeout: TIMEOUT_MS, what });
+  const after = cpu();
+  await loaded;
+  const { connectedAt = startedAt, ...usage } = await contender.usage();
+  return {
+    ms: doneAt - connectedAt,
+    wholeMs: doneAt - startedAt,
+    streamMs: doneAt - (await streamingSince(source, contender.slot)),
+    sourceCpuMs: after[0] - before[0],
+    targetCpuMs: after[1] - before[1],
+    ...usage,
+  };
 }

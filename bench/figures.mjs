@@ -21,6 +21,10 @@ export function milliseconds(ms) {
   return Number.isFinite(ms) ? `${ms.toFixed(ms < 10 ? 1 : 0)} ms` : '–';
 }
 
+export function percent(share) {
+  return Number.isFinite(share) ? `${(share * 100).toFixed(1)} %` : '–';
+}
+
 export function megabytes(bytes) {
   return Number.isFinite(bytes) ? `${Math.round(bytes / 1e6)} MB` : '–';
 }

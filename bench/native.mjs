@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sql } from './servers.mjs';
+import { connect, sql } from './servers.mjs';
 
 const NAME = 'bench_native';
 
@@ -28,22 +28,28 @@ export class Native {
     await sql(this.#source, `CREATE PUBLICATION ${NAME} FOR TABLE ${this.#tables.join(', ')}`);
   }
 
-  /** Starts, the first time or again. */
+  /** Starts, the first time or again. Returns when it was told to, ms since 1970. */
   async start() {
-    if (this.#created) {
-      await sql(this.#target, `ALTER SUBSCRIPTION ${NAME} ENABLE`);
-      return;
+    const client = await connect(this.#target);
+    try {
+      const startedAt = performance.timeOrigin + performance.now();
+      await client.query(this.#created ? `ALTER SUBSCRIPTION ${NAME} ENABLE` : this.#create());
+      this.#created = true;
+      return startedAt;
+    } finally {
+      await client.end();
     }
+  }
+
+  #create() {
     const options = ['binary = true', `copy_data = ${this.#copy}`, `streaming = ${this.#version >= 16 ? 'parallel' : 'on'}`];
     if (this.#version >= 16) options.push('origin = any');
-    const connection = libpqWords(this.#source);
-    await sql(this.#target, `CREATE SUBSCRIPTION ${NAME} CONNECTION '${connection}' PUBLICATION ${NAME} WITH (${options.join(', ')})`);
-    this.#created = true;
+    return `CREATE SUBSCRIPTION ${NAME} CONNECTION '${libpqWords(this.#source)}' PUBLICATION ${NAME} WITH (${options.join(', ')})`;
   }
 
   /**
-   * SQL on the target that says in its column `done` whether every table is copied and has caught up. A table in state
-   * s has, though its own worker has not yet handed it over.
+   * Whether every table is copied and has caught up, asked over a connection to the target. A table in state s has,
+   * though its own worker has not yet handed it over.
    */
   async inStep(target) {
     const { rows } = await target.query(

@@ -13,6 +13,8 @@ const NAME = 'bench_pgfollow';
 
 /** Our own command, as a user starts it: `pgfollow run` in a process of its own, with its defaults. */
 export class Pgfollow {
+  /** Whether it creates tables that the target lacks, and so may build their indexes after their rows. */
+  static createsTables = false;
   name = 'pgfollow';
   slot = NAME;
   #source;
@@ -54,17 +56,21 @@ export class Pgfollow {
     await writeFile(this.#configFile, JSON.stringify(config), { mode: 0o600 });
   }
 
+  /** Starts, the first time or again. Returns when the process was started, ms since 1970. */
   async start() {
     this.#log = '';
+    const startedAt = performance.timeOrigin + performance.now();
     const child = spawn(
       process.execPath,
       [...this.#nodeOptions, '--enable-source-maps', join(this.#dist, 'cli/main.js'), 'run', '--config', this.#configFile],
       { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] ?? '' } },
     );
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (this.#log = `${this.#log}${text}`.slice(-4000)));
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (text) => (this.#log = `${this.#log}${text}`.slice(-4000)));
     this.#child = child;
     await once(child, 'spawn');
     await this.#guard(child.pid);
+    return startedAt;
   }
 
   /**
@@ -100,7 +106,8 @@ export class Pgfollow {
     this.#assertRunning();
     const text = await this.#get('/metrics').then((response) => response.text());
     const gauge = (name) => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1] ?? NaN);
-    const sum = (name) => [...text.matchAll(new RegExp(`^${name}\\{.*\\} (\\S+)$`, 'gm'))].reduce((all, [, value]) => all + Number(value), 0);
+    const sum = (name) =>
+      [...text.matchAll(new RegExp(`^${name}\\{.*\\} (\\S+)$`, 'gm'))].reduce((all, [, value]) => all + Number(value), 0);
     const interruptions = sum('pgfollow_errors_total') + sum('pgfollow_reconnects_total');
     if (interruptions > 0) throw new Error(`pgfollow had to start over, so its time means nothing\n${this.#log}`);
     return {
@@ -110,10 +117,6 @@ export class Pgfollow {
       loopP99Ms: gauge('nodejs_eventloop_lag_p99_seconds') * 1000,
       connectedAt: await this.#connectedAt(),
     };
-  }
-
-  get pid() {
-    return this.#child.pid;
   }
 
   /** Stops it as a user would; not before it follows. */

@@ -11,21 +11,21 @@ const MARKER = 'CREATE TABLE bench_marker (id int PRIMARY KEY)';
 
 /**
  * A fresh source database and a fresh target database for each contender, filled alike by `setup`, while `work` runs.
- * `work` gets the source's URL and the contenders in the order in which they are to run; with `copy` they start from what
- * the source holds, without it from target databases that hold the same already.
+ * `work` gets the source's URL and the contenders in the order in which they are to run; with `copy` they start
+ * from what `rows` has put into the source alone, without it from target databases that hold the same already.
  */
-export async function withDatabases(bench, { setup, sourceOnly = '', copy, order }, work) {
+export async function withDatabases(bench, { setup, rows = '', copy, order }, work) {
   const { servers } = bench;
   const source = servers.source.url(SOURCE_DATABASE);
   const contenders = [];
   try {
     await createDatabase(servers.source, SOURCE_DATABASE);
-    await fill(source, `${MARKER}; ${setup}; ${sourceOnly}`);
+    await fill(source, `${MARKER}; ${setup}; ${rows}`);
     const tables = await tablesOf(source);
     for (const name of order) {
       const target = servers.target.url(`bench_${name}`);
       await createDatabase(servers.target, `bench_${name}`);
-      await fill(target, `${MARKER}; ${setup}`);
+      if (!copy || name === 'native' || !Pgfollow.createsTables) await fill(target, `${MARKER}; ${setup}`);
       const options = { source, target, tables, copy, version: bench.version, dist: bench.dist, nodeOptions: bench.nodeOptions };
       contenders.push({ target, contender: name === 'native' ? new Native(options) : new Pgfollow(options) });
     }
@@ -69,9 +69,23 @@ export async function streamingSince(source, slot) {
 export async function untilInStep(contender, target, options = {}) {
   const client = await connect(target);
   try {
-    return await until(() => contender.inStep(client), { interval: 10, timeout: 900_000, what: 'copied and following', ...options });
+    return await until(() => contender.inStep(client), {
+      interval: 10,
+      timeout: 900_000,
+      what: 'copied and following',
+      ...options,
+    });
   } finally {
     await client.end();
+  }
+}
+
+/** Has each contender take its place in the source's WAL and stop: from here on a backlog gathers for it. */
+export async function enroll(contenders) {
+  for (const { contender, target } of contenders) {
+    await contender.start();
+    await untilInStep(contender, target);
+    await contender.stop();
   }
 }
 

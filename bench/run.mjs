@@ -3,10 +3,9 @@ import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { drainRound } from './drain.mjs';
-import { machine, summarise, report } from './report.mjs';
+import { WORKLOADS } from './kinds.mjs';
+import { machine, report } from './report.mjs';
 import { describeSettings, startServers } from './servers.mjs';
-import { drains } from './workloads/drains.mjs';
 
 const HELP = `Usage: npm run bench -- [OPTIONS]
 
@@ -22,8 +21,6 @@ Drains, copies and follows the same work with PostgreSQL's native logical replic
   --cpu-prof DIR         a CPU profile of every pgfollow process goes there
   --list                 names the workloads
 `;
-
-const WORKLOADS = [...drains.map((workload) => ({ ...workload, round: drainRound }))];
 
 const { values } = parseArgs({
   options: {
@@ -71,7 +68,7 @@ async function main() {
     }
     const text = report(about, rows);
     process.stdout.write(`${text}\n`);
-    if (values.json) await writeFile(values.json, `${JSON.stringify({ ...about, rows }, null, 2)}\n`);
+    if (values.json) await writeFile(values.json, `${JSON.stringify({ ...about, rows: rows.map(plain) }, null, 2)}\n`);
     return rows.some(({ error }) => error) ? 1 : 0;
   } finally {
     await servers[Symbol.asyncDispose]();
@@ -80,20 +77,24 @@ async function main() {
 
 /** All rounds of one workload, the contenders taking turns at being first. One that fails does not end the others. */
 async function measure(bench, workload, { rounds, contenders }) {
-  const { name, title, reach, round } = workload;
+  const { kind } = workload;
   const results = [];
   try {
     for (let n = 0; n < rounds; n++) {
       const order = n % 2 === 0 ? contenders : contenders.toReversed();
-      const result = await round(bench, workload, order);
+      const result = await kind.round(bench, workload, order);
       results.push(result);
-      for (const contender of order) bench.say(`  ${n + 1}  ${contender.padEnd(8)} ${summarise(result[contender])}`);
+      for (const contender of order) bench.say(`  ${n + 1}  ${contender.padEnd(8)} ${kind.line(result[contender])}`);
     }
-    return { name, title, reach, results };
+    return { workload, results };
   } catch (error) {
     bench.say(`  failed: ${error.stack}`);
-    return { name, title, reach, results, error: error.message };
+    return { workload, results, error: error.message };
   }
+}
+
+function plain({ workload: { name, title, reach }, ...measured }) {
+  return { name, title, reach, ...measured };
 }
 
 function positive(name) {

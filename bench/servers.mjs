@@ -1,4 +1,4 @@
-import pg from 'pg';
+import { Client } from 'pg';
 
 /**
  * What both servers run with; all else is PostgreSQL's default, fsync and full_page_writes on among it. Autovacuum is
@@ -51,7 +51,7 @@ export async function startServers(startServer, version) {
 
 /** A connection whose loss is told by the next query; `end()` it. */
 export async function connect(url) {
-  const client = new pg.Client({ connectionString: url, application_name: 'bench' });
+  const client = new Client({ connectionString: url, application_name: 'bench' });
   client.on('error', () => {});
   await client.connect();
   return client;

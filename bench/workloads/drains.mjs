@@ -1,3 +1,4 @@
+import { ORDERS, orders, series } from './orders.mjs';
 import { pgbench, pgbenchTables } from './pgbench.mjs';
 
 /**
@@ -5,15 +6,6 @@ import { pgbench, pgbenchTables } from './pgbench.mjs';
  * nobody follows, with `sql(...texts)` or over connections of its own. `scaled(n)` is
  * n times --scale. `reach`: how many times faster than native it is to be.
  */
-
-const ORDERS = `CREATE TABLE orders (
-  id bigint PRIMARY KEY, customer int NOT NULL, amount numeric(12,2) NOT NULL, note text, created timestamptz NOT NULL)`;
-
-/** Rows of orders with the ids that the expression `ids` makes; the same wherever it is run. */
-const orders = (ids) =>
-  `INSERT INTO orders SELECT id, id % 9973, (id % 100000) / 100.0, md5(id::text), timestamptz '2026-01-01' + id * interval '1 s' FROM ${ids} id`;
-
-const series = (rows) => `generate_series(1, ${rows})`;
 
 /** What runs `statement`, which may use i, in `count` transactions of their own. */
 const transactions = (count, statement) => [

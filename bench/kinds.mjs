@@ -1,0 +1,117 @@
+import { copyRound } from './copy.mjs';
+import { drainRound } from './drain.mjs';
+import { median, megabytes, milliseconds, percent, seconds } from './figures.mjs';
+import { idleRound } from './idle.mjs';
+import { latencyRound } from './latency.mjs';
+import { copies } from './workloads/copies.mjs';
+import { drains } from './workloads/drains.mjs';
+import { idles, latencies } from './workloads/others.mjs';
+
+/**
+ * How each kind of workload is measured (`round`), how one contender's round reads in a line (`line`), and what the table
+ * says: `figure` of a contender's medians, `ratio` of both and whether ours is what it is to be (`reached`). `of(name)` is
+ * the median of a figure over the rounds.
+ */
+const timed = {
+  line: timedLine,
+  figure: (of) => seconds(of('ms')),
+  ratio: (native, ours) => native('ms') / ours('ms'),
+  goal: (reach) => String(reach),
+  reached: (reach, native, ours) => native('ms') / ours('ms') >= reach,
+};
+
+const latency = {
+  round: latencyRound,
+  line: (result) =>
+    [
+      `p50 ${milliseconds(result.p50)}, p99 ${milliseconds(result.p99)}, most ${milliseconds(result.max)}`,
+      `at ${Math.round(result.achieved)} tx/s`,
+      ...ownCost(result),
+    ].join(', '),
+  figure: (of) => `p50 ${milliseconds(of('p50'))}, p99 ${milliseconds(of('p99'))}`,
+  ratio: (native, ours) => native('p50') / ours('p50'),
+  goal: (reach) => `p50 < ${reach.p50} ms, p99 < ${reach.p99} ms`,
+  reached: (reach, _native, ours) => ours('p50') < reach.p50 && ours('p99') < reach.p99,
+};
+
+const idle = {
+  round: idleRound,
+  line: (result) =>
+    `${percent(result.cpuShare)} of a core, source ${percent(result.sourceCpuShare)}, target ${percent(result.targetCpuShare)}; ` +
+    `statements a second on source ${result.sourceStatements.toFixed(1)}, target ${result.targetStatements.toFixed(1)}`,
+  figure: (of) =>
+    `${percent(of('cpuShare'))}; ${of('sourceStatements').toFixed(1)} and ${of('targetStatements').toFixed(1)} statements/s`,
+  ratio: () => NaN,
+  goal: (reach) => `< ${percent(reach.cpuShare)}, < ${reach.statements} statements/s`,
+  reached: (reach, _native, ours) =>
+    ours('cpuShare') < reach.cpuShare && Math.max(ours('sourceStatements'), ours('targetStatements')) < reach.statements,
+};
+
+/** Every workload with its kind, in the order of the table. */
+export const WORKLOADS = [
+  ...drains.map((workload) => ({ ...workload, kind: { ...timed, round: drainRound } })),
+  ...copies.map((workload) => ({ ...workload, kind: { ...timed, round: copyRound } })),
+  ...latencies.map((workload) => ({ ...workload, kind: latency })),
+  ...idles.map((workload) => ({ ...workload, kind: idle })),
+];
+
+/** One row of the table, in the order of HEADING. */
+export const HEADING = [
+  'work',
+  'native',
+  'pgfollow',
+  'native / ours',
+  'to reach',
+  'reached',
+  'our CPU',
+  'our RSS',
+  'event loop held',
+];
+
+export function tableRow({ workload, results, error }) {
+  const { title, reach, kind } = workload;
+  if (error)
+    return [
+      title,
+      'failed',
+      error.split('\n', 1)[0].replaceAll('|', '/').slice(0, 100),
+      '–',
+      kind.goal(reach),
+      'no',
+      '–',
+      '–',
+      '–',
+    ];
+  const medians = (contender) => (figure) => median(results.flatMap((result) => result[contender]?.[figure] ?? []));
+  const measured = (contender) => results.some((result) => contender in result);
+  const [native, ours] = [medians('native'), medians('pgfollow')];
+  const ratio = kind.ratio(native, ours);
+  const judged = measured('pgfollow') && (measured('native') || typeof reach !== 'number');
+  return [
+    title,
+    measured('native') ? kind.figure(native) : '–',
+    measured('pgfollow') ? kind.figure(ours) : '–',
+    Number.isFinite(ratio) ? ratio.toFixed(2) : '–',
+    kind.goal(reach),
+    judged ? (kind.reached(reach, native, ours) ? 'yes' : 'no') : '–',
+    seconds(ours('cpuMs')),
+    megabytes(ours('peakBytes')),
+    milliseconds(ours('loopMaxMs')),
+  ];
+}
+
+function timedLine(result) {
+  return [
+    seconds(result.ms),
+    `${seconds(result.streamMs)} of streaming`,
+    `CPU of source ${seconds(result.sourceCpuMs)}, target ${seconds(result.targetCpuMs)}`,
+    ...ownCost(result),
+    ...(result.wholeMs > result.ms ? [`${seconds(result.wholeMs)} with its start`] : []),
+  ].join(', ');
+}
+
+/** What only our process has. */
+function ownCost(result) {
+  if (result.cpuMs === undefined) return [];
+  return [`own ${seconds(result.cpuMs)}`, megabytes(result.peakBytes), `event loop held ${milliseconds(result.loopMaxMs)}`];
+}
