@@ -1,3 +1,6 @@
+/** Up to here a loop is faster than Buffer.copy(), measured on Node.js 20. */
+const SHORT_COPY = 10;
+
 /**
  * Writes frontend messages of the extended query protocol into one growing buffer.
  * https://www.postgresql.org/docs/current/protocol-message-formats.html
@@ -68,9 +71,18 @@ export class FrameWriter {
 
   /** Copies source[start, end). */
   slice(source: Buffer, start: number, end: number): void {
-    this.#reserve(end - start);
-    source.copy(this.#buffer, this.#length, start, end);
-    this.#length += end - start;
+    const bytes = end - start;
+    this.#reserve(bytes);
+    if (bytes > SHORT_COPY) {
+      source.copy(this.#buffer, this.#length, start, end);
+      this.#length += bytes;
+      return;
+    }
+    // Most values are a few bytes, where calling copy() costs more than the copying.
+    const buffer = this.#buffer;
+    let at = this.#length;
+    for (let from = start; from < end; from++) buffer[at++] = source[from] ?? 0;
+    this.#length = at;
   }
 
   /** Hands over all that was written; the writer starts empty with a new buffer. */
