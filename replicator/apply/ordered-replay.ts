@@ -31,6 +31,8 @@ export class OrderedReplay {
   #prepared = new Map<RowMap, Map<string, Prepared>>();
   #count = 0;
   #named = 0;
+  /** Names that the server may still hold; to close one that it does not is no error. */
+  #forgotten: string[] = [];
   readonly #rowOffsets = newOffsets();
   readonly #oldOffsets = newOffsets();
 
@@ -41,12 +43,13 @@ export class OrderedReplay {
 
   /** Forgets what is prepared: after a failed pipe nobody knows how far its Parse messages got. */
   reset(): void {
+    for (const ofMap of this.#prepared.values()) for (const { name } of ofMap.values()) this.#forgotten.push(name);
     this.#prepared = new Map();
     this.#count = 0;
   }
 
-  /** Writes one change; returns the statement, whose answer tells of misses, or null when there is nothing to do. */
-  write(pipe: StatementPipe, { change, map }: PlannedChange): Statement | null {
+  /** Writes one change; returns the statement, whose answer tells of misses. */
+  write(pipe: StatementPipe, { change, map }: PlannedChange): Statement {
     switch (change.kind) {
       case 'insert': {
         locateColumns(change.row, this.#rowOffsets);
@@ -57,14 +60,14 @@ export class OrderedReplay {
         locateColumns(change.row, this.#rowOffsets);
         const old = change.old?.tuple ?? change.row;
         if (change.old) locateColumns(old, this.#oldOffsets);
-        const sent = this.#sentColumns(map, change.row, change.old?.tuple ?? null);
-        if (sent.length === 0) return null;
-        const shape = sent.length === map.columns.length ? 'u' : `u${sent.map((column) => column.index).join()}`;
-        const prepared = this.#statement(pipe, map, shape, () => updateStatement(map, sent, this.#onMissing));
+        const carried = this.#carried(map, change.row);
+        const changed = this.#changed(map, carried, change.row, change.old?.tuple ?? null);
+        const shape = changed === map.columns ? 'u' : `u${indexes(changed)} of ${indexes(carried)}`;
+        const prepared = this.#statement(pipe, map, shape, () => updateStatement(map, { changed, carried }, this.#onMissing));
         return this.#execute(pipe, prepared, change.row, old);
       }
       case 'delete': {
-        locateColumns(change.old.tuple, this.#oldOffsets);
+        locateColumns(change.old.tuple, this.#rowOffsets);
         const prepared = this.#statement(pipe, map, 'd', () => deleteStatement(map));
         return this.#execute(pipe, prepared, change.old.tuple, change.old.tuple);
       }
@@ -73,16 +76,17 @@ export class OrderedReplay {
     }
   }
 
-  // Unchanged TOAST is left alone. So is an identity column that did not change: naming it would need a rewrite.
-  #sentColumns(map: RowMap, row: Tuple, old: Tuple | null): readonly MappedColumn[] {
-    let all = true;
-    const sent = map.columns.filter((column) => {
-      const carried =
-        kindAt(row, this.#rowOffsets, column) !== COLUMN.unchangedToast && !this.#sameIdentity(map, column, row, old);
-      all &&= carried;
-      return carried;
-    });
-    return all ? map.columns : sent;
+  // Unchanged TOAST is left alone.
+  #carried(map: RowMap, row: Tuple): readonly MappedColumn[] {
+    if (!row.partial) return map.columns;
+    return map.columns.filter((column) => kindAt(row, this.#rowOffsets, column) !== COLUMN.unchangedToast);
+  }
+
+  // So is an identity column that did not change: to name it would need a rewrite of the row.
+  #changed(map: RowMap, carried: readonly MappedColumn[], row: Tuple, old: Tuple | null): readonly MappedColumn[] {
+    if (!carried.some((column) => column.target.identity === 'always')) return carried;
+    const changed = carried.filter((column) => !this.#sameIdentity(map, column, row, old));
+    return changed.length === carried.length ? carried : changed;
   }
 
   #sameIdentity(map: RowMap, column: MappedColumn, row: Tuple, old: Tuple | null): boolean {
@@ -93,7 +97,7 @@ export class OrderedReplay {
   }
 
   #execute(pipe: StatementPipe, { name, statement }: Prepared, row: Tuple, old: Tuple): Statement {
-    const oldOffsets = old === row && statement.row.length > 0 ? this.#rowOffsets : this.#oldOffsets;
+    const oldOffsets = old === row ? this.#rowOffsets : this.#oldOffsets;
     const formats: number[] = [];
     for (const column of statement.row) formats.push(kindAt(row, this.#rowOffsets, column) === COLUMN.binary ? 1 : 0);
     for (const column of statement.old) {
@@ -111,7 +115,8 @@ export class OrderedReplay {
   #statement(pipe: StatementPipe, map: RowMap, shape: string, make: () => Statement): Prepared {
     const known = this.#prepared.get(map)?.get(shape);
     if (known) return known;
-    if (this.#count >= MOST_PREPARED) this.#closeAll(pipe);
+    if (this.#count >= MOST_PREPARED) this.reset();
+    for (const name of this.#forgotten.splice(0)) pipe.close(name);
     const prepared = { name: `s${++this.#named}`, statement: make() };
     pipe.parse(prepared.name, prepared.statement.sql, prepared.statement.types);
     const ofMap = this.#prepared.get(map) ?? new Map<string, Prepared>();
@@ -119,11 +124,10 @@ export class OrderedReplay {
     this.#count++;
     return prepared;
   }
+}
 
-  #closeAll(pipe: StatementPipe): void {
-    for (const ofMap of this.#prepared.values()) for (const { name } of ofMap.values()) pipe.close(name);
-    this.reset();
-  }
+function indexes(columns: readonly MappedColumn[]): string {
+  return columns.map((column) => column.index).join();
 }
 
 function sameBytes(a: Tuple, aOffsets: Int32Array, b: Tuple, bOffsets: Int32Array, column: MappedColumn): boolean {

@@ -1,5 +1,7 @@
-import { displayName, type Column, type Relation, type TableMapping } from '../catalog/relation.ts';
-import { FIRST_NORMAL_OID, type Oid } from '../postgres/oid.ts';
+import { isBuiltIn } from '../catalog/built-in.ts';
+import { targetColumn } from '../catalog/create-table.ts';
+import { displayName, type Column, type ColumnType, type Relation, type TableMapping } from '../catalog/relation.ts';
+import { TYPE_OID, type Oid } from '../postgres/oid.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
 import type { StreamRelation } from '../pgoutput/messages.ts';
 import { Problem } from '../problem.ts';
@@ -9,8 +11,10 @@ export interface MappedColumn {
   /** Position in the stream's tuples. */
   readonly index: number;
   readonly target: Column;
-  /** What the target takes the received bytes for; the assignment to the column does the cast. */
+  /** What the target takes the received bytes for. */
   readonly parameterType: Oid;
+  /** The parameter is of the source's type, another one than the column's, and must be cast to that. */
+  readonly cast: boolean;
 }
 
 /** How the rows of one description of a source relation become rows of its target table. */
@@ -47,11 +51,10 @@ export function mapRows(relation: StreamRelation, mapping: TableMapping, target:
   const missing: string[] = [];
   relation.columns.forEach((column, index) => {
     if (mapping.excludeColumns.includes(column.name)) return;
-    const name = mapping.renameColumns[column.name] ?? column.name;
+    const name = targetColumn(column.name, mapping);
     const found = byName.get(name);
     if (!found) missing.push(name);
-    else if (found.generated === 'no')
-      columns.push({ index, target: found, parameterType: parameterType(column.typeOid, found, binary) });
+    else if (found.generated === 'no') columns.push({ index, target: found, ...parameter(column.typeOid, found.type, binary) });
   });
   if (missing.length > 0) {
     const names = missing.map((name) => `"${name}"`).join(', ');
@@ -70,9 +73,16 @@ export function mapRows(relation: StreamRelation, mapping: TableMapping, target:
   return { table, relation, target, columns, find: findBy(relation, target, columns) };
 }
 
-function parameterType(sourceType: Oid, target: Column, binary: boolean): Oid {
-  return binary && sourceType < FIRST_NORMAL_OID ? sourceType : target.type.oid;
+// Text is read by the column's own type, and so is anything user-defined, whose OID means nothing here. Values of another
+// built-in type are read as what they are on the source and cast, as 't' is a boolean and no integer; all but strings,
+// which hold anything.
+function parameter(sourceType: Oid, { oid, baseOid }: ColumnType, binary: boolean): Pick<MappedColumn, 'parameterType' | 'cast'> {
+  const builtIn = isBuiltIn(sourceType) && isBuiltIn(baseOid);
+  const cast = builtIn && sourceType !== baseOid && !STRING_TYPES.has(sourceType) && !STRING_TYPES.has(baseOid);
+  return { cast, parameterType: cast || (binary && isBuiltIn(sourceType)) ? sourceType : oid };
 }
+
+const STRING_TYPES: ReadonlySet<Oid> = new Set([TYPE_OID.text, TYPE_OID.varchar, TYPE_OID.bpchar, TYPE_OID.name, TYPE_OID.char]);
 
 // Under FULL a key of the target, where it has one, finds the row by its index; only a keyless target needs the image.
 function findBy(relation: StreamRelation, target: Relation, columns: readonly MappedColumn[]): RowMap['find'] {

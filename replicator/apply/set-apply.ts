@@ -63,8 +63,9 @@ export class SetApply {
     this.#join = null;
   }
 
-  /** Whether rows of this table can be staged: every column's values fit into an array. */
+  /** Whether rows of this table can be staged: every column's values fit into an array, and into its column as they are. */
   canStage(map: RowMap): boolean {
+    if (map.columns.some((column) => column.cast)) return false;
     return !this.#binary || map.columns.every((column) => this.#arrays.of(column.parameterType) !== 0);
   }
 

@@ -1,4 +1,4 @@
-import { FIRST_NORMAL_OID, type Oid } from '../postgres/oid.ts';
+import type { Oid } from '../postgres/oid.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
 import type { MappedColumn, RowMap } from './row-map.ts';
 
@@ -22,45 +22,62 @@ export function only(map: Pick<RowMap, 'target'>): string {
 
 /** INSERT of one row; with source_wins an existing row of the same key is overwritten and counted. */
 export function insertStatement(map: RowMap, onConflict: OnConflict): Statement {
-  const insert = insertInto(map, map.columns, map.columns.map((_, i) => `$${i + 1}`).join(', '), 'VALUES (', ')');
-  const types = map.columns.map((column) => column.parameterType);
+  const { columns } = map;
+  const types = columns.map((column) => column.parameterType);
+  const plain = insertInto(map, 'VALUES (', ')');
   const key = onConflict === 'source_wins' ? conflictKey(map) : null;
-  if (!key) return { sql: insert, types, row: map.columns, old: [], answer: 'touched' };
-  const sets = map.columns.filter((column) => column.target.identity !== 'always' && !key.includes(column));
-  const action =
-    sets.length === 0
-      ? 'DO NOTHING'
-      : `DO UPDATE SET ${sets.map(({ target }) => `${quoteIdent(target.name)} = EXCLUDED.${quoteIdent(target.name)}`).join(', ')}`;
-  const match = key.map((column) => equals(column, map.columns.indexOf(column) + 1)).join(' AND ');
-  const sql =
-    `WITH existing AS (SELECT FROM ${only(map)} AS t WHERE ${match}), written AS (${insert} ON CONFLICT ` +
-    `(${key.map(({ target }) => quoteIdent(target.name)).join(', ')}) ${action}) SELECT pg_catalog.count(*) FROM existing`;
-  return { sql, types, row: map.columns, old: [], answer: 'existed' };
+  if (!key) return { sql: plain, types, row: columns, old: [], answer: 'touched' };
+  const match = key.map((column) => equals(column, columns.indexOf(column))).join(' AND ');
+  const others = columns.filter((column) => !key.includes(column));
+  const overwrite = others.some((column) => column.target.identity === 'always') ? rewriteOrInsert : upsert;
+  return { sql: overwrite(map, { key, others, match, plain }), types, row: columns, old: [], answer: 'existed' };
+}
+
+interface Existing {
+  readonly key: readonly MappedColumn[];
+  readonly others: readonly MappedColumn[];
+  /** Finds the row that has the key. */
+  readonly match: string;
+  /** INSERT as it would be if there were none. */
+  readonly plain: string;
+}
+
+function upsert(map: RowMap, { key, others, match, plain }: Existing): string {
+  const sets = others.map(({ target: { name } }) => `${quoteIdent(name)} = EXCLUDED.${quoteIdent(name)}`).join(', ');
+  const onKey = `ON CONFLICT (${key.map(({ target }) => quoteIdent(target.name)).join(', ')})`;
+  return (
+    `WITH existing AS (SELECT FROM ${only(map)} AS t WHERE ${match}), ` +
+    `written AS (${plain} ${onKey} ${sets === '' ? 'DO NOTHING' : `DO UPDATE SET ${sets}`}) SELECT pg_catalog.count(*) FROM existing`
+  );
+}
+
+function rewriteOrInsert(map: RowMap, { match }: Existing): string {
+  return (
+    `WITH gone AS (${takeOut(map, match)}), rewritten AS (${putBack(map, map.columns, map.columns)}), ` +
+    `written AS (${insertInto(map, 'SELECT ', ' WHERE NOT EXISTS (SELECT FROM gone)')}) SELECT pg_catalog.count(*) FROM gone`
+  );
 }
 
 /**
- * UPDATE of the given columns (those whose value was sent). With onMissing=insert and a complete row, a row that is
- * not there is put in.
+ * UPDATE that sets the columns `changed`, out of `carried`, those whose value was sent. With onMissing=insert and a
+ * complete row, a row that is not there is put in.
  */
-export function updateStatement(map: RowMap, sent: readonly MappedColumn[], onMissing: OnMissing): Statement {
+export function updateStatement(
+  map: RowMap,
+  { changed, carried }: { changed: readonly MappedColumn[]; carried: readonly MappedColumn[] },
+  onMissing: OnMissing,
+): Statement {
+  const insertMissing = onMissing === 'insert' && carried.length === map.columns.length;
+  const row = insertMissing ? map.columns : changed;
   const old = map.find.columns;
-  const types = [...sent, ...old].map((column) => column.parameterType);
-  const where = whereRow(map, sent.length);
-  if (sent.some((column) => column.target.identity === 'always')) {
-    return { sql: rewrite(map, sent, where), types, row: sent, old, answer: 'touched' };
-  }
-  const sets = sent.map((column, i) => `${quoteIdent(column.target.name)} = $${i + 1}`).join(', ');
-  const update = `UPDATE ${only(map)} AS t SET ${sets} WHERE ${where}`;
-  if (onMissing !== 'insert' || sent.length < map.columns.length)
-    return { sql: update, types, row: sent, old, answer: 'touched' };
-  const insert = insertInto(
-    map,
-    sent,
-    sent.map((_, i) => `$${i + 1}`).join(', '),
-    'SELECT ',
-    ' WHERE NOT EXISTS (SELECT FROM updated)',
-  );
-  return { sql: `WITH updated AS (${update} RETURNING 1) ${insert}`, types, row: sent, old, answer: 'inserted' };
+  const types = [...row, ...old].map((column) => column.parameterType);
+  const where = whereRow(map, row.length);
+  const rewrites = changed.some((column) => column.target.identity === 'always');
+  const gone = rewrites ? [`gone AS (${takeOut(map, where)})`] : [];
+  const change = rewrites ? putBack(map, changed, row) : update(map, changed, row, where);
+  if (!insertMissing) return { sql: withParts(gone, change), types, row, old, answer: 'touched' };
+  const insert = insertInto(map, 'SELECT ', ' WHERE NOT EXISTS (SELECT FROM updated)');
+  return { sql: withParts([...gone, `updated AS (${change} RETURNING 1)`], insert), types, row, old, answer: 'inserted' };
 }
 
 /** DELETE of one row. */
@@ -75,58 +92,82 @@ export function truncateSql(maps: readonly Pick<RowMap, 'target'>[], restartIden
   return `TRUNCATE TABLE ${maps.map(only).join(', ')}${restartIdentity ? ' RESTART IDENTITY' : ''}`;
 }
 
+function update(map: RowMap, changed: readonly MappedColumn[], row: readonly MappedColumn[], where: string): string {
+  const sets = changed.map((column) => `${quoteIdent(column.target.name)} = ${value(column, row.indexOf(column))}`);
+  // Nothing came that could be set (unchanged TOAST beside a fixed identity): the row is touched all the same, for triggers
+  // and to see whether it is there.
+  const any = map.target.columns.find((column) => column.generated === 'no' && column.identity !== 'always');
+  if (sets.length === 0 && any) sets.push(`${quoteIdent(any.name)} = t.${quoteIdent(any.name)}`);
+  return `UPDATE ${only(map)} AS t SET ${sets.join(', ')} WHERE ${where}`;
+}
+
 // SQL refuses to SET a GENERATED ALWAYS identity column, so the row is taken out and put in again with the new values;
 // what was not sent (unchanged TOAST, columns that only the target has) comes from the row itself.
-function rewrite(map: RowMap, sent: readonly MappedColumn[], where: string): string {
-  const sentNames = new Map(sent.map((column, i) => [column.target.name, `$${i + 1}`]));
-  const stored = map.target.columns.filter((column) => column.generated === 'no');
-  const names = stored.map((column) => quoteIdent(column.name)).join(', ');
-  const values = stored.map((column) => sentNames.get(column.name) ?? `gone.${quoteIdent(column.name)}`).join(', ');
+function takeOut(map: RowMap, where: string): string {
+  return `DELETE FROM ${only(map)} AS t WHERE ${where} RETURNING t.*`;
+}
+
+function putBack(map: RowMap, changed: readonly MappedColumn[], row: readonly MappedColumn[]): string {
+  const values = new Map(changed.map((column) => [column.target.name, value(column, row.indexOf(column))]));
+  const stored = map.target.columns.filter((column) => column.generated === 'no').map(({ name }) => name);
   return (
-    `WITH gone AS (DELETE FROM ${only(map)} AS t WHERE ${where} RETURNING t.*) ` +
-    `INSERT INTO ${quoteRelation(map.target)} (${names}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM gone`
+    `INSERT INTO ${quoteRelation(map.target)} (${stored.map(quoteIdent).join(', ')}) OVERRIDING SYSTEM VALUE ` +
+    `SELECT ${stored.map((name) => values.get(name) ?? `gone.${quoteIdent(name)}`).join(', ')} FROM gone`
   );
 }
 
-function insertInto(map: RowMap, columns: readonly MappedColumn[], values: string, before: string, after: string): string {
+function withParts(parts: readonly string[], statement: string): string {
+  return parts.length === 0 ? statement : `WITH ${parts.join(', ')} ${statement}`;
+}
+
+function insertInto(map: RowMap, before: string, after: string): string {
+  const { columns } = map;
   const into = `INSERT INTO ${quoteRelation(map.target)}`;
   if (columns.length === 0) return `${into} DEFAULT VALUES`;
   const names = columns.map((column) => quoteIdent(column.target.name)).join(', ');
   const overriding = columns.some((column) => column.target.identity === 'always') ? ' OVERRIDING SYSTEM VALUE' : '';
-  return `${into} (${names})${overriding} ${before}${values}${after}`;
+  return `${into} (${names})${overriding} ${before}${columns.map(value).join(', ')}${after}`;
+}
+
+// Parameter n, counted from 0. The assignment to the column does what an assignment may; a cast that must be asked for
+// stands here.
+function value(column: MappedColumn, n: number): string {
+  return column.cast ? `$${n + 1}::${column.target.type.sqlName}` : `$${n + 1}`;
 }
 
 // A key finds its row by =, so by its index. An image finds exactly one of the rows that equal it (invariant: each
 // image is removed exactly as often as on the source); which one does not matter, they are the same.
-function whereRow(map: RowMap, firstParameter: number): string {
+function whereRow(map: RowMap, first: number): string {
   const columns = map.find.columns;
-  if (map.find.by === 'key') return columns.map((column, i) => equals(column, firstParameter + i + 1)).join(' AND ') || 'false';
-  const image =
-    columns
-      .map((column, i) => sameValueExpression(column, `s.${quoteIdent(column.target.name)}`, `$${firstParameter + i + 1}`))
-      .join(' AND ') || 'true';
+  if (map.find.by === 'key') return columns.map((column, i) => equals(column, first + i)).join(' AND ') || 'false';
+  const image = columns.map((column, i) =>
+    sameValueExpression(column, `s.${quoteIdent(column.target.name)}`, `$${first + i + 1}`),
+  );
   const [left, right] = map.target.kind === 'table' ? ['t.ctid', 's.ctid'] : ['(t.tableoid, t.ctid)', 's.tableoid, s.ctid'];
-  return `${left} = (SELECT ${right} FROM ${only(map)} AS s WHERE ${image} LIMIT 1)`;
+  return `${left} = (SELECT ${right} FROM ${only(map)} AS s WHERE ${image.join(' AND ') || 'true'} LIMIT 1)`;
 }
 
-function equals(column: MappedColumn, parameter: number): string {
-  return `t.${quoteIdent(column.target.name)} ${equalityOperator(column)} $${parameter}`;
+function equals(column: MappedColumn, n: number): string {
+  return `t.${quoteIdent(column.target.name)} ${equalityOperator(column)} ${value(column, n)}`;
 }
 
-// The search_path is empty, so an operator that came with an extension must be named with the schema of its type.
-/** The = of a column's type. */
+/**
+ * The = of a column's type. The search_path is empty, so one that came with an extension must be named with its schema;
+ * without, the columns of such a type, or of a domain over it, would be compared as text, or not at all.
+ */
 export function equalityOperator({ target: { type } }: MappedColumn): string {
-  const qualified =
-    type.baseOid >= FIRST_NORMAL_OID && type.kind === 'base' ? /^((?:"(?:[^"]|"")+"|[^".]+))\./.exec(type.sqlName) : null;
-  return qualified ? `OPERATOR(${qualified[1]}.=)` : '=';
+  return type.operatorSchema === undefined ? '=' : `OPERATOR(${quoteIdent(type.operatorSchema)}.=)`;
 }
 
-// Types where equal values can differ (1.0 and 1.00, citext) or that know no equality (json, point) compare as text.
-/** SQL that is true when both are the same value, or both NULL. `right` is of the parameter's type. */
+/**
+ * SQL that is true when both are the same value, or both NULL. `right` is of the parameter's type. Where equal values can
+ * differ (1.0 and 1.00, citext) or the type knows no equality (json, point) they are compared in their output form: that of a
+ * row, because a cast to text can lose something (the trailing blanks of bpchar), and because it is never NULL.
+ */
 export function sameValueExpression(column: MappedColumn, left: string, right: string): string {
   const { type } = column.target;
   if (type.equalityIsIdentity && column.parameterType === type.oid) return `${left} IS NOT DISTINCT FROM ${right}`;
-  return `${left}::pg_catalog.text IS NOT DISTINCT FROM ${right}::${type.sqlName}::pg_catalog.text`;
+  return `ROW(${left})::pg_catalog.text = ROW(${right}::${type.sqlName})::pg_catalog.text`;
 }
 
 function conflictKey(map: RowMap): MappedColumn[] | null {

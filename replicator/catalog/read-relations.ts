@@ -107,6 +107,7 @@ function memoizedType(types: ReadonlyMap<Oid, TypeRow>): (oid: Oid, deterministi
       baseOid: row?.base ?? oid,
       elementOid: row?.element ?? null,
       equalityIsIdentity: row !== undefined && deterministic && (row.base_typtype === 'e' || EXACT_TYPES.has(row.base)),
+      ...(row?.operator_schema ? { operatorSchema: row.operator_schema } : {}),
     };
     memo.set(key, type);
     return type;

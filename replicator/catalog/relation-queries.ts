@@ -49,6 +49,7 @@ export interface TypeRow {
   base: Oid;
   base_typtype: string;
   element: Oid | null;
+  operator_schema: string | null;
 }
 
 // pg_relation_size() would wait for whoever holds ACCESS EXCLUSIVE, and so would pg_get_expr(): where somebody does,
@@ -168,7 +169,10 @@ export const TYPES = `with recursive chain (oid, base) as (
   select chain.oid, t.typbasetype from chain join pg_catalog.pg_type t on t.oid = chain.base where t.typtype = 'd'
 )
 select t.oid, pg_catalog.format_type(t.oid, -1) as sql_name, t.typtype, b.oid as base, b.typtype as base_typtype,
-  case when t.typsubscript = 'pg_catalog.array_subscript_handler'::pg_catalog.regproc then t.typelem end as element
+  case when t.typsubscript = 'pg_catalog.array_subscript_handler'::pg_catalog.regproc then t.typelem end as element,
+  case when b.typtype = 'b' and b.typsubscript <> 'pg_catalog.array_subscript_handler'::pg_catalog.regproc
+    and n.nspname <> 'pg_catalog' then n.nspname end as operator_schema
 from chain
 join pg_catalog.pg_type t on t.oid = chain.oid
-join pg_catalog.pg_type b on b.oid = chain.base and b.typtype <> 'd'`;
+join pg_catalog.pg_type b on b.oid = chain.base and b.typtype <> 'd'
+join pg_catalog.pg_namespace n on n.oid = b.typnamespace`;

@@ -24,6 +24,11 @@ export interface ColumnType {
   readonly elementOid: Oid | null;
   /** Equality that holds only for values whose text is the same (so that = finds exactly the same value). */
   readonly equalityIsIdentity: boolean;
+  /**
+   * Schema of the type, or of the one behind the domain, where it brings operators of its own (citext); absent where those of
+   * pg_catalog serve: built-in types, enums, arrays, ranges, composites.
+   */
+  readonly operatorSchema?: string;
 }
 
 export interface Column {

@@ -164,5 +164,7 @@ export class Batcher {
 }
 
 function outOfOrder(what: string): Problem {
-  return new Problem('STREAM_INVALID', `The stream is out of order: ${what}.`, { remedy: 'Please report this; nothing was acknowledged.' });
+  return new Problem('STREAM_INVALID', `The stream is out of order: ${what}.`, {
+    remedy: 'Please report this; nothing was acknowledged.',
+  });
 }

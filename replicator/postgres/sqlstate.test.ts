@@ -1,9 +1,9 @@
-import pg from 'pg';
+import { DatabaseError } from 'pg';
 import { describe, expect, test } from 'vitest';
 import { describeError, isTransient, SQLSTATE, sqlState } from './sqlstate.ts';
 
-function serverError(code: string, more: Partial<pg.DatabaseError> = {}): Error {
-  return Object.assign(new pg.DatabaseError('it failed', 0, 'error'), { code, severity: 'ERROR', ...more });
+function serverError(code: string, more: Partial<DatabaseError> = {}): Error {
+  return Object.assign(new DatabaseError('it failed', 0, 'error'), { code, severity: 'ERROR', ...more });
 }
 
 function socketError(code: string): Error {
