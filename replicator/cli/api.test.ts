@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { addressOf } from './api.ts';
 import { main } from './main.ts';
-import { sampleStatus, sampleTable, testApi, testIo } from './test-io.ts';
+import { sampleStatus, sampleTable, testApi, testIo } from '../testing/cli-io.ts';
 
 const STATUS = 'GET /api/v1/status';
 const TABLES = 'GET /api/v1/tables';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { loadConfig } from '../config/load.ts';
 import { main } from './main.ts';
-import { testIo } from './test-io.ts';
+import { testIo } from '../testing/cli-io.ts';
 
 const URLS = { PGFOLLOW_SOURCE_URL: 'postgresql://app:hunter2@x/shop', PGFOLLOW_TARGET_URL: 'postgresql://y/shop' };
 const FLAGS = [

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { COMMANDS } from './command.ts';
 import { main } from './main.ts';
 import { chooseStart } from './start.ts';
-import { testIo } from './test-io.ts';
+import { testIo } from '../testing/cli-io.ts';
 import { VERSION } from './version.ts';
 
 const SHOWN = Object.keys(COMMANDS).filter((name) => !COMMANDS[name]?.hidden);

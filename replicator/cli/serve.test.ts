@@ -3,7 +3,7 @@ import { configSchema } from '../config/schema.ts';
 import type { PipelineEvent } from '../observe/status.ts';
 import { Problem } from '../problem.ts';
 import { serve, type Assembled, type ServeOptions } from './serve.ts';
-import { sampleStatus, sampleTable, testIo, type TestIo } from './test-io.ts';
+import { sampleStatus, sampleTable, testIo, type TestIo } from '../testing/cli-io.ts';
 
 const CONFIG = configSchema.parse({
   source: { url: 'postgresql://app:hunter2@x/shop' },

@@ -3,7 +3,7 @@ import { configSchema } from '../config/schema.ts';
 import { main } from './main.ts';
 import type { TeardownPlan } from '../teardown.ts';
 import { tearDown } from './teardown.ts';
-import { testIo } from './test-io.ts';
+import { testIo } from '../testing/cli-io.ts';
 
 const URLS = { PGFOLLOW_SOURCE_URL: 'postgresql://app:hunter2@x/shop', PGFOLLOW_TARGET_URL: 'postgresql://app:hunter2@y/shop' };
 const CONFIG = configSchema.parse({ source: { url: URLS.PGFOLLOW_SOURCE_URL }, target: { url: URLS.PGFOLLOW_TARGET_URL } });

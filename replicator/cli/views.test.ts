@@ -3,7 +3,7 @@ import { renderProgress } from './progress-view.ts';
 import { renderStatus } from './status-view.ts';
 import { align, formatBytes, formatCount, printable, wantsColor, wrap } from './style.ts';
 import { renderTables } from './tables-view.ts';
-import { sampleStatus, sampleTable } from './test-io.ts';
+import { sampleStatus, sampleTable } from '../testing/cli-io.ts';
 
 const NOW = Date.parse('2026-01-02T04:04:05.000Z');
 

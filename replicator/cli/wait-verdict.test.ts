@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Status } from '../observe/status.ts';
 import { parseLsn } from '../postgres/lsn.ts';
-import { sampleStatus } from './test-io.ts';
+import { sampleStatus } from '../testing/cli-io.ts';
 import { waitVerdict } from './wait-verdict.ts';
 
 const at = (applied: string | null): Partial<Status> => ({ position: { received: null, applied, acknowledged: null } });

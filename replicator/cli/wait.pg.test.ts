@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { parseLsn } from '../postgres/lsn.ts';
 import { testDatabases } from '../testing/databases.ts';
 import { main } from './main.ts';
-import { sampleStatus, testApi, testIo } from './test-io.ts';
+import { sampleStatus, testApi, testIo } from '../testing/cli-io.ts';
 
 const STATUS = 'GET /api/v1/status';
 

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { TABLE_STATES, type Status, type TableStatus } from '../observe/status.ts';
-import type { Io, SignalName } from './io.ts';
+import type { Io, SignalName } from '../cli/io.ts';
 
 /** An Io whose output is kept, whose environment is empty and whose folder has no pgfollow.yaml. */
 export interface TestIo extends Io {
