@@ -8,7 +8,10 @@ import { UNCHANGED, type Cell } from '../testing/pgoutput-bytes.ts';
 import { mapRows, type RowMap } from './row-map.ts';
 import { describeKey } from './tuple.ts';
 
-function stream(names: readonly string[], more: Partial<Omit<StreamRelation, 'columns'>> & { identity?: string[]; type?: number } = {}): StreamRelation {
+function stream(
+  names: readonly string[],
+  more: Partial<Omit<StreamRelation, 'columns'>> & { identity?: string[]; type?: number } = {},
+): StreamRelation {
   const { identity = [], type = TYPE_OID.int4, ...rest } = more;
   const columns = names.map((name) => ({ name, typeOid: type, typmod: -1, identity: identity.includes(name) }));
   return { oid: 1, schema: 'public', name: 't', replicaIdentity: 'default', columns, ...rest };
@@ -60,28 +63,54 @@ describe('what the received bytes are taken for', () => {
   const text = { oid: TYPE_OID.text, sqlName: 'text' };
   test.each([
     ['the same built-in type', TYPE_OID.int8, int8, { text: TYPE_OID.int8, binary: TYPE_OID.int8 }],
-    ['another built-in type: what it is, then a cast', TYPE_OID.int4, int8, { text: TYPE_OID.int4, binary: TYPE_OID.int4, cast: true }],
+    ['another built-in type that reads its text', TYPE_OID.int4, int8, { text: TYPE_OID.int8, binary: TYPE_OID.int4 }],
+    [
+      'another built-in type: what it is, then a cast',
+      TYPE_OID.bool,
+      int8,
+      { text: TYPE_OID.bool, binary: TYPE_OID.bool, cast: true },
+    ],
     ['a string for something else: its text', TYPE_OID.varchar, int8, { text: TYPE_OID.int8, binary: TYPE_OID.varchar }],
     ['something else for a string: its text', TYPE_OID.int4, text, { text: TYPE_OID.text, binary: TYPE_OID.int4 }],
     ['a domain of the target over the type', TYPE_OID.int4, domain, { text: 20000, binary: TYPE_OID.int4 }],
-    ['a domain of the target over another type', TYPE_OID.int8, domain, { text: TYPE_OID.int8, binary: TYPE_OID.int8, cast: true }],
+    [
+      'a domain of the target over another type',
+      TYPE_OID.int8,
+      domain,
+      { text: TYPE_OID.int8, binary: TYPE_OID.int8, cast: true },
+    ],
     ['a user-defined type, whose OID differs', 17000, mood, { text: 30000, binary: 30000 }],
   ])('%s', (_, sourceType, type, expected) => {
     const target = buildRelation('t', { columns: [buildColumn('a', { type })] });
     const of = (binary: boolean) => mapRows(stream(['a'], { type: sourceType }), buildMapping('t'), target, binary).columns[0];
-    expect({ text: of(false)?.parameterType, binary: of(true)?.parameterType, ...(of(false)?.cast ? { cast: true } : {}) }).toEqual(expected);
+    expect({
+      text: of(false)?.parameterType,
+      binary: of(true)?.parameterType,
+      ...(of(false)?.cast ? { cast: true } : {}),
+    }).toEqual(expected);
     expect(of(true)?.cast).toBe(of(false)?.cast);
   });
 });
 
 describe('what finds the old row', () => {
   const found = ({ find }: RowMap): string => `${find.by} ${find.columns.map(({ target }) => target.name).join()}`;
-  const target = buildRelation('t', { columns: ['id', 'a', 'b'], uniqueIndexes: [buildIndex('u', ['b', 'a']), buildIndex('x', ['id'], { identifies: false })] });
+  const target = buildRelation('t', {
+    columns: ['id', 'a', 'b'],
+    uniqueIndexes: [buildIndex('u', ['b', 'a']), buildIndex('x', ['id'], { identifies: false })],
+  });
   test.each([
     ['the columns that the stream calls key', stream(['id', 'a', 'b'], { identity: ['id', 'a'] }), 'key id,a'],
     ['under USING INDEX as well', stream(['id', 'a', 'b'], { identity: ['b'], replicaIdentity: 'index' }), 'key b'],
-    ['under FULL a key of the target', stream(['id', 'a', 'b'], { identity: ['id', 'a', 'b'], replicaIdentity: 'full' }), 'key b,a'],
-    ['under FULL without such a key the whole row', stream(['id', 'a'], { identity: ['id', 'a'], replicaIdentity: 'full' }), 'image id,a'],
+    [
+      'under FULL a key of the target',
+      stream(['id', 'a', 'b'], { identity: ['id', 'a', 'b'], replicaIdentity: 'full' }),
+      'key b,a',
+    ],
+    [
+      'under FULL without such a key the whole row',
+      stream(['id', 'a'], { identity: ['id', 'a'], replicaIdentity: 'full' }),
+      'image id,a',
+    ],
     ['under NOTHING nothing', stream(['id', 'a', 'b'], { replicaIdentity: 'nothing' }), 'key '],
   ])('%s', (_, relation, expected) => expect(found(mapRows(relation, buildMapping('t'), target, false))).toBe(expected));
 });
@@ -112,6 +141,11 @@ describe('a key for people', () => {
 
   test('long ones are cut', () => {
     expect(described([], ['x'.repeat(5000)])).toBe(`k0=${'x'.repeat(100)}`);
-    expect(described([], Array.from({ length: 50 }, () => 'y'.repeat(90)))).toHaveLength(500);
+    expect(
+      described(
+        [],
+        Array.from({ length: 50 }, () => 'y'.repeat(90)),
+      ),
+    ).toHaveLength(500);
   });
 });

@@ -1,7 +1,8 @@
 import { isBuiltIn } from '../catalog/built-in.ts';
+import { needsCast } from '../catalog/casts.ts';
 import { targetColumn } from '../catalog/create-table.ts';
 import { displayName, type Column, type ColumnType, type Relation, type TableMapping } from '../catalog/relation.ts';
-import { TYPE_OID, type Oid } from '../postgres/oid.ts';
+import type { Oid } from '../postgres/oid.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
 import type { StreamRelation } from '../pgoutput/messages.ts';
 import { Problem } from '../problem.ts';
@@ -73,16 +74,11 @@ export function mapRows(relation: StreamRelation, mapping: TableMapping, target:
   return { table, relation, target, columns, find: findBy(relation, target, columns) };
 }
 
-// Text is read by the column's own type, and so is anything user-defined, whose OID means nothing here. Values of another
-// built-in type are read as what they are on the source and cast, as 't' is a boolean and no integer; all but strings,
-// which hold anything.
+// Text is read by the column's own type, and so is anything user-defined, whose OID means nothing here.
 function parameter(sourceType: Oid, { oid, baseOid }: ColumnType, binary: boolean): Pick<MappedColumn, 'parameterType' | 'cast'> {
-  const builtIn = isBuiltIn(sourceType) && isBuiltIn(baseOid);
-  const cast = builtIn && sourceType !== baseOid && !STRING_TYPES.has(sourceType) && !STRING_TYPES.has(baseOid);
+  const cast = needsCast(sourceType, baseOid);
   return { cast, parameterType: cast || (binary && isBuiltIn(sourceType)) ? sourceType : oid };
 }
-
-const STRING_TYPES: ReadonlySet<Oid> = new Set([TYPE_OID.text, TYPE_OID.varchar, TYPE_OID.bpchar, TYPE_OID.name, TYPE_OID.char]);
 
 // Under FULL a key of the target, where it has one, finds the row by its index; only a keyless target needs the image.
 function findBy(relation: StreamRelation, target: Relation, columns: readonly MappedColumn[]): RowMap['find'] {

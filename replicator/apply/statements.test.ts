@@ -218,16 +218,16 @@ test('values of another built-in type are read as what they are, and cast', () =
     name: 't',
     replicaIdentity: 'default',
     columns: [
-      { name: 'id', typeOid: TYPE_OID.int4, typmod: -1, identity: true },
+      { name: 'id', typeOid: TYPE_OID.numeric, typmod: -1, identity: true },
       { name: 'done', typeOid: TYPE_OID.bool, typmod: -1, identity: false },
       { name: 'v', typeOid: TYPE_OID.varchar, typmod: -1, identity: false },
     ],
   };
   const map = mapRows(relation, buildMapping('t'), target, false);
   expect(shown(insertStatement(map, 'error'))).toMatchInlineSnapshot(
-    `"INSERT INTO "public"."t" ("id", "done", "v") VALUES ($1::bigint, $2::integer, $3) -- (id 23, done 16, v 25) touched"`,
+    `"INSERT INTO "public"."t" ("id", "done", "v") VALUES ($1::bigint, $2::integer, $3) -- (id 1700, done 16, v 25) touched"`,
   );
   expect(shown(update(map))).toMatchInlineSnapshot(
-    `"UPDATE ONLY "public"."t" AS t SET "id" = $1::bigint, "done" = $2::integer, "v" = $3 WHERE t."id" = $4::bigint -- (id 23, done 16, v 25, old id 23) touched"`,
+    `"UPDATE ONLY "public"."t" AS t SET "id" = $1::bigint, "done" = $2::integer, "v" = $3 WHERE t."id" = $4::bigint -- (id 1700, done 16, v 25, old id 1700) touched"`,
   );
 });
