@@ -1,6 +1,7 @@
 import { describeError, isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import type { PipeError } from '../postgres/statement-pipe.ts';
 import { Problem } from '../problem.ts';
+import type { PlannedChange } from './plan.ts';
 import type { Run } from './run.ts';
 import { describeKey } from './tuple.ts';
 
@@ -10,18 +11,24 @@ export function explain(error: PipeError, run: Run, checkpointStatement: number)
   if (error.statement === checkpointStatement && sqlState(cause) === SQLSTATE.division_by_zero) return checkpointLost(cause);
   if (isTransient(cause)) return cause;
   const planned = run.change(error.statement);
-  const table = planned?.map.table ?? run.truncated(error.statement)[0]?.table;
-  const tuple = planned && (planned.change.kind === 'delete' ? planned.change.old.tuple : planned.change.row);
-  const what =
-    planned && tuple
-      ? `${planned.change.kind.toUpperCase()} of ${table} (${describeKey(planned.map, tuple)})`
-      : `TRUNCATE of ${table ?? 'a table'}`;
+  const truncated = run.truncated(error.statement);
+  const table = planned?.map.table ?? truncated[0]?.table;
+  const what = planned
+    ? describeChange(planned)
+    : truncated.length > 0
+      ? `TRUNCATE of ${truncated.map((map) => map.table).join(', ')}`
+      : 'COMMIT';
   return new Problem('APPLY_FAILED', `The target refused the ${what}: ${describeError(cause)}`, {
     retry: 'transient',
     cause,
     remedy: remedyFor(sqlState(cause)),
     ...(table === undefined ? {} : { table }),
   });
+}
+
+function describeChange({ change, map }: PlannedChange): string {
+  const tuple = change.kind === 'delete' ? change.old.tuple : change.row;
+  return `${change.kind.toUpperCase()} of ${map.table} (${describeKey(map, tuple)})`;
 }
 
 function remedyFor(state: string | null): string {
