@@ -216,7 +216,7 @@ export class Applier {
     const map = mapRows(relation, mapping, target, binary);
     await this.#arrays.learn(
       client,
-      map.columns.map((column) => column.parameterType),
+      [...map.columns, ...map.find.columns].map((column) => column.parameterType),
     );
     this.#maps.set(relation, map);
   }

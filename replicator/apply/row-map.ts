@@ -49,13 +49,19 @@ export function mapRows(relation: StreamRelation, mapping: TableMapping, target:
   }
   const byName = new Map(target.columns.map((column) => [column.name, column]));
   const columns: MappedColumn[] = [];
+  const generated: MappedColumn[] = [];
   const missing: string[] = [];
   relation.columns.forEach((column, index) => {
     if (mapping.excludeColumns.includes(column.name)) return;
     const name = targetColumn(column.name, mapping);
     const found = byName.get(name);
     if (!found) missing.push(name);
-    else if (found.generated === 'no') columns.push({ index, target: found, ...parameter(column.typeOid, found.type, binary) });
+    else
+      (found.generated === 'no' ? columns : generated).push({
+        index,
+        target: found,
+        ...parameter(column.typeOid, found.type, binary),
+      });
   });
   if (missing.length > 0) {
     const names = missing.map((name) => `"${name}"`).join(', ');
@@ -71,7 +77,7 @@ export function mapRows(relation: StreamRelation, mapping: TableMapping, target:
       },
     );
   }
-  return { table, relation, target, columns, find: findBy(relation, target, columns) };
+  return { table, relation, target, columns, find: findBy(relation, target, columns, generated) };
 }
 
 // Text is read by the column's own type, and so is anything user-defined, whose OID means nothing here.
@@ -81,9 +87,15 @@ function parameter(sourceType: Oid, { oid, baseOid }: ColumnType, binary: boolea
 }
 
 // Under FULL a key of the target, where it has one, finds the row by its index; only a keyless target needs the image.
-function findBy(relation: StreamRelation, target: Relation, columns: readonly MappedColumn[]): RowMap['find'] {
+function findBy(
+  relation: StreamRelation,
+  target: Relation,
+  columns: readonly MappedColumn[],
+  generated: readonly MappedColumn[],
+): RowMap['find'] {
   if (relation.replicaIdentity !== 'full') {
-    return { by: 'key', columns: columns.filter((column) => relation.columns[column.index]?.identity) };
+    // A column that the target generates cannot be written, but it can be a key.
+    return { by: 'key', columns: [...columns, ...generated].filter((column) => relation.columns[column.index]?.identity) };
   }
   const byTarget = new Map(columns.map((column) => [column.target.name, column]));
   const key = target.uniqueIndexes.find((index) => index.identifies && index.columns.every((name) => byTarget.has(name)));

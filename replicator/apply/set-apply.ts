@@ -66,7 +66,7 @@ export class SetApply {
   /** Whether rows of this table can be staged: every column's values fit into an array, and into its column as they are. */
   canStage(map: RowMap): boolean {
     if (map.columns.some((column) => column.cast)) return false;
-    return !this.#binary || map.columns.every((column) => this.#arrays.of(column.parameterType) !== 0);
+    return !this.#binary || [...map.columns, ...map.find.columns].every((column) => this.#arrays.of(column.parameterType) !== 0);
   }
 
   async write(pipe: StatementPipe, map: RowMap, net: NetChanges, expect: Expect): Promise<void> {

@@ -43,6 +43,33 @@ export function typeFits(source: ColumnType, target: ColumnType, castExists: Cas
   return STRING_TYPES.includes(source.baseOid) || STRING_TYPES.includes(target.baseOid);
 }
 
+/**
+ * Whether values of a built-in type have to be cast into another: the text of a boolean is no integer, that of a numeric not
+ * always one. Otherwise the text of the one is read as the other, which is what PostgreSQL's own replication does, and what
+ * loses least: a cast of 0.1::real to double precision gives 0.10000000149011612.
+ */
+export function needsCast(source: Oid, target: Oid): boolean {
+  if (source === target || !isBuiltIn(source) || !isBuiltIn(target)) return false;
+  if (NAMES_AND_TEXT.includes(source) || NAMES_AND_TEXT.includes(target)) return false;
+  return !(READ_AS.get(source)?.includes(target) ?? false);
+}
+
+const { int2, int4, int8, float4, float8, numeric, date, timestamp, timestamptz, json, jsonb } = TYPE_OID;
+const READ_AS: ReadonlyMap<Oid, readonly Oid[]> = new Map<Oid, readonly Oid[]>([
+  [int2, [int4, int8, numeric, float4, float8]],
+  [int4, [int8, numeric, float4, float8]],
+  [int8, [numeric, float4, float8]],
+  [numeric, [float4, float8]],
+  [float4, [float8, numeric]],
+  [float8, [float4, numeric]],
+  [date, [timestamp, timestamptz]],
+  [timestamp, [timestamptz]],
+  [timestamptz, [timestamp]],
+  [json, [jsonb]],
+  [jsonb, [json]],
+]);
+const NAMES_AND_TEXT: readonly Oid[] = [TYPE_OID.text, TYPE_OID.varchar, TYPE_OID.bpchar, TYPE_OID.name, TYPE_OID.char];
+
 const STRING_TYPES: readonly Oid[] = [TYPE_OID.text, TYPE_OID.varchar, TYPE_OID.bpchar];
 
 /** `public."My Type"[]` -> `"My Type"[]` */

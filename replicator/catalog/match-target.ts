@@ -55,6 +55,14 @@ export function matchTarget(
     );
   }
 
+  const unsent = unsentKey(source, options);
+  if (unsent.length > 0) {
+    return failed(
+      'SOURCE_UNSUITABLE',
+      `Rows of ${table} are found by ${list(unsent)}, generated there, which PostgreSQL before 18 does not send.`,
+      `Run on the source:\nALTER TABLE ${quoteRelation(mapping.source)} REPLICA IDENTITY FULL;`,
+    );
+  }
   const sorted = sortColumns(source, target, mapping, options);
   const alter = (actions: string[]): string => `ALTER TABLE ${quoteRelation(mapping.target)}\n  ${actions.join(',\n  ')};`;
   if (sorted.missing.length > 0) {
@@ -136,6 +144,14 @@ function clashOf(source: Column, target: Column, options: MatchOptions): { messa
     };
   }
   return null;
+}
+
+/** Columns of the replica identity whose values the stream does not carry. */
+function unsentKey(source: Relation, options: MatchOptions): string[] {
+  return source.columns
+    .filter(({ generated }) => generated === 'virtual' || (generated === 'stored' && options.generatedColumnsSent === 'none'))
+    .filter(({ name }) => source.identityColumns.includes(name))
+    .map(({ name }) => name);
 }
 
 /** Columns that only the target has and that no INSERT of ours could leave out. */

@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { needsCast } from '../catalog/casts.ts';
 import type { ColumnPair } from '../catalog/match-target.ts';
 import { displayName, type Relation, type TableMapping } from '../catalog/relation.ts';
 import { storeCopied, storeProgress } from '../metadata/table-states.ts';
@@ -29,17 +30,35 @@ export interface CopyObserver {
 }
 
 /**
- * COPY … TO STDOUT on the source. A row filter, a partitioned table and generated columns need a query; a plain table
- * is named, which leaves tables that inherit from it alone.
+ * COPY … TO STDOUT on the source. A row filter, a partitioned table, generated columns and casts need a query; a plain
+ * table is named, which leaves tables that inherit from it alone.
  */
 export function copyOutSql(task: Pick<CopyTask, 'mapping' | 'source' | 'columns' | 'binary'>): string {
-  const names = task.columns.map((pair) => quoteIdent(pair.source.name)).join(', ');
   const relation = quoteRelation(task.source);
   const { where } = task.mapping;
-  const needsQuery = where !== null || task.source.kind === 'partitioned' || task.columns.some((pair) => pair.source.generated !== 'no');
+  const needsQuery =
+    where !== null ||
+    task.source.kind === 'partitioned' ||
+    task.columns.length === 0 ||
+    task.columns.some((pair) => pair.source.generated !== 'no' || isCast(pair));
   const only = task.source.kind === 'table' ? 'ONLY ' : '';
-  const what = needsQuery || names === '' ? `(SELECT ${names} FROM ${only}${relation}${where === null ? '' : ` WHERE ${where}`})` : `${relation} (${names})`;
+  // A comment at the end of the filter ends with its line.
+  const filter = where === null ? '' : ` WHERE (${where}\n)`;
+  const names = task.columns.map(({ source }) => quoteIdent(source.name)).join(', ');
+  const what = needsQuery
+    ? `(SELECT ${task.columns.map(sent).join(', ')} FROM ${only}${relation}${filter})`
+    : `${relation} (${names})`;
   return `COPY ${what} TO STDOUT (FORMAT ${task.binary ? 'binary' : 'text'})`;
+}
+
+// As in the stream (see mapRows): what the target's type does not read is cast, here where its name is the same.
+function sent(pair: ColumnPair): string {
+  const name = quoteIdent(pair.source.name);
+  return isCast(pair) ? `${name}::${pair.target.type.sqlName}` : name;
+}
+
+function isCast({ source, target }: ColumnPair): boolean {
+  return target.type.oid === target.type.baseOid && needsCast(source.type.baseOid, target.type.oid);
 }
 
 /** COPY … FROM STDIN on the target; it takes given values for identity columns as they are. */

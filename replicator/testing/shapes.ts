@@ -19,7 +19,7 @@ export interface Shape {
   readonly rows?: string;
   /** Each a simple query on the source: one transaction, unless it says otherwise itself. */
   readonly changes: readonly string[];
-  /** Tables that differ between the sides; without, all tables of the shape are compared, column by column. */
+  /** Tables that differ between the sides; without, all tables of the shape are compared, column by column; [] for none. */
   readonly tables?: readonly (Omit<TableNames, 'source' | 'target'> & { source: string; target?: string })[];
   /** Entries of tables.map; names without schema. */
   readonly map?: readonly { from: string; to?: string; columns?: object; where?: string }[];
@@ -177,6 +177,7 @@ class Play implements Stage {
       target: `${schema}.${to}`,
       ...rest,
     }));
+    if (tables?.length === 0) return null;
     const all = await source.query(
       `SELECT relname AS name FROM pg_class WHERE relnamespace = '${schema}'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition`,
     );
