@@ -63,10 +63,11 @@ export class Pipeline {
   /** Runs until the signal aborts; resolves after a clean stop. Retries by itself for ever, whatever goes wrong. */
   async run(signal: AbortSignal): Promise<void> {
     for (let attempt = 0; !signal.aborted;) {
-      const startedAt = Date.now();
+      const before = this.#reporter.furthest;
       const problem = await this.#session(signal);
       if (signal.aborted || !problem) break;
-      attempt = Date.now() - startedAt > 30_000 ? 0 : attempt + 1;
+      // A session that got further was no failed attempt.
+      attempt = this.#reporter.furthest > before ? 1 : attempt + 1;
       this.#reporter.sessionFailed(problem);
       const pause = problem.retry === 'permanent' ? RECHECK_FAILED_MS : backoffMs(attempt);
       await sleep(pause, null, { signal }).catch(() => {});

@@ -23,7 +23,7 @@ import { ensurePublication, wantedTables } from '../source/publication.ts';
 import type { WantedTable } from '../source/publish-table.ts';
 import { planReplicaIdentity, type IdentityChange } from '../source/replica-identity.ts';
 import { readSlot, slotVerdict } from '../source/slot.ts';
-import { on } from './blame.ts';
+import { blame, on } from './blame.ts';
 import { Lines } from './lines.ts';
 import { openUnless } from './together.ts';
 import { failTable, storeFollowedTables, type FollowedTable, type ResolvedPipelineTables } from './followed-tables.ts';
@@ -99,6 +99,8 @@ export async function openEnds(config: Config, session: AbortController, over: A
       [Symbol.asyncDispose]: () => lines.close(),
     };
   } catch (error) {
+    // Before the connections end, which would count as the reason otherwise.
+    session.abort(blame('target', error));
     await lines.close();
     throw error;
   }

@@ -7,7 +7,7 @@ import { readEvents, storeEvents } from '../metadata/event-sink.ts';
 import type { EventInput, EventLog } from '../observe/events.ts';
 import type { Stage, StatusModel } from '../observe/model.ts';
 import type { TableStatus } from '../observe/status.ts';
-import { formatLsn, parseLsn, type Lsn } from '../postgres/lsn.ts';
+import { formatLsn, maxLsn, parseLsn, ZERO_LSN, type Lsn } from '../postgres/lsn.ts';
 import type { Problem } from '../problem.ts';
 import type { IdentityChange } from '../source/replica-identity.ts';
 import type { SlotState } from '../source/slot.ts';
@@ -29,6 +29,8 @@ export class Reporter {
   readonly #log: Logger;
   readonly #gate: Gate;
   readonly #tally = new ConflictTally(Date.now);
+  /** The furthest that any session has got. */
+  furthest: Lsn = ZERO_LSN;
   #following = false;
   #caughtUp = false;
   #sessions = 0;
@@ -189,6 +191,7 @@ export class Reporter {
     return {
       received: (lsn, bytes) => model.received(lsn, bytes),
       applied: (lsn) => {
+        this.furthest = maxLsn(this.furthest, lsn);
         model.applied(lsn);
         reached(lsn);
       },
