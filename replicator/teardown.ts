@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { originName } from './apply/target-session.ts';
 import { displayName } from './catalog/relation.ts';
 import type { Config } from './config/schema.ts';
 import { isSameSource, lockPipeline, readPipeline, type PipelineRow } from './metadata/pipeline-row.ts';
@@ -94,7 +95,7 @@ async function planTarget(
   { known, row }: { known: boolean; row: PipelineRow | null },
 ): Promise<TeardownAction[]> {
   const actions: TeardownAction[] = [];
-  const origin = `pgfollow_${config.name}`;
+  const origin = await originName(target, config.name);
   if (await exists(target, 'SELECT FROM pg_catalog.pg_replication_origin WHERE roname = $1', origin)) {
     actions.push({
       where: 'target',

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { connect, disconnect } from '../postgres/connect.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
@@ -59,12 +60,12 @@ export async function useReplicaRole(client: Client): Promise<SessionLimit | nul
  * only one session at a time may use an origin. https://www.postgresql.org/docs/current/replication-origins.html
  */
 export async function useOrigin(client: Client, pipeline: string): Promise<SessionLimit | null> {
-  const name = quoteLiteral(`pgfollow_${pipeline}`);
+  const name = quoteLiteral(await originName(client, pipeline));
   try {
     await client.query(
       `SELECT pg_catalog.pg_replication_origin_create(${name}) WHERE pg_catalog.pg_replication_origin_oid(${name}) IS NULL`,
     );
-    await client.query(`SELECT pg_catalog.pg_replication_origin_session_setup(${name})`);
+    await whenFree(() => client.query(`SELECT pg_catalog.pg_replication_origin_session_setup(${name})`));
     return null;
   } catch (error) {
     const state = sqlState(error);
@@ -76,5 +77,26 @@ export async function useOrigin(client: Client, pipeline: string): Promise<Sessi
       remedy:
         'As a superuser: GRANT EXECUTE ON FUNCTION pg_replication_origin_create(text), pg_replication_origin_oid(text), pg_replication_origin_session_setup(text) TO <role>;',
     };
+  }
+}
+
+/** Origins belong to the whole cluster, where pipelines to other databases may have the same name. */
+export async function originName(client: Client, pipeline: string): Promise<string> {
+  const { rows } = await client.query<{ oid: number }>(
+    'SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()',
+  );
+  return `pgfollow_${pipeline}_${rows[0]?.oid ?? 0}`;
+}
+
+// A backend that ends lets go of the pipeline's lock a moment before it lets go of its origin.
+async function whenFree(setUp: () => Promise<unknown>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await setUp();
+      return;
+    } catch (error) {
+      if (sqlState(error) !== SQLSTATE.object_in_use || attempt === 20) throw error;
+    }
+    await sleep(100);
   }
 }

@@ -155,7 +155,9 @@ async function copyAll(options: FirstCopyOptions, snapshotName: string, signal: 
     observer: {
       ...observer,
       started(task) {
-        advance(byTask.get(task), 'copy started');
+        const table = byTask.get(task);
+        // Not so for one that is tried again.
+        if (table?.progress.state === 'pending') advance(table, 'copy started');
         observer.started(task);
       },
       finished(task, rows, bytes) {
