@@ -37,6 +37,8 @@ function remedyFor(state: string | null): string {
   }
   if (state === SQLSTATE.insufficient_privilege)
     return 'Grant the target role INSERT, UPDATE, DELETE and TRUNCATE on the table. It is tried again by itself.';
+  if (state === SQLSTATE.foreign_key_violation)
+    return 'Let the target role SET session_replication_role, so that foreign keys are not checked again (PostgreSQL 15 and newer: GRANT SET ON PARAMETER session_replication_role TO …), or drop the constraint on the target. It is tried again by itself.';
   return 'Make the target accept what the source has accepted (type, constraint, trigger of the target table). It is tried again by itself.';
 }
 

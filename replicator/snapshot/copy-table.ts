@@ -1,12 +1,12 @@
 import type { Client } from 'pg';
 import { needsCast } from '../catalog/casts.ts';
 import type { ColumnPair } from '../catalog/match-target.ts';
-import { displayName, type Relation, type TableMapping } from '../catalog/relation.ts';
+import type { Relation, TableMapping } from '../catalog/relation.ts';
 import { storeCopied, storeProgress } from '../metadata/table-states.ts';
 import { CopyIn, CopyOut } from '../postgres/copy.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
-import { SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
-import { Problem } from '../problem.ts';
+import type { Problem } from '../problem.ts';
+import { makeRoom } from './make-room.ts';
 
 export type ExistingRows = 'error' | 'truncate' | 'keep';
 
@@ -19,6 +19,14 @@ export interface CopyTask {
   /** Both ends agree on the binary form of every column. */
   readonly binary: boolean;
   readonly existingRows: ExistingRows;
+}
+
+/** A connection to each side: the source in a transaction on the snapshot. */
+export interface CopyEnds {
+  readonly source: Client;
+  readonly target: Client;
+  /** The role may not set session_replication_role: foreign keys are checked, and what they cascade to is changed. */
+  readonly checksForeignKeys: boolean;
 }
 
 /** What is shown of a copy under way. Row counts are about right until it is finished. */
@@ -73,7 +81,7 @@ export function copyInSql(task: Pick<CopyTask, 'target' | 'columns' | 'binary'>)
  */
 export async function copyTable(
   task: CopyTask,
-  ends: { source: Client; target: Client },
+  ends: CopyEnds,
   options: { pipeline: string; observer: CopyObserver; signal: AbortSignal },
 ): Promise<void> {
   const { source, target } = ends;
@@ -81,7 +89,7 @@ export async function copyTable(
   await storeProgress(target, options.pipeline, task.mapping.source, { state: 'copying' });
   await target.query('BEGIN');
   try {
-    await makeRoom(target, task);
+    await makeRoom(target, task, ends);
     // The savepoint lets go of the table's lock as soon as it is copied: nobody's ALTER TABLE waits for the others.
     await source.query('SAVEPOINT copy');
     const copied = await pipe(task, ends, options);
@@ -97,7 +105,7 @@ export async function copyTable(
 
 async function pipe(
   task: CopyTask,
-  { source, target }: { source: Client; target: Client },
+  { source, target }: CopyEnds,
   { observer, signal }: { observer: CopyObserver; signal: AbortSignal },
 ): Promise<{ rows: number; bytes: number }> {
   const out = new CopyOut(source, copyOutSql(task));
@@ -114,32 +122,5 @@ async function pipe(
   } catch (error) {
     await into.fail('the source stopped');
     throw error;
-  }
-}
-
-async function makeRoom(target: Client, task: CopyTask): Promise<void> {
-  if (task.existingRows === 'keep') return;
-  const only = task.target.kind === 'table' ? 'ONLY ' : '';
-  const relation = `${only}${quoteRelation(task.target)}`;
-  const { rows } = await target.query<{ filled: boolean }>(`SELECT EXISTS (SELECT FROM ${relation}) AS filled`);
-  if (!rows[0]?.filled) return;
-  if (task.existingRows === 'error') {
-    const name = displayName(task.mapping.target);
-    throw new Problem('TARGET_TABLE_NOT_EMPTY', `${name} on the target already holds rows.`, {
-      table: displayName(task.mapping.source),
-      remedy:
-        `Empty it (TRUNCATE ${quoteRelation(task.target)};), or set snapshot.existingRows to truncate (its rows are replaced) or keep (they stay), ` +
-        `or snapshot.copy to false when it holds the data already.`,
-    });
-  }
-  await target.query('SAVEPOINT room');
-  try {
-    await target.query(`TRUNCATE ${relation}`);
-  } catch (error) {
-    // A foreign key that refers to this table, or a role that may only DELETE.
-    const state = sqlState(error);
-    if (state !== SQLSTATE.feature_not_supported && state !== SQLSTATE.insufficient_privilege) throw error;
-    await target.query('ROLLBACK TO SAVEPOINT room');
-    await target.query(`DELETE FROM ${relation}`);
   }
 }
