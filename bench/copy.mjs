@@ -17,14 +17,19 @@ export async function copyRound(bench, workload, order) {
     const results = {};
     for (const { contender, target } of contenders) {
       await settle(bench.servers);
-      const client = await connect(target);
-      const look = () => contender.inStep(client);
-      results[contender.name] = await timed(bench, contender, { source, what: 'copied', interval: POLL_MS, look }).finally(() =>
-        client.end(),
-      );
+      results[contender.name] = await copyOnce(bench, contender, { source, target });
       await contender.stop();
       await compareDatabases(source, target);
     }
     return results;
   });
+}
+
+async function copyOnce(bench, contender, { source, target }) {
+  const client = await connect(target);
+  try {
+    return await timed(bench, contender, { source, what: 'copied', interval: POLL_MS, look: () => contender.inStep(client) });
+  } finally {
+    await client.end();
+  }
 }

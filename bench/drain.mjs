@@ -1,10 +1,9 @@
 import { compareDatabases } from './compare.mjs';
 import { connect, sql } from './servers.mjs';
 import { enroll, settle, streamingSince, until, withDatabases } from './round.mjs';
-import { serverCpu } from './usage.mjs';
+import { readClocks, spentBetween } from './usage.mjs';
 
 const POLL_MS = 5;
-const TIMEOUT_MS = 900_000;
 
 /**
  * One round: both contenders get in step and stop, the backlog comes into being once, and each drains it alone. The
@@ -46,20 +45,19 @@ async function drainOnce(bench, contender, { source, target }) {
 
 /** Starts a contender and takes the time until `look` is true, and what it cost. */
 export async function timed({ servers }, contender, { source, what, interval, look }) {
-  const cpu = () => [serverCpu(servers.source.pid), serverCpu(servers.target.pid)];
-  const before = cpu();
+  const before = readClocks(servers, contender);
   const startedAt = await contender.start();
   const loaded = contender.loaded?.();
-  const doneAt = await until(look, { interval, timeout: TIMEOUT_MS, what });
-  const after = cpu();
+  const doneAt = await until(look, { contender, interval, what });
+  const spent = spentBetween(before, readClocks(servers, contender));
   await loaded;
   const { connectedAt = startedAt, ...usage } = await contender.usage();
   return {
     ms: doneAt - connectedAt,
     wholeMs: doneAt - startedAt,
     streamMs: doneAt - (await streamingSince(source, contender.slot)),
-    sourceCpuMs: after[0] - before[0],
-    targetCpuMs: after[1] - before[1],
+    ...spent,
     ...usage,
+    allCpuMs: spent.sourceCpuMs + spent.targetCpuMs + (usage.cpuMs ?? 0),
   };
 }

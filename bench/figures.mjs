@@ -11,6 +11,15 @@ export function percentile(numbers, share) {
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? NaN;
 }
 
+/** For each id from `first` on, ms from its commit to the first look at the target that showed it or a later one. */
+export function delays(committed, seen, first) {
+  let look = 0;
+  return committed.map((at, i) => {
+    while (look < seen.length - 1 && seen[look].id < first + i) look++;
+    return seen[look].at - at;
+  });
+}
+
 /** Seconds out of ms, with as many digits as mean something. */
 export function seconds(ms) {
   if (!Number.isFinite(ms)) return '–';

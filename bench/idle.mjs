@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { settle, untilInStep, withDatabases } from './round.mjs';
 import { sql } from './servers.mjs';
-import { serverCpu } from './usage.mjs';
+import { readClocks, spentBetween } from './usage.mjs';
 
 /** Until what follows a start is over. */
 const SETTLE_MS = 5_000;
@@ -29,33 +29,28 @@ export async function idleRound(bench, workload, order) {
   });
 }
 
-async function watch({ source, target }, contender, windowMs) {
-  const both = [source, target];
+async function watch(servers, contender, windowMs) {
+  const both = [servers.source, servers.target];
   for (const server of both) await logStatements(server, true);
   // A backend takes a new setting up before its next statement; those of the logging itself are not counted.
   await sleep(500);
   const sizes = await Promise.all(both.map(({ logFile }) => stat(logFile).then(({ size }) => size)));
-  const before = [...both.map(({ pid }) => serverCpu(pid)), await ownCpu(contender)];
+  const before = readClocks(servers, contender);
   await sleep(windowMs);
-  const after = [...both.map(({ pid }) => serverCpu(pid)), await ownCpu(contender)];
+  const after = readClocks(servers, contender);
+  const { sourceCpuMs, targetCpuMs, othersCpuShare } = spentBetween(before, after);
   const statements = await Promise.all(both.map(({ logFile }, i) => countStatements(logFile, sizes[i])));
   for (const server of both) await logStatements(server, false);
-  const share = (i) => (after[i] - before[i]) / windowMs;
   const { peakBytes } = await contender.usage();
   return {
-    sourceCpuShare: share(0),
-    targetCpuShare: share(1),
-    cpuShare: share(2),
+    sourceCpuShare: sourceCpuMs / windowMs,
+    targetCpuShare: targetCpuMs / windowMs,
+    cpuShare: (after.own - before.own) / windowMs,
     sourceStatements: statements[0] / (windowMs / 1000),
     targetStatements: statements[1] / (windowMs / 1000),
+    othersCpuShare,
     ...(peakBytes === undefined ? {} : { peakBytes }),
   };
-}
-
-/** Of native replication, which is part of the servers, nothing. */
-async function ownCpu(contender) {
-  const { cpuMs = 0 } = await contender.usage();
-  return cpuMs;
 }
 
 async function logStatements(server, on) {

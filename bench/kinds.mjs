@@ -25,8 +25,9 @@ const latency = {
   line: (result) =>
     [
       `p50 ${milliseconds(result.p50)}, p99 ${milliseconds(result.p99)}, most ${milliseconds(result.max)}`,
-      `at ${Math.round(result.achieved)} tx/s`,
+      `at ${Math.round(result.perSecond)} tx/s`,
       ...ownCost(result),
+      others(result),
     ].join(', '),
   figure: (of) => `p50 ${milliseconds(of('p50'))}, p99 ${milliseconds(of('p99'))}`,
   ratio: (native, ours) => native('p50') / ours('p50'),
@@ -38,7 +39,7 @@ const idle = {
   round: idleRound,
   line: (result) =>
     `${percent(result.cpuShare)} of a core, source ${percent(result.sourceCpuShare)}, target ${percent(result.targetCpuShare)}; ` +
-    `statements a second on source ${result.sourceStatements.toFixed(1)}, target ${result.targetStatements.toFixed(1)}`,
+    `statements a second on source ${result.sourceStatements.toFixed(1)}, target ${result.targetStatements.toFixed(1)}; ${others(result)}`,
   figure: (of) =>
     `${percent(of('cpuShare'))}; ${of('sourceStatements').toFixed(1)} and ${of('targetStatements').toFixed(1)} statements/s`,
   ratio: () => NaN,
@@ -63,8 +64,10 @@ export const HEADING = [
   'native / ours',
   'to reach',
   'reached',
-  'our CPU',
-  'our RSS',
+  'CPU native',
+  'CPU ours',
+  'of it Node.js',
+  'RSS',
   'event loop held',
 ];
 
@@ -94,6 +97,8 @@ export function tableRow({ workload, results, error }) {
     Number.isFinite(ratio) ? ratio.toFixed(2) : '–',
     kind.goal(reach),
     judged ? (kind.reached(reach, native, ours) ? 'yes' : 'no') : '–',
+    seconds(native('allCpuMs')),
+    seconds(ours('allCpuMs')),
     seconds(ours('cpuMs')),
     megabytes(ours('peakBytes')),
     milliseconds(ours('loopMaxMs')),
@@ -106,6 +111,7 @@ function timedLine(result) {
     `${seconds(result.streamMs)} of streaming`,
     `CPU of source ${seconds(result.sourceCpuMs)}, target ${seconds(result.targetCpuMs)}`,
     ...ownCost(result),
+    others(result),
     ...(result.wholeMs > result.ms ? [`${seconds(result.wholeMs)} with its start`] : []),
   ].join(', ');
 }
@@ -114,4 +120,8 @@ function timedLine(result) {
 function ownCost(result) {
   if (result.cpuMs === undefined) return [];
   return [`own ${seconds(result.cpuMs)}`, megabytes(result.peakBytes), `event loop held ${milliseconds(result.loopMaxMs)}`];
+}
+
+function others(result) {
+  return `others took ${percent(result.othersCpuShare)} of a core`;
 }

@@ -21,4 +21,4 @@ while (latest.id < Number(last)) {
   waitMs(REST_MS);
 }
 await client.end();
-process.send(seen, () => process.disconnect());
+process.send({ times: seen, cpu: process.cpuUsage() }, () => process.disconnect());

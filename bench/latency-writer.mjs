@@ -14,4 +14,4 @@ for (let id = first; id <= last; id++) {
   committed.push(monotonicMs());
 }
 await client.end();
-process.send(committed, () => process.disconnect());
+process.send({ times: committed, cpu: process.cpuUsage() }, () => process.disconnect());

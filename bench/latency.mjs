@@ -1,9 +1,10 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { compareDatabases } from './compare.mjs';
-import { percentile } from './figures.mjs';
+import { delays, percentile } from './figures.mjs';
 import { enroll, settle, until, untilInStep, withDatabases } from './round.mjs';
 import { connect } from './servers.mjs';
+import { readClocks, spentBetween } from './usage.mjs';
 
 const SETUP = 'CREATE TABLE ticks (id bigint PRIMARY KEY, note text NOT NULL)';
 const WARM_UP_SHARE = 0.1;
@@ -24,20 +25,15 @@ export async function latencyRound(bench, workload, order) {
       await contender.start();
       await contender.loaded?.();
       await untilInStep(contender, target);
-      await untilEmptyQueue({ source, target });
+      await untilDrained(contender, { source, target });
       const ids = { first, last: first + count - 1 };
-      const [committed, seen] = await observe({ source, target, rate: workload.rate, ...ids });
+      const before = readClocks(bench.servers, contender);
+      const [writer, reader] = await observe({ source, target, rate: workload.rate, ...ids });
+      const besides = [writer, reader].reduce((sum, { cpu }) => sum + (cpu.user + cpu.system) / 1000, 0);
+      const spent = spentBetween(before, readClocks(bench.servers, contender), besides);
       first += count;
-      const latencies = delays(committed, seen, ids.first).slice(Math.floor(count * WARM_UP_SHARE));
-      const achieved = (count - 1) / ((committed.at(-1) - committed[0]) / 1000);
       const { connectedAt: _, ...usage } = await contender.usage();
-      results[contender.name] = {
-        p50: percentile(latencies, 0.5),
-        p99: percentile(latencies, 0.99),
-        max: Math.max(...latencies),
-        achieved,
-        ...usage,
-      };
+      results[contender.name] = { ...figures(writer.times, reader.times, ids.first), ...spent, ...usage };
       await contender.stop();
       await compareDatabases(source, target);
     }
@@ -45,22 +41,23 @@ export async function latencyRound(bench, workload, order) {
   });
 }
 
-/** For each id from `first` on, ms from its commit to the first look at the target that showed it or a later one. */
-export function delays(committed, seen, first) {
-  let look = 0;
-  return committed.map((at, i) => {
-    while (look < seen.length - 1 && seen[look].id < first + i) look++;
-    return seen[look].at - at;
-  });
+function figures(committed, seen, first) {
+  const latencies = delays(committed, seen, first).slice(Math.floor(committed.length * WARM_UP_SHARE));
+  return {
+    p50: percentile(latencies, 0.5),
+    p99: percentile(latencies, 0.99),
+    max: Math.max(...latencies),
+    perSecond: (committed.length - 1) / ((committed.at(-1) - committed[0]) / 1000),
+  };
 }
 
 /** The second contender finds what was written for the first in its slot, and drains it before it counts. */
-async function untilEmptyQueue({ source, target }) {
+async function untilDrained(contender, { source, target }) {
   const [from, to] = await Promise.all([connect(source), connect(target)]);
   const highest = async (client) => (await client.query('SELECT max(id) AS id FROM ticks')).rows[0].id;
   try {
     const wanted = await highest(from);
-    await until(async () => (await highest(to)) === wanted, { interval: 50, timeout: 60_000, what: 'in step' });
+    await until(async () => (await highest(to)) === wanted, { contender, interval: 50, what: 'drained' });
   } finally {
     await Promise.all([from.end(), to.end()]);
   }
@@ -70,8 +67,7 @@ async function observe({ source, target, rate, first, last }) {
   const reader = fork(new URL('latency-reader.mjs', import.meta.url), [target, String(last)]);
   await once(reader, 'message');
   const writer = fork(new URL('latency-writer.mjs', import.meta.url), [source, String(rate), String(first), String(last)]);
-  const results = await Promise.all([writer, reader].map(answer));
-  return results;
+  return Promise.all([writer, reader].map(answer));
 }
 
 async function answer(child) {

@@ -58,6 +58,9 @@ export class Native {
     return rows[0].done;
   }
 
+  /** What stops native replication is in the server's log alone. */
+  async check() {}
+
   /** Nothing that could not be read from the servers. */
   async usage() {
     return {};

@@ -92,12 +92,9 @@ export class Pgfollow {
     throw new Error(`pgfollow does not listen\n${this.#log}`);
   }
 
+  /** Whether every table is copied and followed. */
   async inStep() {
-    this.#assertRunning();
-    const status = await this.#get('/api/v1/status').then(
-      (response) => response.json(),
-      () => null,
-    );
+    const status = await this.#status();
     return status !== null && status.tables.total > 0 && status.tables.streaming === status.tables.total;
   }
 
@@ -117,6 +114,19 @@ export class Pgfollow {
       loopP99Ms: gauge('nodejs_eventloop_lag_p99_seconds') * 1000,
       connectedAt: await this.#connectedAt(),
     };
+  }
+
+  /** Throws when there is nothing more to wait for. */
+  async check() {
+    this.#assertRunning();
+    const status = await this.#status();
+    if (!status || !(status.state === 'failed' || status.state === 'retrying' || status.tables.error > 0)) return;
+    throw new Error(`pgfollow is in trouble: ${JSON.stringify(status.problems)}\n${this.#log}`);
+  }
+
+  /** CPU of the process so far, its start included, ms; 0 before. */
+  wholeCpu() {
+    return this.#child ? processCpu(this.#child.pid) : 0;
   }
 
   /** Stops it as a user would; not before it follows. */
@@ -159,6 +169,13 @@ export class Pgfollow {
     const first = `SELECT min(extract(epoch FROM backend_start) * 1000)::float8 AS at FROM pg_stat_activity WHERE application_name LIKE 'pgfollow %'`;
     const found = await Promise.all([this.#source, this.#target].map((url) => sql(url, first)));
     return Math.min(...found.map(([row]) => row.at));
+  }
+
+  /** Null while it does not listen. */
+  async #status() {
+    this.#assertRunning();
+    const response = await this.#get('/api/v1/status').catch(() => null);
+    return response && (await response.json());
   }
 
   #get(path) {

@@ -1,8 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { cpus, loadavg, totalmem } from 'node:os';
-import { markdownTable } from './figures.mjs';
+import { markdownTable, median, megabytes, percent } from './figures.mjs';
 import { HEADING, tableRow } from './kinds.mjs';
 import { sql } from './servers.mjs';
+
+/** What pgfollow may have resident, whatever the work. */
+const MOST_BYTES = 256e6;
 
 /** Where and when it was measured. */
 export async function machine({ source }) {
@@ -36,5 +39,26 @@ export function report(about, rows) {
       `commit ${about.commit ?? 'unknown'}, scale ${about.scale}, median of ${about.rounds}.`,
     '',
     markdownTable([HEADING, ...rows.map(tableRow)]),
+    ...disturbance(rows),
+    ...memory(rows),
   ].join('\n');
+}
+
+function disturbance(rows) {
+  const shares = figures(rows, 'othersCpuShare');
+  return shares.length > 0
+    ? ['', `Others on this machine took ${percent(median(shares))} of a core meanwhile, ${percent(Math.max(...shares))} at most.`]
+    : [];
+}
+
+function memory(rows) {
+  const peaks = figures(rows, 'peakBytes');
+  return peaks.length > 0
+    ? ['', `Most memory of pgfollow: ${megabytes(Math.max(...peaks))} (to reach: under ${megabytes(MOST_BYTES)}).`]
+    : [];
+}
+
+/** Everything measured under a name, in any row, round and contender. */
+function figures(rows, name) {
+  return rows.flatMap(({ results }) => results.flatMap((result) => Object.values(result).flatMap((one) => one[name] ?? [])));
 }

@@ -6,6 +6,10 @@ import { connect, sql } from './servers.mjs';
 
 const SOURCE_DATABASE = 'bench';
 
+/** The longest that anything is waited for. */
+const WAIT_MS = 600_000;
+const CHECK_MS = 5_000;
+
 /** A last row: once it shows on the target, everything before it does. */
 const MARKER = 'CREATE TABLE bench_marker (id int PRIMARY KEY)';
 
@@ -45,12 +49,21 @@ export async function settle({ source, target }) {
   await sql(target.url(), 'CHECKPOINT');
 }
 
-/** Polls until `look` is true, every `interval` ms; rejects after `timeout` ms. Returns when that was, ms since 1970. */
-export async function until(look, { interval, timeout, what }) {
-  const end = performance.now() + timeout;
+/**
+ * Asks every `interval` ms until `look` is true, and the contender now and then whether all is well; rejects after
+ * WAIT_MS. Returns when it was true, ms since 1970.
+ */
+export async function until(look, { contender, interval, what }) {
+  const began = performance.now();
+  let checked = began;
   for (;;) {
     if (await look()) return performance.timeOrigin + performance.now();
-    if (performance.now() > end) throw new Error(`${what}: not within ${timeout / 1000} s`);
+    const now = performance.now();
+    if (now > began + WAIT_MS) throw new Error(`${contender.name}, ${what}: not within ${WAIT_MS / 1000} s`);
+    if (now > checked + CHECK_MS) {
+      checked = now;
+      await contender.check();
+    }
     await sleep(interval);
   }
 }
@@ -66,15 +79,10 @@ export async function streamingSince(source, slot) {
 }
 
 /** Waits until the contender has copied everything and follows. */
-export async function untilInStep(contender, target, options = {}) {
+export async function untilInStep(contender, target) {
   const client = await connect(target);
   try {
-    return await until(() => contender.inStep(client), {
-      interval: 10,
-      timeout: 900_000,
-      what: 'copied and following',
-      ...options,
-    });
+    await until(() => contender.inStep(client), { contender, interval: 10, what: 'in step' });
   } finally {
     await client.end();
   }

@@ -41,6 +41,23 @@ export function serverCpu(pid) {
   return ticks * TICK_MS;
 }
 
+/**
+ * CPU time in ms that the whole machine has spent, with what its neighbours have taken from it (steal).
+ * https://man7.org/linux/man-pages/man5/proc_stat.5.html: user nice system idle iowait irq softirq steal.
+ */
+function machineCpu() {
+  try {
+    const [user, nice, system, , , irq, softirq, steal] = readFileSync('/proc/stat', 'latin1')
+      .split('\n', 1)[0]
+      .split(/ +/)
+      .slice(1)
+      .map(Number);
+    return (user + nice + system + irq + softirq + steal) * TICK_MS;
+  } catch {
+    return NaN;
+  }
+}
+
 /** The most memory a process ever had resident, in bytes. */
 export function peakMemory(pid) {
   try {
@@ -49,4 +66,34 @@ export function peakMemory(pid) {
   } catch {
     return NaN;
   }
+}
+
+/**
+ * Reads all clocks of a measurement at once: CPU of both servers, of the contender's own process, of the machine, ms.
+ * Two readings give what was spent between them.
+ */
+export function readClocks({ source, target }, contender) {
+  const { user, system } = process.cpuUsage();
+  return {
+    at: performance.now(),
+    source: serverCpu(source.pid),
+    target: serverCpu(target.pid),
+    own: contender.wholeCpu?.() ?? 0,
+    bench: (user + system) / 1000,
+    machine: machineCpu(),
+  };
+}
+
+/**
+ * What was spent between two readings. `othersCpuShare` is what others on this machine took, of one core: the more it
+ * is, the less the times mean. `besides` is CPU of further processes of the bench.
+ */
+export function spentBetween(before, after, besides = 0) {
+  const spent = (part) => after[part] - before[part];
+  const known = spent('source') + spent('target') + spent('own') + spent('bench') + besides;
+  return {
+    sourceCpuMs: spent('source'),
+    targetCpuMs: spent('target'),
+    othersCpuShare: Math.max(0, spent('machine') - known) / spent('at'),
+  };
 }
