@@ -10,8 +10,9 @@ import type { Config } from '../config/schema.ts';
 import { matchTables, parseRelationName } from '../config/table-pattern.ts';
 import { nextProgress, takesChanges, type TableProgress } from '../metadata/table-state.ts';
 import { enrollTable, forgetTable, readTables, storeProgress, type StoredTable } from '../metadata/table-states.ts';
+import { quoteIdent } from '../postgres/quote.ts';
 import { Problem } from '../problem.ts';
-import { readPublished } from '../source/published.ts';
+import { readPublished, type Published } from '../source/published.ts';
 
 /** One table of the pipeline: where it comes from and goes to, and how far it is. */
 export interface FollowedTable {
@@ -35,8 +36,9 @@ export interface ResolvedPipelineTables {
 
 /**
  * What the configuration comes down to on these two databases: the tables to follow, each matched with its target and
- * with what the metadata knows of it; `copyAhead`: the first copy is still to be made. Throws NO_TABLES, PUBLICATION_MISSING, and the Problem of a table that is being
- * followed already but no longer fits: its changes must not be skipped.
+ * with what the metadata knows of it; `copyAhead`: the first copy is still to be made. Throws NO_TABLES,
+ * PUBLICATION_MISSING, and the Problem of a table that is being followed already but no longer fits: its changes must not
+ * be skipped.
  */
 export async function resolveFollowedTables(
   ends: { source: Client; target: Client },
@@ -44,8 +46,8 @@ export async function resolveFollowedTables(
   options: { sourceVersion: number; copyAhead: boolean },
 ): Promise<ResolvedPipelineTables> {
   const relations = await readRelations(ends.source);
-  const { mappings, findings } = config.publication.managed
-    ? managedMappings(relations, config)
+  const { mappings, findings, generatedColumnsSent } = config.publication.managed
+    ? managedMappings(relations, config, options)
     : await publishedMappings(ends.source, relations, config);
   if (mappings.length === 0) {
     throw new Problem('NO_TABLES', `No table of the source matches ${config.tables.include.join(', ')}.`, {
@@ -56,7 +58,6 @@ export async function resolveFollowedTables(
   }
   const targets = await readRelations(ends.target, { names: mappings.map((mapping) => mapping.target) });
   const castExists = await readCasts(ends.target);
-  const generatedColumnsSent = config.publication.managed && options.sourceVersion >= 180000 ? 'stored' : 'none';
   const stored = new Map((await readTables(ends.target, config.name)).map((table) => [displayName(table.source), table]));
   const byName = new Map(relations.map((relation) => [displayName(relation), relation]));
   const targetByName = new Map(targets.map((relation) => [displayName(relation), relation]));
@@ -125,24 +126,24 @@ function progressOf(stored: StoredTable | null, problem: Problem | null): TableP
   return nextProgress(known, { type: 'failed', problem });
 }
 
-function managedMappings(
-  relations: readonly Relation[],
-  config: Config,
-): { mappings: TableMapping[]; findings: readonly Finding[] } {
-  return resolveTables(relations, {
+interface Mappings {
+  readonly mappings: readonly TableMapping[];
+  readonly findings: readonly Finding[];
+  readonly generatedColumnsSent: 'none' | 'stored';
+}
+
+function managedMappings(relations: readonly Relation[], config: Config, { sourceVersion }: { sourceVersion: number }): Mappings {
+  const resolved = resolveTables(relations, {
     include: matchTables(config.tables.include),
     exclude: config.tables.exclude.length === 0 ? () => false : matchTables(config.tables.exclude),
     map: mapEntries(config),
     viaPartitionRoot: config.publication.viaPartitionRoot,
   });
+  return { ...resolved, generatedColumnsSent: sourceVersion >= 180000 ? 'stored' : 'none' };
 }
 
 // Publications used as they are: what they publish is followed, tables.map says under which names.
-async function publishedMappings(
-  source: Client,
-  relations: readonly Relation[],
-  config: Config,
-): Promise<{ mappings: TableMapping[]; findings: readonly Finding[] }> {
+async function publishedMappings(source: Client, relations: readonly Relation[], config: Config): Promise<Mappings> {
   const published = await readPublished(source, config.publication.names);
   const [missing] = published.problems;
   if (missing) throw missing;
@@ -165,7 +166,22 @@ async function publishedMappings(
         where: rowFilter,
       };
     });
-  return { mappings, findings: [] };
+  return { mappings, findings: unpublishedOperations(published, config), generatedColumnsSent: published.generatedColumnsSent };
+}
+
+function unpublishedOperations({ unpublishedOperations: missing }: Published, { publication: { names } }: Config): Finding[] {
+  if (missing.length === 0) return [];
+  const which = `The publications ${names.join(', ')}`;
+  return [
+    {
+      level: 'warning',
+      table: null,
+      message: `${which} do not all publish ${missing.join(', ')}: such changes will be missing on the target.`,
+      remedy: names
+        .map((name) => `ALTER PUBLICATION ${quoteIdent(name)} SET (publish = 'insert, update, delete, truncate');`)
+        .join('\n'),
+    },
+  ];
 }
 
 function mapEntries(config: Config): TableMapping[] {
