@@ -74,7 +74,7 @@ function value(tuple: Tuple, index: number): string | null | typeof UNCHANGED {
   return tuple.data.toString('utf8', at + 5, at + 5 + tuple.data.readInt32BE(at + 1));
 }
 
-function merged({ row, older }: RowVersions, index: number): string | null | typeof UNCHANGED {
+function merged({ row, older = [] }: RowVersions, index: number): string | null | typeof UNCHANGED {
   for (const tuple of [row, ...older]) if (value(tuple, index) !== UNCHANGED) return value(tuple, index);
   return UNCHANGED;
 }

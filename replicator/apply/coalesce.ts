@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Tuple } from '../pgoutput/messages.ts';
+import type { InsertMessage, Tuple } from '../pgoutput/messages.ts';
 import { COLUMN } from '../pgoutput/messages.ts';
 import type { RowChange } from './plan.ts';
 import type { MappedColumn, RowMap } from './row-map.ts';
@@ -11,11 +11,13 @@ import { kindAt, locateColumns, newOffsets, valueEnd } from './tuple.ts';
  */
 export interface RowVersions {
   readonly row: Tuple;
-  readonly older: readonly Tuple[];
+  readonly older?: readonly Tuple[];
 }
 
 /** An UPDATE of one key: `key` holds the key columns, which do not change. */
-export interface NetUpdate extends RowVersions {
+export interface NetUpdate {
+  readonly row: Tuple;
+  readonly older: readonly Tuple[];
   readonly key: Tuple;
 }
 
@@ -54,15 +56,17 @@ interface KeyEntry {
  * contradict each other): then they must be replayed one by one.
  */
 export async function coalesce(map: RowMap, changes: readonly RowChange[]): Promise<NetChanges | null> {
-  if (changes.every((change) => change.kind === 'insert')) {
-    return { deletes: [], updates: [], images: [], inserts: changes.map((change) => ({ row: change.row, older: NONE })) };
-  }
+  if (changes.every(isInsert)) return { deletes: [], updates: [], images: [], inserts: changes };
   const net = map.find.by === 'key' ? new KeyedNet(map) : new ImageNet(map);
   for (const [i, change] of changes.entries()) {
     if (!net.add(change)) return null;
     if (i % CHANGES_A_TURN === CHANGES_A_TURN - 1) await setImmediate();
   }
   return net.result();
+}
+
+function isInsert(change: RowChange): change is InsertMessage {
+  return change.kind === 'insert';
 }
 
 /** Scratch offsets for the one tuple that is looked at. */
@@ -160,7 +164,7 @@ class KeyedNet {
 
 class ImageNet {
   readonly #map: RowMap;
-  readonly #entries = new Map<string, { image: RowVersions; net: number }>();
+  readonly #entries = new Map<string, { image: Required<RowVersions>; net: number }>();
 
   constructor(map: RowMap) {
     this.#map = map;

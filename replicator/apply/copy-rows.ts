@@ -109,9 +109,9 @@ function textValue(writer: FrameWriter, tuple: Tuple, at: number): void {
 }
 
 /** Where the value of a column is that the newest version left out. coalesce() gives no row that lacks a value. */
-export function olderPlace(older: readonly Tuple[], column: MappedColumn): { tuple: Tuple; at: number } {
+export function olderPlace(older: readonly Tuple[] | undefined, column: MappedColumn): { tuple: Tuple; at: number } {
   const places = newOffsets();
-  for (const tuple of older) {
+  for (const tuple of older ?? []) {
     locateColumns(tuple, places);
     if (kindAt(tuple, places, column) !== COLUMN.unchangedToast) return { tuple, at: places[column.index] ?? tuple.start };
   }

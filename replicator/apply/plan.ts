@@ -36,37 +36,35 @@ export const FEWEST_FOR_SET = 50;
 export async function plan(changes: readonly Change[], options: PlanOptions): Promise<Step[]> {
   const steps: Step[] = [];
   for (const part of betweenBarriers(changes, options.mapOf)) {
-    if (!Array.isArray(part)) {
+    if (part.kind === 'truncate') {
       steps.push(part);
       continue;
     }
     const folded = new Set<RowMap>();
-    for (const [map, rows] of byTable(part)) {
+    for (const [map, rows] of part.tables) {
       if (!worthFolding(map, rows, options)) continue;
       const net = await coalesce(map, rows);
       if (!net) continue;
       folded.add(map);
       steps.push({ kind: 'set', map, net, changes: rows });
     }
-    const ordered = folded.size === 0 ? part : part.filter(({ map }) => !folded.has(map));
-    if (ordered.length > 0) steps.push({ kind: 'ordered', changes: ordered });
+    if (folded.size < part.tables.size) steps.push(inOrder(part.changes, (map) => !folded.has(map), options.mapOf));
   }
   return steps;
 }
 
 /** The same changes one by one, in source order: what the source accepted in that order the target accepts too. */
 export function planInOrder(changes: readonly Change[], mapOf: PlanOptions['mapOf']): Step[] {
-  return betweenBarriers(changes, mapOf).map((part) => (Array.isArray(part) ? { kind: 'ordered', changes: part } : part));
+  return betweenBarriers(changes, mapOf).map((part) => (part.kind === 'rows' ? inOrder(part.changes, () => true, mapOf) : part));
 }
 
-function byTable(planned: readonly PlannedChange[]): Map<RowMap, RowChange[]> {
-  const tables = new Map<RowMap, RowChange[]>();
-  for (const { change, map } of planned) {
-    const rows = tables.get(map);
-    if (rows) rows.push(change);
-    else tables.set(map, [change]);
+function inOrder(changes: readonly RowChange[], wanted: (map: RowMap) => boolean, mapOf: PlanOptions['mapOf']): Step {
+  const planned: PlannedChange[] = [];
+  for (const change of changes) {
+    const map = mapOf(change.relation);
+    if (map && wanted(map)) planned.push({ change, map });
   }
-  return tables;
+  return { kind: 'ordered', changes: planned };
 }
 
 function worthFolding(map: RowMap, changes: readonly RowChange[], options: PlanOptions): boolean {
@@ -78,31 +76,50 @@ function worthFolding(map: RowMap, changes: readonly RowChange[], options: PlanO
 
 type TruncateStep = Extract<Step, { kind: 'truncate' }>;
 
+/** Changes of followed tables with no barrier among them: all in source order, and the same by table. */
+interface Rows {
+  readonly kind: 'rows';
+  readonly changes: RowChange[];
+  readonly tables: Map<RowMap, RowChange[]>;
+}
+
 // Rows between barriers: a TRUNCATE, or a table that is described anew.
-function betweenBarriers(changes: readonly Change[], mapOf: PlanOptions['mapOf']): (PlannedChange[] | TruncateStep)[] {
-  const parts: (PlannedChange[] | TruncateStep)[] = [];
-  let rows: PlannedChange[] = [];
+function betweenBarriers(changes: readonly Change[], mapOf: PlanOptions['mapOf']): (Rows | TruncateStep)[] {
+  const parts: (Rows | TruncateStep)[] = [];
+  let rows: Rows | null = null;
   let described = new Map<string, RowMap>();
-  const close = (): void => {
-    if (rows.length > 0) parts.push(rows);
-    rows = [];
-    described = new Map();
-  };
+  // Most changes are of the table that the one before was of.
+  let relation: StreamRelation | null = null;
+  let ofTable: RowChange[] | null = null;
   for (const change of changes) {
     if (change.kind === 'truncate') {
       const maps = change.relations.map(mapOf).filter((map) => map !== null);
       if (maps.length === 0) continue;
-      close();
       parts.push({ kind: 'truncate', maps, restartIdentity: change.restartIdentity });
+      rows = relation = ofTable = null;
       continue;
     }
-    const map = mapOf(change.relation);
-    if (!map) continue;
-    // A table that was altered in between goes on after what came before, under its new description.
-    if ((described.get(map.table) ?? map) !== map) close();
-    described.set(map.table, map);
-    rows.push({ change, map });
+    if (change.relation !== relation) {
+      relation = change.relation;
+      const map = mapOf(relation);
+      // A table that was altered in between goes on after what came before, under its new description.
+      if (map && rows && (described.get(map.table) ?? map) !== map) rows = null;
+      if (map && !rows) {
+        parts.push((rows = { kind: 'rows', changes: [], tables: new Map() }));
+        described = new Map();
+      }
+      if (map) described.set(map.table, map);
+      ofTable = map && rows ? changesOf(rows, map) : null;
+    }
+    if (!rows || !ofTable) continue;
+    rows.changes.push(change);
+    ofTable.push(change);
   }
-  close();
   return parts;
+}
+
+function changesOf(rows: Rows, map: RowMap): RowChange[] {
+  let ofTable = rows.tables.get(map);
+  if (!ofTable) rows.tables.set(map, (ofTable = []));
+  return ofTable;
 }

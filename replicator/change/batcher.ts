@@ -101,7 +101,7 @@ export class Batcher {
     const taken = this.#segments.splice(0, count);
     this.#queuedBytes -= bytes;
     return {
-      changes: taken.length === 1 ? first.changes : taken.flatMap((segment) => segment.changes),
+      changes: taken.length === 1 ? first.changes : ([] as Change[]).concat(...taken.map((segment) => segment.changes)),
       bytes,
       transactions: taken.reduce((sum, segment) => sum + segment.transactions, 0),
       end: taken.at(-1)?.end ?? null,

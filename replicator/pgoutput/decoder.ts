@@ -2,7 +2,6 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Lsn } from '../postgres/lsn.ts';
 import type { Oid } from '../postgres/oid.ts';
 import { Problem } from '../problem.ts';
-import { ByteArena } from './byte-arena.ts';
 import type { Message, OldRow, StreamColumn, StreamRelation, Tuple } from './messages.ts';
 import { COLUMN } from './messages.ts';
 
@@ -42,27 +41,27 @@ const DESCRIPTION: Message = { kind: 'description' };
  */
 export class Decoder {
   readonly #relations = new Map<Oid, StreamRelation>();
-  readonly #arena = new ByteArena();
   #data: Buffer = Buffer.alloc(0);
   #at = 0;
   #end = 0;
 
   /**
-   * Decodes one message. Its rows are copied out of `bytes`, which may be reused afterwards.
+   * Decodes one message, data[start, end). Its rows stay slices of `data`, which nobody may write over while they live.
    * Throws STREAM_INVALID on anything that is not pgoutput.
    */
-  decode(bytes: Buffer): Message {
-    this.#data = bytes;
-    this.#at = 1;
-    this.#end = bytes.length;
+  decode(data: Buffer, start = 0, end = data.length): Message {
+    this.#data = data;
+    this.#at = start + 1;
+    this.#end = end;
+    const code = start < end ? data[start] : undefined;
     try {
-      const message = this.#message(bytes[0]);
+      const message = this.#message(code);
       if (this.#at !== this.#end) throw new RangeError(`${this.#end - this.#at} bytes left over`);
       return message;
     } catch (error) {
       if (error instanceof Problem) throw error;
       throw invalid(
-        `message ${bytes[0] === undefined ? '(empty)' : `0x${bytes[0].toString(16)}`} of ${bytes.length} bytes: ${String(error)}`,
+        `message ${code === undefined ? '(empty)' : `0x${code.toString(16)}`} of ${end - start} bytes: ${String(error)}`,
         error,
       );
     }
@@ -143,7 +142,6 @@ export class Decoder {
   #insert(): Message {
     const relation = this.#known(this.#uint32());
     this.#expect(NEW_TUPLE);
-    this.#keep();
     return { kind: 'insert', relation, row: this.#tuple(relation) };
   }
 
@@ -151,7 +149,6 @@ export class Decoder {
   #update(): Message {
     const relation = this.#known(this.#uint32());
     const first = this.#byte();
-    this.#keep();
     if (first === NEW_TUPLE) return { kind: 'update', relation, old: null, row: this.#tuple(relation) };
     const old = this.#oldRow(first, relation);
     this.#expect(NEW_TUPLE);
@@ -162,7 +159,6 @@ export class Decoder {
   #delete(): Message {
     const relation = this.#known(this.#uint32());
     const kind = this.#byte();
-    this.#keep();
     return { kind: 'delete', relation, old: this.#oldRow(kind, relation) };
   }
 
@@ -214,15 +210,6 @@ export class Decoder {
     }
     this.#at = at;
     return { data, start, end: at, columns, partial };
-  }
-
-  // From here on the message is read from a copy that nobody writes over.
-  #keep(): void {
-    const bytes = this.#end - this.#at;
-    this.#arena.keep(this.#data, this.#at);
-    this.#data = this.#arena.data;
-    this.#at = this.#arena.start;
-    this.#end = this.#at + bytes;
   }
 
   #known(oid: Oid): StreamRelation {

@@ -13,7 +13,7 @@ const COPY_DONE = 0x63;
 const STATEMENT = 0x53;
 
 /** Written to the socket in pieces of this size, so that the event loop turns in between. */
-const PIECE_BYTES = 1 << 16;
+const PIECE_BYTES = 1 << 17;
 
 /** The server refused the statement with this index (counted in executes) of a pipe; nothing after it was run. */
 export class PipeError extends Error {

@@ -120,11 +120,11 @@ class Follower {
   /** Bytes into messages into batches. Reading stops while too much waits for the target. */
   async receive(): Promise<void> {
     const { stream, observer } = this.#options;
-    const onMessage = (bytes: Buffer): void => {
-      const message = this.#decoder.decode(bytes);
+    const onMessage = (data: Buffer, start: number, end: number): void => {
+      const message = this.#decoder.decode(data, start, end);
       if (message.kind === 'commit') this.#received = maxLsn(this.#received, message.endLsn);
-      this.#batcher.push(message, bytes.length + CHANGE_OVERHEAD_BYTES);
-      observer.received(this.#received, bytes.length);
+      this.#batcher.push(message, end - start + CHANGE_OVERHEAD_BYTES);
+      observer.received(this.#received, end - start);
       if (this.#batcher.queuedBytes > this.#queueLimit) this.#hold();
     };
     const onKeepalive = (walEnd: Lsn, replyRequested: boolean): void => {
@@ -152,7 +152,7 @@ class Follower {
 
   /** Takes what has gathered, applies it, and moves the checkpoint of an idle stream now and then. */
   async apply(): Promise<void> {
-    const { applier, observer, gate } = this.#options;
+    const { applier, gate } = this.#options;
     await this.#verified.reached(this.#signal);
     while (!this.#signal.aborted) {
       await this.#batcher.available(this.#signal);
@@ -160,7 +160,6 @@ class Follower {
       if (!this.#inPieces) await gate.opened(this.#signal);
       if (this.#signal.aborted) return;
       const batch = this.#batcher.take();
-      observer.queue(this.#batcher.queuedBytes, this.#queueLimit);
       // Before this batch is applied, not after: the source goes on sending meanwhile.
       if (this.#batcher.queuedBytes <= this.#queueLimit / 2) this.#release();
       if (batch) {
@@ -178,6 +177,7 @@ class Follower {
   /** Tells the slot what is durable on the target, and that we are alive: whatever the target is doing, and while reading is held. */
   async acknowledge(): Promise<void> {
     while (await this.#pause(LOOK_MS)) {
+      this.#options.observer.queue(this.#batcher.queuedBytes, this.#queueLimit);
       if (this.#idleCheckpointDue) this.#batcher.wake();
       const news = this.#acknowledger.confirmed > this.#reported;
       if (news || Date.now() - this.#statusSentAt >= this.#statusIntervalMs) this.#sendStatus();

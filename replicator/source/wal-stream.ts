@@ -1,9 +1,10 @@
 import type { Client } from 'pg';
 import replication from 'pg-logical-replication';
 import { clientConfig } from '../postgres/connect.ts';
-import { formatLsn, parseLsn, type Lsn } from '../postgres/lsn.ts';
+import { formatLsn, type Lsn } from '../postgres/lsn.ts';
 import { quoteIdent, quoteLiteral } from '../postgres/quote.ts';
 import { standbyStatus, type StandbyPosition } from './standby-status.ts';
+import { CopyDataFrames, type FrameHandlers } from './copy-data-frames.ts';
 import { biteReads, type ReadBites } from './read-bites.ts';
 
 // The package is CommonJS; AbstractPlugin is not exported at run time, so PgoutputPlugin is what can be extended.
@@ -26,34 +27,52 @@ export interface WalStreamOptions {
 export interface WalStreamHandlers {
   /** The slot is ours from now on: nobody else can read from it or move it. */
   onStart(): void;
-  /** One pgoutput message; the bytes are only valid during the call. */
-  onMessage(bytes: Buffer): void;
+  /** One pgoutput message: data[start, end), which stays as it is for as long as somebody holds it. */
+  onMessage(data: Buffer, start: number, end: number): void;
   /** The source has decoded and sent everything up to here. */
   onKeepalive(walEnd: Lsn, replyRequested: boolean): void;
 }
 
-// Hands the bytes on undecoded, and starts with options that the package's own plugin does not know.
+const XLOG_DATA = 0x77;
+const KEEPALIVE = 0x6b;
+/** 'w', int64 start, int64 end, int64 clock; then the output plugin's bytes. */
+const XLOG_DATA_HEADER_BYTES = 25;
+
+// Starts with options that the package's own plugin does not know, and takes the stream's data off the wire before
+// node-postgres makes an object, a text LSN and an event of every row.
 class RawPgoutput extends PgoutputPlugin {
   readonly #options: WalStreamOptions;
   client: Client | null = null;
   /** Why there is nothing to start any more: the end came while the connection was being made. */
   ended: { readonly reason: unknown } | null = null;
+  onCopyData: (data: Buffer, start: number, end: number) => void = () => {};
 
   constructor(options: WalStreamOptions) {
     super({ protoVersion: 1, publicationNames: [...options.publications] });
     this.#options = options;
   }
 
-  override parse(bytes: Buffer): never {
-    // The service passes through whatever parse() returns; its type only knows decoded messages.
-    return bytes as never;
-  }
-
   override start(client: Client, slot: string, from: string): Promise<never> {
     if (this.ended) return Promise.reject(this.ended.reason);
     this.client = client;
+    // The connection is idle, so the parser holds no part of a message.
+    takeCopyData(client, (data, start, end) => this.onCopyData(data, start, end));
     return client.query(startReplication(slot, from, this.#options)) as Promise<never>;
   }
+}
+
+// node-postgres goes on parsing everything else, message by message.
+function takeCopyData(client: Client, onCopyData: FrameHandlers['onCopyData']): void {
+  const { stream } = client.connection;
+  const parsers = stream.listeners('data');
+  const frames = new CopyDataFrames({
+    onCopyData,
+    onOther: (message) => {
+      for (const parse of parsers) Reflect.apply(parse, stream, [message]);
+    },
+  });
+  stream.removeAllListeners('data');
+  stream.on('data', (chunk: Buffer) => frames.push(chunk));
 }
 
 /**
@@ -85,20 +104,20 @@ export class WalStream {
       this.#plugin.ended ??= { reason: error };
       this.#plugin.client?.connection.stream.destroy();
     };
-    const guarded = (handle: () => void): void => {
+    this.#service.on('error', (error) => stop(error));
+    this.#plugin.onCopyData = (data, start, end): void => {
       if (this.#plugin.ended) return;
       try {
-        handle();
+        if (data[start] === XLOG_DATA) handlers.onMessage(data, start + XLOG_DATA_HEADER_BYTES, end);
+        // 'k', int64 end of what was sent, int64 clock, int8 reply requested.
+        else if (data[start] === KEEPALIVE) handlers.onKeepalive(data.readBigUInt64BE(start + 1) as Lsn, data[start + 17] === 1);
       } catch (error) {
         stop(error);
       }
     };
-    this.#service.on('error', (error) => stop(error));
-    this.#service.on('data', (_lsn, bytes: Buffer) => guarded(() => handlers.onMessage(bytes)));
-    this.#service.on('heartbeat', (lsn, _time, reply) => guarded(() => handlers.onKeepalive(parseLsn(lsn), reply)));
     this.#service.on('start', () => {
       if (this.#plugin.client) this.#reads = biteReads(this.#plugin.client.connection.stream);
-      guarded(() => handlers.onStart());
+      handlers.onStart();
     });
     const onAbort = (): void => stop(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
