@@ -31,7 +31,7 @@ import { failTable, storeFollowedTables, type FollowedTable, type ResolvedPipeli
 const COPY_ALL_AGAIN = 'pgfollow teardown, then pgfollow run with snapshot.existingRows: truncate.';
 
 /** The longest that a lock of ours on a source table waits, and so the longest that others queue behind it. */
-const SOURCE_LOCK_TIMEOUT_MS = 1000;
+const SOURCE_LOCK_TIMEOUT_MS = 250;
 
 /** Both ends, connected and known. Disposing of it closes every connection. */
 export interface Ends extends AsyncDisposable {
