@@ -1,0 +1,106 @@
+// Writes the generated tables of README.md and docs/ anew, between <!-- name:begin --> and <!-- name:end -->:
+//   npm run docs
+// docs.test.ts says so when that was forgotten.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+export const GENERATED = ['README.md', 'docs/configuration.md', 'docs/http.md', 'docs/operations.md'];
+
+/**
+ * What the code says of itself.
+ * @typedef {object} Sources
+ * @property {string} configTable Markdown, a row a setting: path, environment, default, what it does
+ * @property {Readonly<Record<string, string>>} problemCodes code and meaning
+ * @property {string} metricsText as GET /metrics gives it
+ */
+
+/**
+ * Asks the modules of the program, compiled or not.
+ * @param {any} modules configTable, PROBLEM_CODES, Metrics and StatusModel
+ * @returns {Promise<Sources>}
+ */
+export async function readSources({ configTable, PROBLEM_CODES, Metrics, StatusModel }) {
+  const model = new StatusModel({ name: 'x', version: '0', now: Date.now });
+  // One table, so that metrics of tables show their labels.
+  model.setTables([{ source: 's.t', target: 's.t', identity: 'full', state: 'streaming', rowsEstimated: 0 }]);
+  const metricsText = await new Metrics({ model, defaultMetrics: false }).text();
+  return { configTable: configTable(), problemCodes: PROBLEM_CODES, metricsText };
+}
+
+/**
+ * A document with its tables as they should be.
+ * @param {string} document
+ * @param {Sources} sources
+ * @returns {string}
+ */
+export function fill(document, sources) {
+  return document.replaceAll(/(<!-- (\w+):begin -->\n)(.*?)(<!-- \2:end -->)/gs, (_, begin, name, body, end) => {
+    const table = TABLES[name];
+    if (!table) throw new Error(`nothing is known of <!-- ${name}:begin -->`);
+    return `${begin}${table(sources, body)}\n${end}`;
+  });
+}
+
+/** @type {Record<string, (sources: Sources, body: string) => string>} */
+const TABLES = {
+  config: ({ configTable }) => configTable,
+  environment: ({ configTable }) => environmentTable(configTable),
+  codes: ({ problemCodes }, body) => codesTable(problemCodes, body),
+  metrics: ({ metricsText }) => metricsTable(metricsText),
+};
+
+/**
+ * Only what has a variable, without what is allowed: the short form.
+ * @param {string} configTable
+ */
+function environmentTable(configTable) {
+  const rows = configTable
+    .split('\n')
+    .slice(2)
+    .map((row) => row.slice(2, -2).split(' | '));
+  const lines = rows
+    .filter(([, environment]) => environment !== '')
+    .map(([path, environment, byDefault, about = '']) => [environment, path, byDefault, about.split(' Allowed: ', 1)[0]]);
+  return markdown(['environment', 'in the file', 'default', 'what it is'], lines);
+}
+
+/**
+ * Code and meaning from the program; the last column is written by hand and stays.
+ * @param {Readonly<Record<string, string>>} problemCodes
+ * @param {string} body
+ */
+function codesTable(problemCodes, body) {
+  const advice = new Map([...body.matchAll(/^\| `(\w+)` \| .* \| (.*) \|$/gm)].map(([, code, text]) => [code, text]));
+  const lines = Object.entries(problemCodes).map(([code, meaning]) => [`\`${code}\``, meaning, advice.get(code) ?? '']);
+  return markdown(['code', 'meaning', 'what to do'], lines);
+}
+
+/** @param {string} metricsText */
+function metricsTable(metricsText) {
+  const lines = [...metricsText.matchAll(/^# HELP (\w+) (.*)\n# TYPE \w+ (\w+)\n(?:\1\{(.*)\})?/gm)].map(
+    ([, name, help = '', type, labels = '']) => {
+      const names = [...labels.matchAll(/(\w+)="/g)].map(([, label]) => `\`${label}\``).join(', ');
+      return [`\`${name}\``, type, names, help.replaceAll('|', '\\|')];
+    },
+  );
+  return markdown(['metric', 'type', 'labels', 'what it says'], lines);
+}
+
+/**
+ * @param {string[]} heading
+ * @param {(string | undefined)[][]} lines
+ */
+function markdown(heading, lines) {
+  const rule = heading.map(() => '---');
+  return [heading, rule, ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const built = (/** @type {string} */ path) => import(new URL(`../dist/${path}`, import.meta.url).href);
+  const modules = ['config/reference.js', 'problem.js', 'observe/metrics.js', 'observe/model.js'].map(built);
+  const sources = await readSources(Object.assign({}, ...(await Promise.all(modules))));
+  for (const name of GENERATED) {
+    const url = new URL(`../${name}`, import.meta.url);
+    writeFileSync(url, fill(readFileSync(url, 'utf8'), sources));
+  }
+}
