@@ -17,29 +17,29 @@ const ALTERATIONS = [
     what: 'gains a column',
     target: 'ALTER TABLE t ADD extra int',
     alter: 'ALTER TABLE t ADD extra int',
-    then: 'extra = coalesce(extra, 0) + 1',
+    set: 'extra = coalesce(extra, 0) + 1',
   },
-  { what: 'loses a column', alter: 'ALTER TABLE t DROP gone', then: 'n = n + 10', columns: ['id', 'n', 'v'] },
+  { what: 'loses a column', alter: 'ALTER TABLE t DROP gone', set: 'n = n + 10', columns: ['id', 'n', 'v'] },
   {
     what: 'gets a wider type',
     target: 'ALTER TABLE t ALTER n TYPE bigint',
     alter: 'ALTER TABLE t ALTER n TYPE bigint',
-    then: 'n = n + 3000000000',
+    set: 'n = n + 3000000000',
   },
-  { what: 'changes its identity', alter: 'ALTER TABLE t REPLICA IDENTITY FULL', then: 'n = n + 10, id = id + 1' },
+  { what: 'changes its identity', alter: 'ALTER TABLE t REPLICA IDENTITY FULL', set: 'n = n + 10, id = id + 1' },
   {
     what: 'gets another key',
     target: 'ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (other)',
     alter: 'ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (other)',
-    then: 'n = n + 10, other = other + 1',
+    set: 'n = n + 10, other = other + 1',
   },
-  { what: 'is analyzed', alter: 'ANALYZE t', then: 'n = n + 10' },
-  { what: 'is renamed', alter: 'ALTER TABLE t RENAME TO renamed_t', then: 'n = n + 10', renamed: true },
-  { what: 'is truncated', alter: `TRUNCATE t; INSERT INTO t VALUES (1, 0, 0, 'new', 0)`, then: 'n = n + 10' },
-  { what: 'is rewritten', alter: 'ALTER TABLE t ALTER v TYPE varchar; VACUUM FULL t', then: 'n = n + 10' },
+  { what: 'is analyzed', alter: 'ANALYZE t', set: 'n = n + 10' },
+  { what: 'is renamed', alter: 'ALTER TABLE t RENAME TO renamed_t', set: 'n = n + 10', renamed: true },
+  { what: 'is truncated', alter: `TRUNCATE t; INSERT INTO t VALUES (1, 0, 0, 'new', 0)`, set: 'n = n + 10' },
+  { what: 'is rewritten', alter: 'ALTER TABLE t ALTER v TYPE varchar; VACUUM FULL t', set: 'n = n + 10' },
 ];
 
-test.each(ALTERATIONS)('a table that $what amid a batch', async ({ target, alter, then, columns, renamed }) => {
+test.each(ALTERATIONS)('a table that $what amid a batch', async ({ target, alter, set, columns, renamed }) => {
   await using db = await testDatabases();
   const beside = 'CREATE TABLE beside (id int PRIMARY KEY)';
   const create = 'CREATE TABLE t (id int PRIMARY KEY, n int, gone int, v text, other int NOT NULL)';
@@ -56,7 +56,7 @@ test.each(ALTERATIONS)('a table that $what amid a batch', async ({ target, alter
   for (const { table, before } of COUNTS) await sql(db.source, touch(table, before, 'n = n + 1, gone = 5'));
   if (target) for (const statement of forEach(target)) await sql(db.target, statement);
   for (const statement of forEach(alter)) for (const part of statement.split('; ')) await sql(db.source, part);
-  for (const { table, after } of COUNTS) await sql(db.source, touch(renamed ? `renamed_${table}` : table, after, then));
+  for (const { table, after } of COUNTS) await sql(db.source, touch(renamed ? `renamed_${table}` : table, after, set));
   await sql(db.source, 'INSERT INTO beside VALUES (1)');
   await running.pipeline.controls.resume('test');
   await running.caughtUp();
