@@ -1,29 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import type { Settings } from '../embedded/server.ts';
 import { parseLsn, type Lsn } from '../postgres/lsn.ts';
 import { compareTables } from '../testing/compare.ts';
 import { ownServers, sql, value, type TestDatabase, type TestDatabases } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
 import { BANK, OPEN_ACCOUNTS, startTransfers, watchBank } from '../testing/load.ts';
+import { LOSES_ASYNCHRONOUS_COMMITS } from '../testing/lossy.ts';
 import { spawnReplicator, type ReplicatorProcess } from '../testing/replicator-process.ts';
 
 /** How many rounds of crashes; PGFOLLOW_TEST_CRASHES=200 for a long run. */
 const ROUNDS = Number(process.env['PGFOLLOW_TEST_CRASHES'] ?? 8);
 const LIMIT_MS = 60_000 + ROUNDS * 15_000;
-
-/**
- * A server that loses what was committed with synchronous_commit=off when it is killed: nobody writes WAL unasked. With the
- * defaults it would be on its way within 200 ms, and what the kernel has survives the death of a process.
- */
-const LOSES_ASYNCHRONOUS_COMMITS: Settings = {
-  wal_writer_delay: '10s',
-  wal_writer_flush_after: '1GB',
-  wal_buffers: '32MB',
-  bgwriter_lru_maxpages: '0',
-  checkpoint_timeout: '1h',
-  autovacuum: 'off',
-};
 
 type Victim = 'replicator' | 'target' | 'source';
 
@@ -62,6 +49,30 @@ test(
     }
   },
 );
+
+test('a source that loses commits in its crash: the target has never seen them', { timeout: LIMIT_MS }, async () => {
+  await using db = await ownServers({ source: { settings: LOSES_ASYNCHRONOUS_COMMITS } });
+  await sql(db.source, `${BANK}; ${OPEN_ACCOUNTS}`);
+  await sql(db.target, BANK);
+  await using replicator = await spawnReplicator(db);
+  await replicator.streaming();
+  const bank = watchBank(db.target);
+  await using load = startTransfers(db.source, 4, 'SET LOCAL synchronous_commit = off;');
+  let lost = 0;
+  for (let round = 0; round < Math.max(3, ROUNDS / 3); round++) {
+    await progress(db);
+    await sleep(Math.random() * 800);
+    const before = Number(await value(db.source, 'SELECT count(*) FROM journal'));
+    await crash(db.source);
+    const after = Number(await eventually(() => value(db.source, 'SELECT count(*) FROM journal')));
+    if (after < before) lost++;
+  }
+  await load.stop();
+  await caughtUp(db);
+  expect((await bank.stop()).faults).toEqual([]);
+  await compareTables(db.source, db.target, 'public.account', 'public.journal');
+  expect(lost).toBeGreaterThan(0);
+});
 
 /** Every kind in every three rounds, in any order. */
 function victims(rounds: number): Victim[] {

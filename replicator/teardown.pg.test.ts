@@ -1,0 +1,126 @@
+import { expect, test } from 'vitest';
+import { sql, testDatabases, value, type TestDatabases } from './testing/databases.ts';
+import { startPipeline, testConfig } from './testing/run-pipeline.ts';
+import { executeTeardown, planTeardown, type TeardownPlan } from './teardown.ts';
+
+const TABLES = `
+  CREATE TABLE keyed (id int PRIMARY KEY);
+  CREATE TABLE keyless (id int);
+  CREATE TABLE indexed (id int NOT NULL, other int NOT NULL UNIQUE);
+  CREATE TABLE parted (id int) PARTITION BY RANGE (id);
+  CREATE TABLE leaf PARTITION OF parted FOR VALUES FROM (0) TO (10)`;
+
+test('drops all that the pipeline made, and lists what stays', async () => {
+  await using db = await testDatabases();
+  const config = testConfig(db);
+  await ranOnce(db);
+  const plan = await planTeardown(config);
+  expect(plan.actions.map(({ where, kind }) => `${where} ${kind}`)).toEqual([
+    'source slot',
+    'source publication',
+    'target origin',
+    'target metadata',
+    'target schema',
+  ]);
+  expect(plan.remains).toEqual([
+    'The rows on the target stay.',
+    expect.stringContaining(
+      'REPLICA IDENTITY USING INDEX "indexed_other_key" of public.indexed on the source stays; to undo it: ALTER TABLE ONLY "public"."indexed" REPLICA IDENTITY DEFAULT;',
+    ),
+    expect.stringContaining('REPLICA IDENTITY FULL of public.keyless'),
+    expect.stringContaining('REPLICA IDENTITY FULL of public.leaf'),
+    expect.stringContaining('REPLICA IDENTITY FULL of public.parted'),
+  ]);
+  await executeTeardown(config, plan);
+  expect(await leftOver(db)).toEqual({ source: [], target: [] });
+  expect(await value(db.target, 'SELECT count(*) FROM keyed')).toBe('2');
+  expect(await planTeardown(config)).toEqual({ actions: [], remains: ['The rows on the target stay.'] });
+
+  // And from nothing again.
+  await using again = startPipeline(db, { snapshot: { existingRows: 'truncate' } });
+  await again.caughtUp();
+  expect(await value(db.target, 'SELECT count(*) FROM keyed')).toBe('2');
+});
+
+test('refuses while the pipeline runs, and drops nothing then', async () => {
+  await using db = await testDatabases();
+  const config = testConfig(db);
+  for (const side of [db.source, db.target]) await sql(side, TABLES);
+  await using running = startPipeline(db);
+  await running.caughtUp();
+  const plan = await planTeardown(config);
+  await expect(executeTeardown(config, plan)).rejects.toMatchObject({ code: 'PIPELINE_LOCKED' });
+  await sql(db.source, 'INSERT INTO keyed VALUES (1)');
+  await running.caughtUp();
+  expect(await value(db.target, 'SELECT count(*) FROM keyed')).toBe('1');
+  expect(running.pipeline.model.status()).toMatchObject({ state: 'streaming', problems: [] });
+});
+
+test('a teardown that was interrupted can be called again', async () => {
+  await using db = await testDatabases();
+  const config = testConfig(db);
+  await ranOnce(db);
+  const plan: TeardownPlan = await planTeardown(config);
+  await executeTeardown(config, { ...plan, actions: plan.actions.slice(0, 2) });
+  const rest = await planTeardown(config);
+  expect(rest.actions.map(({ kind }) => kind)).toEqual(['origin', 'metadata', 'schema']);
+  await executeTeardown(config, rest);
+  expect(await leftOver(db)).toEqual({ source: [], target: [] });
+});
+
+test('leaves other pipelines, other servers and what others made alone', async () => {
+  await using db = await testDatabases();
+  await sql(db.source, `CREATE PUBLICATION ${db.name}_own`);
+  await ranOnce(db);
+  await ranOnce(db, { name: `${db.name}_2`, tables: { include: ['public.keyed'] }, snapshot: { existingRows: 'truncate' } });
+  const config = testConfig(db);
+  const plan = await planTeardown(config);
+  expect(plan.actions.map(({ kind }) => kind)).toEqual(['slot', 'publication', 'origin', 'metadata']);
+  await executeTeardown(config, plan);
+  expect(await sql(db.source, 'SELECT slot_name FROM pg_replication_slots WHERE database = current_database()')).toEqual([
+    { slot_name: `${db.name}_2` },
+  ]);
+  expect(await sql(db.source, 'SELECT pubname FROM pg_publication ORDER BY 1')).toEqual([
+    { pubname: `${db.name}_2` },
+    { pubname: `${db.name}_own` },
+  ]);
+  expect(await sql(db.target, 'SELECT name FROM pgfollow.pipeline')).toEqual([{ name: `${db.name}_2` }]);
+
+  // source.url leads to another server by now, where a slot and a publication have the same names.
+  await sql(db.target, `UPDATE pgfollow.pipeline SET source_system_identifier = '4711'`);
+  const elsewhere = await planTeardown(testConfig(db, { name: `${db.name}_2` }));
+  expect(elsewhere.actions.map(({ where }) => where)).toEqual(['target', 'target', 'target']);
+  expect(elsewhere.remains).toEqual(['The rows on the target stay.', expect.stringContaining('of server 4711')]);
+});
+
+test('where nothing ever ran there is nothing to do', async () => {
+  await using db = await testDatabases();
+  expect((await planTeardown(testConfig(db))).actions).toEqual([]);
+});
+
+async function ranOnce(db: TestDatabases, settings: Record<string, unknown> = {}): Promise<void> {
+  if (!(await value(db.source, `SELECT to_regclass('keyed')`))) {
+    for (const side of [db.source, db.target]) await sql(side, TABLES);
+    await sql(db.source, 'INSERT INTO keyed VALUES (1), (2)');
+  }
+  await using running = startPipeline(db, settings);
+  await running.caughtUp();
+}
+
+async function leftOver(db: TestDatabases): Promise<{ source: unknown[]; target: unknown[] }> {
+  return {
+    source: await sql(
+      db.source,
+      `SELECT slot_name AS name FROM pg_replication_slots WHERE database = current_database()
+       UNION ALL SELECT pubname FROM pg_publication UNION ALL SELECT evtname FROM pg_event_trigger
+       UNION ALL SELECT nspname FROM pg_namespace WHERE nspname LIKE 'pgfollow%'
+       UNION ALL SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'pgfollow%' AND datname = current_database()`,
+    ),
+    target: await sql(
+      db.target,
+      `SELECT roname AS name FROM pg_replication_origin WHERE strpos(roname, '${db.name}') > 0
+       UNION ALL SELECT nspname FROM pg_namespace WHERE nspname LIKE 'pgfollow%'
+       UNION ALL SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'pgfollow%' AND datname = current_database()`,
+    ),
+  };
+}
