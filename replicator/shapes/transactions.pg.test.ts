@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { compareTables } from '../testing/compare.ts';
 import { sql, testDatabases, value, type TestDatabases } from '../testing/databases.ts';
+import { eventually } from '../testing/eventually.ts';
 import { startPipeline, type RunningPipeline } from '../testing/run-pipeline.ts';
 
 const SMALL = { apply: { maxBatchBytes: '64kB' } };
@@ -20,17 +21,20 @@ async function follow(db: TestDatabases, ddl: string, settings: Record<string, u
 async function watch(db: TestDatabases, query: string, during: () => Promise<void>): Promise<string[]> {
   await using eyes = await db.target.session();
   const seen: string[] = [];
-  let over = false;
+  const over = new AbortController();
   const watching = (async () => {
-    while (!over) {
+    while (!over.signal.aborted) {
       const now = (await value(eyes, query)) ?? 'NULL';
       if (now !== seen.at(-1)) seen.push(now);
       await sleep(1);
     }
   })();
-  await during();
-  over = true;
-  await watching;
+  try {
+    await during();
+  } finally {
+    over.abort();
+    await watching;
+  }
   return seen;
 }
 
@@ -90,10 +94,11 @@ describe('a transaction larger than a batch may be', () => {
     await sql(db.target, `ALTER TABLE t ADD CONSTRAINT c CHECK (n < 5)`);
     const seen = await watch(db, both, async () => {
       await sql(db.source, `${many}; INSERT INTO t VALUES (9999, '', 7)`);
-      await sleep(1500);
-      expect(running.pipeline.model.status().problems).toMatchObject([
-        { code: 'APPLY_FAILED', message: expect.stringContaining('id=9999') },
-      ]);
+      await eventually(() =>
+        expect(running.pipeline.model.status().problems).toMatchObject([
+          { code: 'APPLY_FAILED', message: expect.stringContaining('id=9999') },
+        ]),
+      );
       await sql(db.target, 'ALTER TABLE t DROP CONSTRAINT c');
       await running.caughtUp();
     });
