@@ -21,7 +21,7 @@ export interface StreamColumn {
   readonly name: string;
   /** Part of the replica identity. Under FULL every column is. */
   readonly identity: boolean;
-  /** As on the source; a domain comes as its base type. */
+  /** As on the source; that of a domain is the domain's own. */
   readonly typeOid: Oid;
   readonly typmod: number;
 }

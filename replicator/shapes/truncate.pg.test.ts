@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { compareTables } from '../testing/compare.ts';
 import { sql, testDatabases, value } from '../testing/databases.ts';
+import { eventually } from '../testing/eventually.ts';
 import { startPipeline } from '../testing/run-pipeline.ts';
 import { known, stageShapes, type Shape } from '../testing/shapes.ts';
 
@@ -95,6 +96,26 @@ test('a partition alone, where partitions are followed one by one; a table that 
   await compareTables(db.source, db.target, 'public.t', 'public.free');
   expect(await value(db.target, 'SELECT count(*) FROM t')).toBe('11');
   expect(await value(db.target, 'SELECT id FROM left_out')).toBe('7');
+});
+
+test('a table of the target alone that refers to the truncated one is never emptied: the TRUNCATE waits for somebody', async () => {
+  await using db = await testDatabases();
+  for (const side of [db.source, db.target]) await sql(side, 'CREATE TABLE t (id int PRIMARY KEY)');
+  await sql(db.source, 'INSERT INTO t VALUES (1)');
+  await using running = startPipeline(db);
+  await running.caughtUp();
+  await sql(db.target, 'CREATE TABLE local (id int CONSTRAINT up REFERENCES t); INSERT INTO local VALUES (1)');
+  await sql(db.source, 'TRUNCATE t');
+  await eventually(() => {
+    expect(running.pipeline.model.status().problems).toMatchObject([
+      { code: 'APPLY_FAILED', table: 'public.t', message: expect.stringContaining('TRUNCATE of public.t') },
+    ]);
+  });
+  expect(await value(db.target, 'SELECT count(*) FROM local')).toBe('1');
+  await sql(db.target, 'ALTER TABLE local DROP CONSTRAINT up');
+  await running.caughtUp();
+  expect(await value(db.target, 'SELECT count(*) FROM t')).toBe('0');
+  expect(await value(db.target, 'SELECT count(*) FROM local')).toBe('1');
 });
 
 test('a partition alone is not sent under its root: the stream of PostgreSQL does not hold it', async () => {
