@@ -16,7 +16,7 @@ export async function copyRound(bench, workload, order) {
   return withDatabases(bench, databases, async ({ source, contenders }) => {
     const results = {};
     for (const { contender, target } of contenders) {
-      await settle(bench.servers);
+      await settle(bench);
       results[contender.name] = await copyOnce(bench, contender, { source, target });
       await contender.stop();
       await compareDatabases(source, target);

@@ -19,7 +19,7 @@ export async function drainRound(bench, workload, order) {
     await sql(source, 'INSERT INTO bench_marker VALUES (1)');
     const results = {};
     for (const { contender, target } of contenders) {
-      await settle(bench.servers);
+      await settle(bench);
       results[contender.name] = await drainOnce(bench, contender, { source, target });
       await contender.stop();
       await compareDatabases(source, target);

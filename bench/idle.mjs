@@ -17,7 +17,7 @@ export async function idleRound(bench, workload, order) {
   return withDatabases(bench, { setup, copy: false, order }, async ({ contenders }) => {
     const results = {};
     for (const { contender, target } of contenders) {
-      await settle(servers);
+      await settle(bench);
       await contender.start();
       await contender.loaded?.();
       await untilInStep(contender, target);

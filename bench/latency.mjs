@@ -21,7 +21,7 @@ export async function latencyRound(bench, workload, order) {
     let first = 1;
     await enroll(contenders);
     for (const { contender, target } of contenders) {
-      await settle(bench.servers);
+      await settle(bench);
       await contender.start();
       await contender.loaded?.();
       await untilInStep(contender, target);

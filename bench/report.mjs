@@ -8,12 +8,12 @@ import { sql } from './servers.mjs';
 const MOST_BYTES = 256e6;
 
 /** Where and when it was measured. */
-export async function machine({ source }) {
+export async function machine({ source }, dist) {
   const [{ server_version: postgres }] = await sql(source.url(), 'SHOW server_version');
   const [first] = cpus();
   return {
     date: new Date().toISOString().slice(0, 10),
-    commit: commit(),
+    commit: commit(dist),
     postgres,
     node: process.version,
     cpu: first?.model.trim() ?? 'unknown',
@@ -23,9 +23,10 @@ export async function machine({ source }) {
   };
 }
 
-function commit() {
+/** Of the build that was measured. */
+function commit(dist) {
   try {
-    return execFileSync('git', ['describe', '--always', '--dirty'], { cwd: import.meta.dirname, encoding: 'utf8' }).trim();
+    return execFileSync('git', ['describe', '--always', '--dirty'], { cwd: dist, encoding: 'utf8' }).trim();
   } catch {
     return null;
   }

@@ -3,12 +3,15 @@ import { publicTables } from './compare.mjs';
 import { Native } from './native.mjs';
 import { Pgfollow } from './pgfollow.mjs';
 import { connect, sql } from './servers.mjs';
+import { machineCpu } from './usage.mjs';
 
 const SOURCE_DATABASE = 'bench';
 
 /** The longest that anything is waited for. */
 const WAIT_MS = 600_000;
 const CHECK_MS = 5_000;
+/** The longest that calm is waited for. */
+const CALM_MS = 120_000;
 
 /** A last row: once it shows on the target, everything before it does. */
 const MARKER = 'CREATE TABLE bench_marker (id int PRIMARY KEY)';
@@ -42,11 +45,22 @@ export async function withDatabases(bench, { setup, rows = '', copy, order }, wo
   }
 }
 
-/** The same state for whoever comes next: nothing dirty in memory, nothing of the target in shared buffers. */
-export async function settle({ source, target }) {
+/** The same state for whoever comes next: nothing dirty in memory, nothing of the target in shared buffers; and calm. */
+export async function settle({ servers: { source, target }, calm }) {
   await sql(source.url(), 'CHECKPOINT');
   await target.restart();
   await sql(target.url(), 'CHECKPOINT');
+  if (calm < Infinity) await untilCalm(calm);
+}
+
+/** Waits, for a while, until this machine has had less than `share` of a core to do for a second. */
+async function untilCalm(share) {
+  const end = performance.now() + CALM_MS;
+  while (performance.now() < end) {
+    const [cpu, at] = [machineCpu(), performance.now()];
+    await sleep(1000);
+    if ((machineCpu() - cpu) / (performance.now() - at) < share) return;
+  }
 }
 
 /**

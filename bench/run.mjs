@@ -16,15 +16,16 @@ Drains, copies and follows the same work with PostgreSQL's native logical replic
   --scale X              size of the work, 1 as in the table of the README (default 1)
   --pg 14|…|18           major version of both servers (default 18)
   --contenders NAME,…    native, pgfollow or both (default both)
-  --calm SHARE           repeats a round, five times at most, during which others on this
-                         machine took more of a core than that (0.2, say)
+  --calm SHARE           waits, two minutes at most, until this machine has less than that share of
+                         a core to do (0.2, say) before it measures; and repeats a round, three times
+                         at most, in which others took more
   --json FILE            also writes everything that was measured there
   --dist DIR             the build to measure (default dist)
   --cpu-prof DIR         a CPU profile of every pgfollow process goes there
   --list                 names the workloads
 `;
 
-const MOST_REPEATS = 5;
+const MOST_REPEATS = 3;
 
 const { values } = parseArgs({
   options: {
@@ -61,15 +62,16 @@ async function main() {
     version,
     dist,
     say,
+    calm: positive('calm'),
     scaled: (n) => Math.max(1, Math.round(n * scale)),
     nodeOptions: values['cpu-prof'] ? ['--cpu-prof', `--cpu-prof-dir=${resolve(values['cpu-prof'])}`] : [],
   };
   try {
-    const about = { ...(await machine(servers)), scale, rounds, settings: describeSettings(version) };
+    const about = { ...(await machine(servers, dist)), scale, rounds, settings: describeSettings(version) };
     const rows = [];
     for (const workload of workloads) {
       say(workload.title);
-      rows.push(await measure(bench, workload, { rounds, contenders, calm: positive('calm') }));
+      rows.push(await measure(bench, workload, { rounds, contenders }));
     }
     const text = report(about, rows);
     process.stdout.write(`${text}\n`);
@@ -81,12 +83,12 @@ async function main() {
 }
 
 /** All rounds of one workload, the contenders taking turns at being first. One that fails does not end the others. */
-async function measure(bench, workload, { rounds, contenders, calm }) {
+async function measure(bench, workload, { rounds, contenders }) {
   const results = [];
   try {
     for (let n = 0; n < rounds; n++) {
       const order = n % 2 === 0 ? contenders : contenders.toReversed();
-      results.push(await measureOnce(bench, workload, { number: n + 1, order, calm }));
+      results.push(await measureOnce(bench, workload, { number: n + 1, order }));
     }
     return { workload, results };
   } catch (error) {
@@ -95,13 +97,13 @@ async function measure(bench, workload, { rounds, contenders, calm }) {
   }
 }
 
-async function measureOnce(bench, { kind, ...workload }, { number, order, calm }) {
+async function measureOnce(bench, { kind, ...workload }, { number, order }) {
   let calmest = null;
   for (let again = 0; ; again++) {
     const result = await kind.round(bench, workload, order);
     for (const contender of order) bench.say(`  ${number}  ${contender.padEnd(8)} ${kind.line(result[contender])}`);
     if (!calmest || disturbance(result) < disturbance(calmest)) calmest = result;
-    if (again === MOST_REPEATS || disturbance(calmest) <= calm) return calmest;
+    if (again === MOST_REPEATS || disturbance(calmest) <= bench.calm) return calmest;
     bench.say('     too much else was going on: once more');
   }
 }

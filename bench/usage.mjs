@@ -45,7 +45,7 @@ export function serverCpu(pid) {
  * CPU time in ms that the whole machine has spent, with what its neighbours have taken from it (steal).
  * https://man7.org/linux/man-pages/man5/proc_stat.5.html: user nice system idle iowait irq softirq steal.
  */
-function machineCpu() {
+export function machineCpu() {
   try {
     const [user, nice, system, , , irq, softirq, steal] = readFileSync('/proc/stat', 'latin1')
       .split('\n', 1)[0]
