@@ -18,6 +18,7 @@ export const HEARTBEAT_PREFIX = 'pgfollow';
 
 /** How often it is looked whether there is something to acknowledge; the target is only asked while commits wait for its disk. */
 const LOOK_MS = 100;
+const IDLE_LOOK_MS = 500;
 /** On a database where nothing happens that concerns us the checkpoint moves this often. */
 const IDLE_CHECKPOINT_MS = 5000;
 /** A status goes out at least this often; wal_sender_timeout is 60 s by default. */
@@ -176,7 +177,7 @@ class Follower {
 
   /** Tells the slot what is durable on the target, and that we are alive: whatever the target is doing, and while reading is held. */
   async acknowledge(): Promise<void> {
-    while (await this.#pause(LOOK_MS)) {
+    while (await this.#pause(this.#lookMs)) {
       this.#options.observer.queue(this.#batcher.queuedBytes, this.#queueLimit);
       if (this.#idleCheckpointDue) this.#batcher.wake();
       const news = this.#acknowledger.confirmed > this.#reported;
@@ -186,7 +187,7 @@ class Follower {
 
   /** Learns how far the target's disk has got, while commits wait for that. */
   async watchFlush(): Promise<void> {
-    while (await this.#pause(LOOK_MS)) {
+    while (await this.#pause(this.#lookMs)) {
       if (!this.#acknowledger.waiting) continue;
       const { rows } = await on(
         'target',
@@ -212,6 +213,11 @@ class Follower {
       }
       going = await this.#pause(heartbeat?.intervalMs ?? 1000);
     }
+  }
+
+  // An idle pipeline hardly ever wakes up.
+  get #lookMs(): number {
+    return this.#acknowledger.waiting || this.#batcher.queuedBytes > 0 ? LOOK_MS : Math.min(IDLE_LOOK_MS, this.#statusIntervalMs);
   }
 
   /** Waits; false when it is over. */
