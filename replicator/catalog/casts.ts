@@ -57,8 +57,8 @@ export function needsCast(source: Oid, target: Oid): boolean {
 const { int2, int4, int8, float4, float8, numeric, date, timestamp, timestamptz, json, jsonb } = TYPE_OID;
 const READ_AS: ReadonlyMap<Oid, readonly Oid[]> = new Map<Oid, readonly Oid[]>([
   [int2, [int4, int8, numeric, float4, float8]],
-  [int4, [int8, numeric, float4, float8]],
-  [int8, [numeric, float4, float8]],
+  [int4, [int2, int8, numeric, float4, float8]],
+  [int8, [int2, int4, numeric, float4, float8]],
   [numeric, [float4, float8]],
   [float4, [float8, numeric]],
   [float8, [float4, numeric]],
