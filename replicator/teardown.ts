@@ -34,9 +34,10 @@ export async function planTeardown(config: Config): Promise<TeardownPlan> {
     const known = await hasMetadata(target);
     const row = known ? await readPipeline(target, config.name) : null;
     const onSource = row ? await planSource(config, source, target, row) : { actions: [], remains: [] };
+    const onTarget = await planTarget(config, target, { known, row });
     return {
-      actions: [...onSource.actions, ...(await planTarget(config, target, { known, row }))],
-      remains: ['The rows on the target stay.', ...onSource.remains],
+      actions: [...onSource.actions, ...onTarget.actions],
+      remains: ['The rows on the target stay.', ...onSource.remains, ...onTarget.remains],
     };
   });
 }
@@ -93,16 +94,14 @@ async function planTarget(
   config: Config,
   target: Client,
   { known, row }: { known: boolean; row: PipelineRow | null },
-): Promise<TeardownAction[]> {
+): Promise<TeardownPlan> {
   const actions: TeardownAction[] = [];
+  const remains: string[] = [];
   const origin = await originName(target, config.name);
   if (await exists(target, 'SELECT FROM pg_catalog.pg_replication_origin WHERE roname = $1', origin)) {
-    actions.push({
-      where: 'target',
-      kind: 'origin',
-      what: `replication origin ${origin}`,
-      sql: `SELECT pg_catalog.pg_replication_origin_drop(${quoteLiteral(origin)});`,
-    });
+    const sql = `SELECT pg_catalog.pg_replication_origin_drop(${quoteLiteral(origin)});`;
+    if (await mayDropOrigin(target)) actions.push({ where: 'target', kind: 'origin', what: `replication origin ${origin}`, sql });
+    else remains.push(`Replication origin ${origin} on the target stays, its role may not drop it; as a superuser: ${sql}`);
   }
   if (row) {
     const name = quoteLiteral(config.name);
@@ -117,7 +116,14 @@ async function planTarget(
       what: 'schema pgfollow (no other pipeline uses it)',
       sql: 'DROP SCHEMA pgfollow CASCADE;',
     });
-  return actions;
+  return { actions, remains };
+}
+
+async function mayDropOrigin(target: Client): Promise<boolean> {
+  const { rows } = await target.query<{ may: boolean }>(
+    `SELECT pg_catalog.has_function_privilege('pg_catalog.pg_replication_origin_drop(text)', 'EXECUTE') AS may`,
+  );
+  return rows[0]?.may ?? false;
 }
 
 function identityLine({ relation, identity, before }: GivenIdentity): string {

@@ -74,9 +74,21 @@ function describeValue(tuple: Tuple, at: number, typeOid: number | undefined): s
     case TYPE_OID.bpchar:
     case TYPE_OID.name:
       return bytes.toString('utf8').slice(0, 100);
+    case TYPE_OID.bool:
+      return bytes[0] === 1 ? 't' : 'f';
+    case TYPE_OID.date:
+      return dateText(bytes.readInt32BE());
     case TYPE_OID.uuid:
       return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
     default:
       return String.raw`\x${bytes.toString('hex').slice(0, 100)}`;
   }
+}
+
+/** Days since 2000-01-01 for people; what JavaScript's calendar does not reach stays a number of days. */
+function dateText(days: number): string {
+  const date = new Date(Date.UTC(2000, 0, 1) + days * 86_400_000);
+  return Number.isNaN(date.getTime()) || date.getUTCFullYear() < 0
+    ? `${days} days since 2000-01-01`
+    : date.toISOString().slice(0, 10);
 }

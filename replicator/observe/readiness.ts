@@ -15,7 +15,7 @@ export function readiness(status: Pick<Status, 'state' | 'summary' | 'source' | 
   if (!status.source.connected) reasons.push('the source does not answer');
   if (!status.target.connected) reasons.push('the target does not answer');
   if (status.state === 'starting' || status.state === 'retrying' || status.state === 'failed') {
-    reasons.push(`the pipeline is ${status.state}: ${status.summary}`);
+    reasons.push(status.summary);
   }
   return { ready: reasons.length === 0, reasons };
 }

@@ -160,7 +160,7 @@ function unreachableProblem(options: ConnectOptions, config: ClientConfig, error
   const state = sqlState(error);
   const remedy =
     state === SQLSTATE.invalid_password || state === SQLSTATE.invalid_authorization_specification
-      ? `Check user and password in ${options.role}.url, and pg_hba.conf on ${place}${options.replication ? ' (a line for replication connections too)' : ''}.`
+      ? `Check user and password in ${options.role}.url, and pg_hba.conf on ${place}.`
       : state === SQLSTATE.invalid_catalog_name
         ? `Create the database, or correct its name in ${options.role}.url.`
         : `Check that PostgreSQL runs at ${place} and can be reached from here: psql "$PGFOLLOW_${options.role.toUpperCase()}_URL".`;
