@@ -22,7 +22,7 @@ test(
     await lock.query('BEGIN; LOCK TABLE t');
     await backlog(db);
     await sleep(7000);
-    expect(running.pipeline.model.queueReading.bytes).toBeGreaterThan(128 * 1024);
+    expect(running.pipeline.model.queueReading.bytes).toBeGreaterThan(64 * 1024);
     expect(await walsenderOf(db)).toBe(walsender);
     await lock.query('ROLLBACK');
     await running.caughtUp();
