@@ -7,7 +7,10 @@ const TRX = '(id serial NOT NULL, creation_date date, sale_value bigint NOT NULL
 
 test('the nightly job: a keyless table under another name is copied, then followed', async () => {
   await using db = await testDatabases();
-  await sql(db.source, `CREATE TABLE tb_trx_src ${TRX}; INSERT INTO tb_trx_src (creation_date, sale_value) SELECT date '2026-01-01' + n, n * 100 FROM generate_series(1, 10) n`);
+  await sql(
+    db.source,
+    `CREATE TABLE tb_trx_src ${TRX}; INSERT INTO tb_trx_src (creation_date, sale_value) SELECT date '2026-01-01' + n, n * 100 FROM generate_series(1, 10) n`,
+  );
   await sql(db.target, `CREATE TABLE tb_trx_dest ${TRX}`);
   await using running = startPipeline(db, { tables: { map: [{ from: 'public.tb_trx_src', to: 'public.tb_trx_dest' }] } });
   await running.caughtUp();
@@ -18,6 +21,14 @@ test('the nightly job: a keyless table under another name is copied, then follow
   await sql(db.source, `DELETE FROM tb_trx_src WHERE id = 3; UPDATE tb_trx_src SET sale_value = sale_value + 1 WHERE id > 8`);
   await running.caughtUp();
   await compareTables(db.source, db.target, names);
-  expect(running.pipeline.model.status()).toMatchObject({ state: 'streaming', problems: [], totals: { insert: 3, delete: 1, update: 5 } });
-  expect(running.pipeline.model.table('public.tb_trx_src')).toMatchObject({ state: 'streaming', identity: 'full', snapshot: { rowsCopied: 10 } });
+  expect(running.pipeline.model.status()).toMatchObject({
+    state: 'streaming',
+    problems: [],
+    totals: { insert: 3, delete: 1, update: 5 },
+  });
+  expect(running.pipeline.model.table('public.tb_trx_src')).toMatchObject({
+    state: 'streaming',
+    identity: 'full',
+    snapshot: { rowsCopied: 10 },
+  });
 });

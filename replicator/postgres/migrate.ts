@@ -12,7 +12,9 @@ const MIGRATION_LOCK = 7_046_029_254_386_353n;
  * transaction under an advisory lock. Throws METADATA_NEWER when the schema was written by a newer pgfollow.
  */
 export async function migrateMetadata(target: Client): Promise<void> {
-  const files = readdirSync(FOLDER).filter((name) => /^\d{4}_.*\.sql$/.test(name)).sort();
+  const files = readdirSync(FOLDER)
+    .filter((name) => /^\d{4}_.*\.sql$/.test(name))
+    .sort();
   await target.query('BEGIN');
   try {
     await target.query(`SELECT pg_catalog.pg_advisory_xact_lock(${MIGRATION_LOCK})`);
@@ -20,9 +22,13 @@ export async function migrateMetadata(target: Client): Promise<void> {
     const newest = files.at(-1) ?? '';
     const newer = applied.filter((name) => name > newest);
     if (newer.length > 0) {
-      throw new Problem('METADATA_NEWER', `Schema pgfollow on the target has migration ${newer.join(', ')}, which this version does not know.`, {
-        remedy: 'Run the pgfollow version that wrote it, or a newer one.',
-      });
+      throw new Problem(
+        'METADATA_NEWER',
+        `Schema pgfollow on the target has migration ${newer.join(', ')}, which this version does not know.`,
+        {
+          remedy: 'Run the pgfollow version that wrote it, or a newer one.',
+        },
+      );
     }
     for (const name of files.filter((file) => !applied.includes(file))) {
       await target.query(readFileSync(new URL(name, FOLDER), 'utf8'));
@@ -36,7 +42,9 @@ export async function migrateMetadata(target: Client): Promise<void> {
 }
 
 async function appliedMigrations(target: Client): Promise<string[]> {
-  const known = await target.query<{ known: boolean }>(`SELECT pg_catalog.to_regclass('pgfollow.migration') IS NOT NULL AS known`);
+  const known = await target.query<{ known: boolean }>(
+    `SELECT pg_catalog.to_regclass('pgfollow.migration') IS NOT NULL AS known`,
+  );
   if (!known.rows[0]?.known) return [];
   const { rows } = await target.query<{ name: string }>('SELECT name FROM pgfollow.migration ORDER BY name');
   return rows.map((row) => row.name);

@@ -20,7 +20,10 @@ export function testConfig(db: TestDatabases, settings: Record<string, unknown> 
 
 /** Starts a pipeline named after the databases. */
 export function startPipeline(db: TestDatabases, settings: Record<string, unknown> = {}): RunningPipeline {
-  const pipeline = new Pipeline(testConfig(db, settings), { log: pino({ level: process.env['PGFOLLOW_TEST_LOG'] ?? 'silent' }), version: '0.0.0' });
+  const pipeline = new Pipeline(testConfig(db, settings), {
+    log: pino({ level: process.env['PGFOLLOW_TEST_LOG'] ?? 'silent' }),
+    version: '0.0.0',
+  });
   const abort = new AbortController();
   const running = pipeline.run(abort.signal);
   const stop = async (): Promise<void> => {
