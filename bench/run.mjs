@@ -97,20 +97,20 @@ async function measure(bench, workload, { rounds, contenders }) {
   }
 }
 
+/** One round, and with --calm more of them, until each contender has had a calm one; its calmest counts. */
 async function measureOnce(bench, { kind, ...workload }, { number, order }) {
-  let calmest = null;
+  const calmest = {};
   for (let again = 0; ; again++) {
     const result = await kind.round(bench, workload, order);
-    for (const contender of order) bench.say(`  ${number}  ${contender.padEnd(8)} ${kind.line(result[contender])}`);
-    if (!calmest || disturbance(result) < disturbance(calmest)) calmest = result;
-    if (again === MOST_REPEATS || disturbance(calmest) <= bench.calm) return calmest;
+    for (const contender of order) {
+      const one = result[contender];
+      bench.say(`  ${number}  ${contender.padEnd(8)} ${kind.line(one)}`);
+      if (!(one.othersCpuShare >= calmest[contender]?.othersCpuShare)) calmest[contender] = one;
+    }
+    const calm = Object.values(calmest).every(({ othersCpuShare }) => othersCpuShare <= bench.calm);
+    if (calm || bench.calm === Infinity || again === MOST_REPEATS) return calmest;
     bench.say('     too much else was going on: once more');
   }
-}
-
-/** Of the contender that was disturbed most. */
-function disturbance(result) {
-  return Math.max(...Object.values(result).map(({ othersCpuShare }) => othersCpuShare));
 }
 
 function plain({ workload: { name, title, reach }, ...measured }) {
