@@ -166,16 +166,20 @@ const DOMAINS: Shape[] = [
 
 const CITEXT: Shape[] = [
   {
-    name: 'citext, as key and as image',
+    name: 'types of extensions, as key, behind a domain, in images',
     source:
-      'CREATE TABLE k (id citext PRIMARY KEY, v text); CREATE TABLE t (a citext, b int); CREATE DOMAIN mail AS citext; CREATE TABLE d (id mail PRIMARY KEY, v citext[])',
+      'CREATE TABLE k (id citext PRIMARY KEY, v text); CREATE TABLE t (a citext, b int); CREATE DOMAIN mail AS citext; CREATE TABLE d (id mail PRIMARY KEY, v citext[]); CREATE TABLE p (path ltree PRIMARY KEY, v int); CREATE DOMAIN place AS ltree; CREATE TABLE q (path place PRIMARY KEY, v int)',
     target:
-      'CREATE TABLE k (id citext PRIMARY KEY, v text); CREATE TABLE t (a citext, b int); CREATE DOMAIN mail AS citext; CREATE TABLE d (id mail PRIMARY KEY, v citext[])',
-    rows: `INSERT INTO k VALUES ('Ann', '1'), ('bob', '2'); INSERT INTO t VALUES ('x', 1), ('X', 1), ('X', 1), (NULL, 1); INSERT INTO d VALUES ('Ann', '{a,A}'), ('Bob', NULL)`,
+      'CREATE TABLE k (id citext PRIMARY KEY, v text); CREATE TABLE t (a citext, b int); CREATE DOMAIN mail AS citext; CREATE TABLE d (id mail PRIMARY KEY, v citext[]); CREATE TABLE p (path ltree PRIMARY KEY, v int); CREATE DOMAIN place AS ltree; CREATE TABLE q (path place PRIMARY KEY, v int)',
+    rows: `INSERT INTO k VALUES ('Ann', '1'), ('bob', '2'); INSERT INTO t VALUES ('x', 1), ('X', 1), ('X', 1), (NULL, 1); INSERT INTO d VALUES ('Ann', '{a,A}'), ('Bob', NULL);
+      INSERT INTO p SELECT text2ltree('a.b' || i), i FROM generate_series(1, 200) i; INSERT INTO q SELECT * FROM p`,
     changes: [
       `UPDATE k SET id = 'ANN' WHERE id = 'ann'; UPDATE k SET v = 'two' WHERE id = 'BOB'; INSERT INTO k VALUES ('Cy', NULL)`,
       `DELETE FROM t WHERE ctid = (SELECT min(ctid) FROM t WHERE a::text = 'X'); UPDATE t SET b = 2 WHERE a IS NULL`,
       `UPDATE d SET id = 'ANN', v = '{b}' WHERE id = 'ann'; DELETE FROM d WHERE id = 'BOB'`,
+      // An ltree is no text, so only its own = compares it.
+      `UPDATE p SET v = -v WHERE v < 5; DELETE FROM p WHERE v = 7; UPDATE q SET path = 'x.y' WHERE v = 8`,
+      'UPDATE q SET v = v + 1; DELETE FROM p WHERE v > 50',
     ],
   },
   {
@@ -205,7 +209,7 @@ describe.each([
 // Values of user-defined types hold OIDs, so these make the stream text by themselves.
 describe.each([{ gathered: false }, { gathered: true }])('user-defined types, gathered: $gathered', ({ gathered }) => {
   const shapes = known(CITEXT);
-  const extension = 'CREATE EXTENSION IF NOT EXISTS citext SCHEMA public';
+  const extension = 'CREATE EXTENSION citext SCHEMA public; CREATE EXTENSION ltree SCHEMA public';
   const first = shapes.map((shape, i) =>
     i === 0 ? { ...shape, source: `${extension}; ${shape.source}`, target: `${extension}; ${shape.target}` } : shape,
   );

@@ -77,12 +77,12 @@ describe('a transaction larger than a batch may be', () => {
   test('whose pieces the target takes only in order: values swapped under a unique index, all along', async () => {
     await using db = await testDatabases();
     await using running = await follow(db, 'CREATE TABLE t (id int PRIMARY KEY, u int UNIQUE, pad text)', SMALL);
-    await sql(db.source, `INSERT INTO t SELECT i, i, repeat('x', 300) FROM generate_series(1, 2000) i`);
+    await sql(db.source, `INSERT INTO t SELECT i, i, 'pad' FROM generate_series(1, 8000) i`);
     await running.caughtUp();
     await sql(
       db.source,
-      `DO $$ BEGIN FOR i IN 1..999 LOOP
-         UPDATE t SET u = NULL WHERE id = i; UPDATE t SET u = i WHERE id = 2000 - i; UPDATE t SET u = 2000 - i, pad = 'swapped' WHERE id = i; END LOOP; END $$`,
+      `DO $$ BEGIN FOR i IN 1..3999 LOOP
+         UPDATE t SET u = NULL WHERE id = i; UPDATE t SET u = i WHERE id = 8000 - i; UPDATE t SET u = 8000 - i, pad = 'swapped' WHERE id = i; END LOOP; END $$`,
     );
     await running.caughtUp();
     await compareTables(db.source, db.target);
