@@ -17,8 +17,8 @@ export interface Batch {
   readonly bytes: number;
   readonly transactions: number;
   readonly end: CommitPoint | null;
-  /** Contents of our own logical messages whose transactions end in this batch. */
-  readonly heartbeats: readonly string[];
+  /** The newest of our own logical messages whose transactions end in this batch: those before it have come too. */
+  readonly heartbeat: string | null;
 }
 
 interface Segment {
@@ -26,7 +26,7 @@ interface Segment {
   bytes: number;
   transactions: number;
   end: CommitPoint | null;
-  heartbeats: string[];
+  heartbeat: string | null;
 }
 
 /** Transactions smaller than this share a segment: a flood of tiny ones costs no bookkeeping each. */
@@ -65,13 +65,14 @@ export class Batcher {
     switch (message.kind) {
       case 'begin':
         if (this.#current) throw outOfOrder('a transaction begins inside another');
-        this.#current = { changes: [], bytes: 0, transactions: 0, end: null, heartbeats: [] };
+        this.#current = { changes: [], bytes: 0, transactions: 0, end: null, heartbeat: null };
         break;
       case 'commit':
         this.#commit({ endLsn: message.endLsn, committedAtMs: message.committedAtMs });
         break;
       case 'message':
-        if (message.transactional && message.prefix === this.#heartbeatPrefix) this.#current?.heartbeats.push(message.content);
+        if (this.#current && message.transactional && message.prefix === this.#heartbeatPrefix)
+          this.#current.heartbeat = message.content;
         break;
       case 'insert':
       case 'update':
@@ -105,7 +106,7 @@ export class Batcher {
       bytes,
       transactions: taken.reduce((sum, segment) => sum + segment.transactions, 0),
       end: taken.at(-1)?.end ?? null,
-      heartbeats: taken.flatMap((segment) => segment.heartbeats),
+      heartbeat: taken.reduce<string | null>((newest, segment) => segment.heartbeat ?? newest, null),
     };
   }
 
@@ -137,8 +138,8 @@ export class Batcher {
     if (current.bytes >= this.#maxBytes) {
       // Larger than the bound: its pieces go to the target as they come, inside one open transaction.
       this.#segments.push(current);
-      this.#current = { changes: [], bytes: 0, transactions: 0, end: null, heartbeats: current.heartbeats };
-      current.heartbeats = [];
+      this.#current = { changes: [], bytes: 0, transactions: 0, end: null, heartbeat: current.heartbeat };
+      current.heartbeat = null;
       this.#wake?.();
     }
   }
@@ -153,7 +154,7 @@ export class Batcher {
       last.bytes += current.bytes;
       last.transactions++;
       last.end = end;
-      last.heartbeats.push(...current.heartbeats);
+      last.heartbeat = current.heartbeat ?? last.heartbeat;
     } else {
       current.transactions = 1;
       current.end = end;

@@ -87,6 +87,7 @@ async function respawn(
   settings: Record<string, unknown> = {},
 ): Promise<ReplicatorProcess> {
   await replicator.kill();
+  expect(replicator.output()).not.toMatch(/warning|unhandled|INTERNAL/i);
   await replicator[Symbol.asyncDispose]();
   return spawnReplicator(db, settings);
 }

@@ -1,19 +1,28 @@
 import type { Client } from 'pg';
 import { connectionEnd, type Role } from '../postgres/connect.ts';
-import { describeError, isTransient } from '../postgres/sqlstate.ts';
+import { describeError, isTransient, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
 
 /** What an error of one server means for the pipeline. Problems pass as they are. */
 export function blame(role: Role, error: unknown): Problem {
   if (error instanceof Problem) return error;
+  if (sqlState(error) === null && !isTransient(error)) {
+    return new Problem('INTERNAL', `A fault in pgfollow itself: ${describeError(error)}`, {
+      retry: 'transient',
+      cause: error,
+      remedy: 'Please report this with the log. It is tried again from the checkpoint.',
+    });
+  }
   if (isTransient(error)) {
     return new Problem(
       role === 'source' ? 'SOURCE_UNREACHABLE' : 'TARGET_UNREACHABLE',
-      `The connection to the ${role} failed: ${describeError(error)}`,
+      `${isAnswer(error) ? `The ${role} cannot go on now` : `The connection to the ${role} failed`}: ${describeError(error)}`,
       {
         retry: 'transient',
         cause: error,
-        remedy: `Nothing to do if the ${role} is restarting: it is tried again until it answers. Otherwise look at its log.`,
+        remedy: isAnswer(error)
+          ? `Look at what the message names (room on its disk, free connections, locks). It is tried again by itself.`
+          : `Nothing to do if the ${role} is restarting: it is tried again until it answers. Otherwise look at its log.`,
       },
     );
   }
@@ -26,6 +35,12 @@ export function blame(role: Role, error: unknown): Problem {
       remedy: `Give the role of ${role}.url what the message names; "pgfollow config" shows which URL is used. It is tried again by itself.`,
     },
   );
+}
+
+// Of a server that works, as opposed to a connection that ends (classes 08 and 57).
+function isAnswer(error: unknown): boolean {
+  const state = sqlState(error);
+  return state !== null && !state.startsWith('08') && !state.startsWith('57');
 }
 
 /** Awaits work on one server, its errors turned into Problems. */

@@ -236,7 +236,7 @@ class Follower {
       this.#advance(batch.end.endLsn);
     }
     observer.batch(batch, applied, durationMs);
-    for (const id of batch.heartbeats) observer.heartbeatApplied(id);
+    if (batch.heartbeat !== null) observer.heartbeatApplied(batch.heartbeat);
   }
 
   #advance(lsn: Lsn): void {

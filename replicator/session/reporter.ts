@@ -76,6 +76,7 @@ export class Reporter {
     this.#model.setState(problem.retry === 'permanent' ? 'failed' : 'retrying', problem.message);
     const { code, message, remedy, table } = problem;
     this.#tell({ level: 'error', code, message, remedy, ...(table === null ? {} : { table }) });
+    if (code === 'INTERNAL') this.#log.error({ err: problem.cause ?? problem }, 'where the fault is');
   }
 
   stopped(): void {
