@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { Client, type ClientConfig } from 'pg';
 import { parse } from 'pg-connection-string';
 import { Problem } from '../problem.ts';
@@ -19,22 +18,28 @@ export interface ConnectOptions {
   readonly settings?: Readonly<Record<string, string>>;
 }
 
-// Text output depends on these, so source and target must speak the same (libpqwalreceiver.c does the same); an empty
-// search_path keeps other people's operators and functions away; timeouts meant for users must not end our work.
+// What values print and read as depends on these, so source and target must speak the same (libpqwalreceiver.c does the
+// same); an empty search_path keeps other people's operators and functions away; timeouts meant for users must not end our
+// work. They go before what is set for the role or the database.
 const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   DateStyle: 'ISO, YMD',
   IntervalStyle: 'postgres',
   extra_float_digits: '3',
   bytea_output: 'hex',
   lc_monetary: 'C',
+  xmloption: 'content',
+  array_nulls: 'on',
+  quote_all_identifiers: 'off',
   TimeZone: 'UTC',
   search_path: '',
   client_encoding: 'UTF8',
   statement_timeout: '0',
   lock_timeout: '0',
   idle_in_transaction_session_timeout: '0',
+  idle_session_timeout: '0',
   row_security: 'off',
   default_transaction_isolation: 'read committed',
+  default_transaction_read_only: 'off',
 };
 
 /**
@@ -86,10 +91,10 @@ export async function connect(options: ConnectOptions): Promise<Client> {
 
 /** Resolves with the reason when the connection is gone, whoever ended it. */
 export async function connectionEnd(client: Client): Promise<Error> {
-  const reason = { error: new Error('Connection terminated') };
-  client.on('error', (error) => (reason.error = error));
-  await once(client, 'end');
-  return reason.error;
+  let reason = new Error('Connection terminated');
+  client.on('error', (error) => (reason = error));
+  // Not events.once(): that rejects with the error that comes before.
+  return new Promise((resolve) => client.once('end', () => resolve(reason)));
 }
 
 /** Ends a connection without ever throwing or waiting long; a dead peer does not hold us. */
@@ -115,7 +120,23 @@ async function open(config: ClientConfig): Promise<Client> {
   // An 'error' event without a listener would end the process; the queries under way are rejected in any case.
   client.on('error', () => {});
   await client.connect();
-  return client;
+  try {
+    await liftTransactionTimeout(client);
+    return client;
+  } catch (error) {
+    await disconnect(client);
+    throw error;
+  }
+}
+
+/**
+ * transaction_timeout is known since PostgreSQL 17, so it cannot stand among the settings of every session. The decoding
+ * of a large transaction counts as one too. https://www.postgresql.org/docs/current/runtime-config-client.html
+ */
+export async function liftTransactionTimeout(client: Client): Promise<void> {
+  await client.query(
+    `SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout' AND setting <> '0'`,
+  );
 }
 
 function validConfig(options: ConnectOptions): ClientConfig {

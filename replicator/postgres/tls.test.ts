@@ -121,7 +121,10 @@ async function doorman(options: {
       }
       seen.push(encrypted ? 'in with tls' : 'in');
       socket.write(wire.bytes('R', wire.int32(8), wire.int32(0), 'Z', wire.int32(5), 'I'));
-      socket.once('data', () => socket.end());
+      socket.on('data', (message) => {
+        if (message.toString('latin1', 0, 1) === 'X') socket.end();
+        else socket.write(wire.bytes('C', wire.int32(13), wire.cstring('SELECT 0'), 'Z', wire.int32(5), 'I'));
+      });
     });
   };
   const server = createServer((socket) => {

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import replication from 'pg-logical-replication';
-import { clientConfig } from '../postgres/connect.ts';
+import { clientConfig, liftTransactionTimeout } from '../postgres/connect.ts';
 import { formatLsn, type Lsn } from '../postgres/lsn.ts';
 import { quoteIdent, quoteLiteral } from '../postgres/quote.ts';
 import { standbyStatus, type StandbyPosition } from './standby-status.ts';
@@ -52,9 +52,10 @@ class RawPgoutput extends PgoutputPlugin {
     this.#options = options;
   }
 
-  override start(client: Client, slot: string, from: string): Promise<never> {
-    if (this.ended) return Promise.reject(this.ended.reason);
+  override async start(client: Client, slot: string, from: string): Promise<never> {
+    if (this.ended) throw this.ended.reason;
     this.client = client;
+    await liftTransactionTimeout(client);
     // The connection is idle, so the parser holds no part of a message.
     takeCopyData(client, (data, start, end) => this.onCopyData(data, start, end));
     return client.query(startReplication(slot, from, this.#options)) as Promise<never>;
