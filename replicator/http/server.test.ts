@@ -267,7 +267,14 @@ describe('starting', () => {
         model: server.model,
         events: server.events,
         metrics: { contentType: '', text: async () => '' } as never,
-        controls: { pause: async () => undefined, resume: async () => undefined },
+        controls: {
+          pause: async () => undefined,
+          resume: async () => undefined,
+          addTable: async () => undefined,
+          removeTable: async () => undefined,
+          resyncTable: async () => undefined,
+          retryTable: async () => undefined,
+        },
         log: { info: () => undefined } as never,
         version: '1.0.0',
       }).then(
