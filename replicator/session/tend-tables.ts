@@ -61,7 +61,7 @@ export class TableTender {
 
   loops(signal: AbortSignal): Promise<void>[] {
     const { ends, tables, config, applier, boundary, clock } = this.#options;
-    const { drained, joined } = this.#options.told;
+    const { told } = this.#options;
     const loops = [
       this.#copyAll(signal),
       this.#watch(signal),
@@ -73,7 +73,11 @@ export class TableTender {
           applier,
           boundary,
           clock,
-          observer: { drained, joined, failed: (table, problem) => this.fail(table, problem) },
+          observer: {
+            drained: (table, applied, ms) => told.drained(table, applied, ms),
+            joined: (table) => told.joined(table),
+            failed: (table, problem) => this.fail(table, problem),
+          },
         },
         signal,
       ),
