@@ -208,7 +208,12 @@ function managedMappings(
 }
 
 // Publications used as they are: what they publish is followed, tables.map says under which names.
-async function publishedMappings(source: Client, relations: readonly Relation[], config: Config, choices: Choices): Promise<Mappings> {
+async function publishedMappings(
+  source: Client,
+  relations: readonly Relation[],
+  config: Config,
+  choices: Choices,
+): Promise<Mappings> {
   const published = await readPublished(source, config.publication.names);
   const [missing] = published.problems;
   if (missing) throw missing;

@@ -58,7 +58,11 @@ export async function liveCopy(table: FollowedTable, options: LiveCopyOptions, s
       signal,
     );
     const task = taskOf(table, table.target, options);
-    await copyTable(task, { source, target, checksForeignKeys }, { pipeline: config.name, observer: options.observer, signal, asOf });
+    await copyTable(
+      task,
+      { source, target, checksForeignKeys },
+      { pipeline: config.name, observer: options.observer, signal, asOf },
+    );
     await boundary.at(async () => {
       table.progress = nextProgress(nextProgress(table.progress, { type: 'copy started' }), { type: 'copied' });
       Object.assign(table, { hasRows: true, ours: true, copiedAsOf: asOf, saved: '-' });

@@ -1,6 +1,7 @@
+import { setTimeout } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { compareTables } from '../testing/compare.ts';
-import { sql, testDatabases, value, type TestDatabases } from '../testing/databases.ts';
+import { ownServers, sql, testDatabases, value, type TestDatabases } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
 import { startPipeline, type RunningPipeline } from '../testing/run-pipeline.ts';
 
@@ -174,4 +175,28 @@ test('a new partition of a keyless root does not make writes fail for long', asy
   await eventually(async () => void (await sql(db.source, 'UPDATE root SET v = 2')), { timeout: 10_000 });
   await running.caughtUp();
   await compareTables(db.source, db.target, 'public.root');
+});
+
+test('a commit that waits for a standby is in the copy or in the stream, never in neither', async () => {
+  await using db = await ownServers();
+  for (const side of [db.source, db.target]) await sql(side, `${DDL('t')}; ${DDL('other')}`);
+  await sql(db.source, 'INSERT INTO t SELECT n, 0 FROM generate_series(1, 100) n');
+  await using running = startPipeline(db);
+  await running.caughtUp();
+  await sql(db.source, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'; `);
+  await sql(db.source, 'SELECT pg_reload_conf()');
+  await using session = await db.source.session();
+  const waiting = session.query('INSERT INTO t VALUES (1000, 1)');
+  // It is streamed and on the target, and still listed as running.
+  await eventually(async () => expect(await value(db.target, 'SELECT count(*) FROM t WHERE id = 1000')).toBe('1'));
+  await running.pipeline.controls.resyncTable('public.t', 'test');
+  await eventually(() => expect(running.pipeline.model.table('public.t')?.state).not.toBe('streaming'));
+  await setTimeout(1500);
+  expect(running.pipeline.model.table('public.t')?.state).toBe('pending');
+  await sql(db.source, 'ALTER SYSTEM RESET synchronous_standby_names');
+  await sql(db.source, 'SELECT pg_reload_conf()');
+  await waiting;
+  await reaches(running, 'public.t', 'streaming');
+  await running.caughtUp();
+  await compareTables(db.source, db.target);
 });

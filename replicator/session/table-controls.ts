@@ -39,7 +39,12 @@ export async function addTable(session: FollowingSession, name: string): Promise
     );
   }
   const [relation] = await on('source', readRelations(ends.source, { names: [source] }));
-  if (!relation) throw notPossible(`${name} does not exist on the source.`, 'Check the spelling: schema.table.', name);
+  if (!relation) {
+    throw new Problem('SOURCE_TABLE_MISSING', `${name} does not exist on the source.`, {
+      remedy: 'Check the spelling: schema.table.',
+      table: name,
+    });
+  }
   await choose(session, source, true);
   tender.rescan();
 }
