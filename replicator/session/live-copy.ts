@@ -51,12 +51,8 @@ export async function liveCopy(table: FollowedTable, options: LiveCopyOptions, s
     signal.throwIfAborted();
     if (table.publishedNow) await afterOldWriters(table, source, config, signal);
     await streamPassed(table, boundary, signal);
-    await boundary.at(() => startSpooling(table, options));
-    const asOf = await beginOnSnapshot(
-      source,
-      { arrived: (running) => options.recent.hasAny(running), since: options.since },
-      signal,
-    );
+    const arrived = await boundary.at(() => startSpooling(table, options));
+    const asOf = await beginOnSnapshot(source, { arrived, since: options.since }, signal);
     const task = taskOf(table, table.target, options);
     await copyTable(
       task,
@@ -110,12 +106,14 @@ async function streamPassed(table: FollowedTable, boundary: Boundary, signal: Ab
   }
 }
 
-async function startSpooling(table: FollowedTable, { config, target, applier }: LiveCopyOptions): Promise<void> {
+// Gives the transactions that have arrived so far: their changes are not in the spool.
+async function startSpooling(table: FollowedTable, { config, target, applier, recent }: LiveCopyOptions): Promise<Uint32Array> {
   await clearSpool(target, config.name, table.mapping.source);
   table.progress = nextProgress(table.progress, { type: 'copy again' });
   Object.assign(table, { spooling: true, hasRows: false, copiedAsOf: null, spooledBytes: 0 });
   await saveTable(target, config.name, table);
   applier.reroute();
+  return recent.copy();
 }
 
 function taskOf(

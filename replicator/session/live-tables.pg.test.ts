@@ -9,10 +9,10 @@ const WIDE = 20_000;
 
 /** Writes to both tables until stopped, several sessions at once, some transactions long. */
 async function load(db: TestDatabases, table: string): Promise<{ stop(): Promise<void> }> {
-  let going = true;
+  const over = new AbortController();
   const worker = async (n: number): Promise<void> => {
     await using session = await db.source.session();
-    for (let i = 0; going; i++) {
+    for (let i = 0; !over.signal.aborted; i++) {
       const id = (i * 31 + n * 7) % 3000;
       await session.query('BEGIN');
       await session.query(`INSERT INTO ${table} VALUES (${100_000 + n * 1_000_000 + i}, ${i})`);
@@ -26,7 +26,7 @@ async function load(db: TestDatabases, table: string): Promise<{ stop(): Promise
   const workers = [1, 2, 3].map(worker);
   return {
     async stop() {
-      going = false;
+      over.abort();
       await Promise.all(workers);
     },
   };
@@ -55,17 +55,17 @@ test('a table is copied again under load: nothing lost, nothing twice, and reade
   await running.caughtUp();
   const traffic = await load(db, 't');
   let fewest = Infinity;
-  let looking = true;
+  const looking = new AbortController();
   const reader = (async () => {
     await using session = await db.target.session();
-    while (looking) fewest = Math.min(fewest, Number(await value(session, 'SELECT count(*) FROM t')));
+    while (!looking.signal.aborted) fewest = Math.min(fewest, Number(await value(session, 'SELECT count(*) FROM t')));
   })();
   for (let round = 0; round < 4; round++) {
     await running.pipeline.controls.resyncTable('public.t', 'test');
     await eventually(() => expect(state(running, 'public.t')).not.toBe('streaming'), { timeout: 10_000 });
     await reaches(running, 'public.t', 'streaming');
   }
-  looking = false;
+  looking.abort();
   await reader;
   await traffic.stop();
   await running.caughtUp();
@@ -185,8 +185,13 @@ test('a commit that waits for a standby is in the copy or in the stream, never i
   await running.caughtUp();
   await sql(db.source, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'; `);
   await sql(db.source, 'SELECT pg_reload_conf()');
+  // The checkpointer has to hear of it before any commit waits.
+  await setTimeout(1000);
   await using session = await db.source.session();
   const waiting = session.query('INSERT INTO t VALUES (1000, 1)');
+  waiting.catch(() => {});
+  const waits = `SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'INSERT%'`;
+  await eventually(async () => expect(await value(db.source, waits)).toBe('1'));
   // It is streamed and on the target, and still listed as running.
   await eventually(async () => expect(await value(db.target, 'SELECT count(*) FROM t WHERE id = 1000')).toBe('1'));
   await running.pipeline.controls.resyncTable('public.t', 'test');

@@ -210,7 +210,7 @@ export class Reporter {
   tableObserver(): TableObserver {
     return {
       changed: (resolved, identities) => this.prepared(resolved, identities),
-      failed: (table) => this.tableStands(table),
+      stands: (table) => this.tableStands(table),
       joined: (table) => this.tableJoined(table),
       drained: (table, applied, durationMs) => this.drained(table, applied, durationMs),
       spooled: (table) => this.#model.spooled(table.name, table.spooledBytes),

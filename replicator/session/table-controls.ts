@@ -57,7 +57,7 @@ export async function removeTable(session: FollowingSession, name: string): Prom
 
 /** Copies a table again, its rows replaced when the copy is complete. */
 export async function resyncTable(session: FollowingSession, name: string): Promise<void> {
-  const { ends, config, boundary, applier, clock } = session;
+  const { ends, config, boundary, applier, clock, tender } = session;
   const table = tableOf(session, name);
   if (!table.hasRows && table.progress.state !== 'error')
     throw notPossible(`${name} is being copied, or about to be.`, 'Wait until it is complete.', name);
@@ -87,6 +87,7 @@ export async function resyncTable(session: FollowingSession, name: string): Prom
     .at(async () => {
       Object.assign(table, anew, { ours: true, saved: '-' });
       applier.reroute();
+      tender.tell(table);
     })
     .catch(() => {});
 }

@@ -41,7 +41,8 @@ export interface TendOptions extends Omit<LiveCopyOptions, 'target'> {
 export interface TableObserver {
   /** The set of tables, or what they are, is another one. */
   changed(resolved: ResolvedPipelineTables, identities: readonly IdentityChange[]): void;
-  failed(table: FollowedTable): void;
+  /** Its state is another one. */
+  stands(table: FollowedTable): void;
   joined(table: FollowedTable): void;
   drained: DrainOptions['observer']['drained'];
   spooled(table: FollowedTable): void;
@@ -121,7 +122,7 @@ export class TableTender {
     failTable(table, problem);
     clock.failed(table.name);
     await on('target', saveTable(ends.target, config.name, table));
-    this.#options.told.failed(table);
+    this.#options.told.stands(table);
   }
 
   /** After every batch. */
@@ -133,6 +134,11 @@ export class TableTender {
       table.spooledBytes += bytes;
       this.#options.told.spooled(table);
     }
+  }
+
+  /** Shows where a table stands now. */
+  tell(table: FollowedTable): void {
+    this.#options.told.stands(table);
   }
 
   /** Looks at the source's tables at once, whatever the fingerprint says. */

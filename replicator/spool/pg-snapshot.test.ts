@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { fullXid, parseSnapshot, RecentXids, sees } from './pg-snapshot.ts';
+import { fullXid, parseSnapshot, RecentXids, sees, seesAll } from './pg-snapshot.ts';
 
 const EPOCH = 1n << 32n;
 
@@ -41,10 +41,24 @@ test('a 32-bit transaction ID belongs to the nearest epoch', () => {
   expect(fullXid(0x7fff_fff0, 0x7fff_ffffn)).toBe(0x7fff_fff0n);
 });
 
+test.each([
+  ['10:20:10,14', [9, 11, 19, 0], true],
+  ['10:20:10,14', [9, 14], false],
+  // Running with an ID that the snapshot does not know of: the newest one, waiting for a standby, is not listed.
+  ['761:761:', [760], true],
+  ['761:761:', [760, 761], false],
+  [`${EPOCH + 5n}:${EPOCH + 5n}:`, [0xffff_ffff, 4], true],
+  [`${EPOCH + 5n}:${EPOCH + 5n}:`, [0xffff_ffff, 5], false],
+])('%s sees all of %j: %s', (snapshot, xids, seen) => {
+  expect(seesAll(parseSnapshot(snapshot), Uint32Array.from(xids))).toBe(seen);
+  expect(xids.every((xid) => xid === 0 || sees(parseSnapshot(snapshot), xid))).toBe(seen);
+});
+
 test('the last transactions are remembered, older ones give way', () => {
   const recent = new RecentXids(3);
-  recent.add([1, 2, 3, 4]);
-  expect(recent.hasAny([1n, 5n])).toBe(false);
-  expect(recent.hasAny([EPOCH + 2n])).toBe(true);
-  expect(recent.hasAny([])).toBe(false);
+  recent.add([1, 2]);
+  const before = recent.copy();
+  recent.add([3, 4]);
+  expect([...before]).toEqual([1, 2, 0]);
+  expect([...recent.copy()].sort()).toEqual([2, 3, 4]);
 });

@@ -38,7 +38,14 @@ export function fullXid(xid: number, near: bigint): bigint {
   return near + BigInt.asIntN(32, BigInt(xid) - near);
 }
 
-/** The last transactions whose commits the stream has brought, so many. For the guard of takeSnapshot(). */
+/** Whether the snapshot sees every one of these committed transactions; 0 is none. Quick, for many. */
+export function seesAll(snapshot: PgSnapshot, xids: Uint32Array): boolean {
+  const xmax = Number(BigInt.asUintN(32, snapshot.xmax));
+  const running = new Set(Array.from(snapshot.running, (xid) => Number(BigInt.asUintN(32, xid))));
+  return xids.every((xid) => xid === 0 || (((xid - xmax) | 0) < 0 && !running.has(xid)));
+}
+
+/** The last transactions whose commits the stream has brought, so many. For the guard of beginOnSnapshot(). */
 export class RecentXids {
   readonly #ring: Uint32Array;
   #next = 0;
@@ -54,9 +61,8 @@ export class RecentXids {
     }
   }
 
-  /** Whether one of these, full, was among them. */
-  hasAny(xids: Iterable<bigint>): boolean {
-    for (const xid of xids) if (this.#ring.includes(Number(BigInt.asUintN(32, xid)))) return true;
-    return false;
+  /** Those of this moment, in no order; 0 is none. */
+  copy(): Uint32Array {
+    return this.#ring.slice();
   }
 }
