@@ -17,6 +17,8 @@ import type { TableSet } from './table-set.ts';
 /** Rows of the spool, of at most a quarter of a MB each, in one go: the batches of the stream wait for no more than that. */
 const ROWS_A_SLICE = 4;
 const LOOK_MS = 100;
+/** With every spool empty. */
+const IDLE_LOOK_MS = 500;
 
 export interface DrainOptions {
   readonly pipeline: string;
@@ -46,7 +48,8 @@ export async function drainSpools(options: DrainOptions, signal: AbortSignal): P
       decoders.set(table, decoder);
       progressed = (await options.boundary.at((applied) => slice(table, decoder, applied, options))) || progressed;
     }
-    if (!progressed) await sleep(LOOK_MS, null, { signal }).catch(() => {});
+    const pause = options.tables.all.some((table) => table.spooling) ? LOOK_MS : IDLE_LOOK_MS;
+    if (!progressed) await sleep(pause, null, { signal }).catch(() => {});
   }
 }
 

@@ -26,7 +26,7 @@ import type { TableSet } from './table-set.ts';
 
 /** How often it is looked whether the source has other tables than before. */
 const WATCH_MS = 2000;
-const LOOK_MS = 100;
+const LOOK_MS = 500;
 
 export interface TendOptions extends Omit<LiveCopyOptions, 'target'> {
   readonly ends: Ends;

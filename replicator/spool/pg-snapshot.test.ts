@@ -60,5 +60,5 @@ test('the last transactions are remembered, older ones give way', () => {
   const before = recent.copy();
   recent.add([3, 4]);
   expect([...before]).toEqual([1, 2, 0]);
-  expect([...recent.copy()].sort()).toEqual([2, 3, 4]);
+  expect([...recent.copy()].sort((a, b) => a - b)).toEqual([2, 3, 4]);
 });
