@@ -27,6 +27,7 @@ import { addTable, removeTable, resyncTable, retryTable, type FollowingSession }
 import { TableSet } from './session/table-set.ts';
 import { TableTender } from './session/tend-tables.ts';
 import { together } from './session/together.ts';
+import { catalogFingerprint } from './source/fingerprint.ts';
 import { RecentXids } from './spool/pg-snapshot.ts';
 import { WalStream } from './source/wal-stream.ts';
 
@@ -51,6 +52,7 @@ export class Pipeline {
   #ends: Ends | null = null;
   /** What commands on tables work on, while the stream is followed. */
   #following: FollowingSession | null = null;
+  #fingerprint = '';
   readonly #clock = new RetryClock(Date.now);
   /** What the stream has brought, since when: over all sessions of this process. */
   readonly #recent = new RecentXids();
@@ -129,6 +131,7 @@ export class Pipeline {
   }
 
   async #prepareTables(ends: Ends, copyAhead: boolean): Promise<FollowedTable[]> {
+    this.#fingerprint = await on('source', catalogFingerprint(ends.source));
     const resolved = await resolveFollowedTables(ends, this.#config, { sourceVersion: ends.sourceIdentity.version, copyAhead });
     const identityChanges = await publishTables(ends, this.#config, resolved);
     this.#reporter.prepared(resolved, identityChanges);
@@ -181,6 +184,7 @@ export class Pipeline {
       applier,
       boundary,
       binary,
+      fingerprint: this.#fingerprint,
       clock: this.#clock,
       recent: this.#recent,
       since: this.#since,

@@ -32,6 +32,8 @@ export interface TendOptions extends Omit<LiveCopyOptions, 'target'> {
   readonly ends: Ends;
   readonly tables: TableSet;
   readonly clock: RetryClock;
+  /** Of the source's catalog as it was before the tables were resolved: what has changed since is not missed. */
+  readonly fingerprint: string;
   /** The stream sends binary values; it cannot be told otherwise while it runs. */
   readonly binary: boolean;
   readonly told: TableObserver;
@@ -191,7 +193,7 @@ export class TableTender {
 
   async #watch(signal: AbortSignal): Promise<void> {
     const { ends } = this.#options;
-    let seen = await on('source', catalogFingerprint(ends.source));
+    let seen = this.#options.fingerprint;
     for (let at = Date.now(); !signal.aborted;) {
       await sleep(LOOK_MS, null, { signal }).catch(() => {});
       if (signal.aborted) return;
