@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { Applier } from './apply/applier.ts';
-import type { TableMapping } from './catalog/relation.ts';
 import type { Config } from './config/schema.ts';
 import { takesChanges, nextProgress } from './metadata/table-state.ts';
 import { storeCaughtUp } from './metadata/table-states.ts';
@@ -12,18 +11,24 @@ import { StatusModel } from './observe/model.ts';
 import type { PipelineControls } from './observe/status.ts';
 import { isEncrypted } from './postgres/connect.ts';
 import type { Lsn } from './postgres/lsn.ts';
-import type { StreamRelation } from './pgoutput/messages.ts';
 import { Problem } from './problem.ts';
 import { backoffMs } from './session/backoff.ts';
 import { blame, on } from './session/blame.ts';
+import { Boundary } from './session/boundary.ts';
 import { firstCopy } from './session/first-copy.ts';
-import { follow } from './session/follow.ts';
+import { follow, type FollowObserver } from './session/follow.ts';
 import { binaryForStream, resolveFollowedTables, type FollowedTable } from './session/followed-tables.ts';
 import { Gate } from './session/gate.ts';
 import { watchSlot } from './session/monitor.ts';
 import { checkSlot, openEnds, publishTables, type Ends } from './session/prepare.ts';
 import { Reporter } from './session/reporter.ts';
+import { RetryClock } from './session/retry-clock.ts';
+import { addTable, removeTable, resyncTable, retryTable, type FollowingSession } from './session/table-controls.ts';
+import { TableSet } from './session/table-set.ts';
+import { TableTender } from './session/tend-tables.ts';
 import { together } from './session/together.ts';
+import { catalogFingerprint } from './source/fingerprint.ts';
+import { RecentXids } from './spool/pg-snapshot.ts';
 import { WalStream } from './source/wal-stream.ts';
 
 /** A problem that only somebody else can mend is looked at again this often. */
@@ -45,6 +50,13 @@ export class Pipeline {
   readonly #gate = new Gate();
   /** The target connection of the session under way, for what must be stored there. */
   #ends: Ends | null = null;
+  /** What commands on tables work on, while the stream is followed. */
+  #following: FollowingSession | null = null;
+  #fingerprint = '';
+  readonly #clock = new RetryClock(Date.now);
+  /** What the stream has brought, since when: over all sessions of this process. */
+  readonly #recent = new RecentXids();
+  readonly #since = new Date();
 
   constructor(config: Config, options: { log: Logger; version: string }) {
     this.#config = config;
@@ -57,7 +69,14 @@ export class Pipeline {
     this.events = new EventLog({ now: Date.now });
     this.metrics = new Metrics({ model: this.model });
     this.#reporter = new Reporter({ model: this.model, events: this.events, log: options.log, gate: this.#gate });
-    this.controls = { pause: (by) => this.#setPaused(true, by), resume: (by) => this.#setPaused(false, by) };
+    this.controls = {
+      pause: (by) => this.#setPaused(true, by),
+      resume: (by) => this.#setPaused(false, by),
+      addTable: this.#tableControl(addTable, 'TABLE_ADDED', 'Added'),
+      removeTable: this.#tableControl(removeTable, 'TABLE_REMOVED', 'Removed'),
+      resyncTable: this.#tableControl(resyncTable, 'TABLE_RESYNC', 'To be copied again, asked for'),
+      retryTable: this.#tableControl(retryTable, 'TABLE_RETRY', 'To be tried again, asked for'),
+    };
   }
 
   /** Runs until the signal aborts; resolves after a clean stop. Retries by itself for ever, whatever goes wrong. */
@@ -88,6 +107,7 @@ export class Pipeline {
       abort.abort(blame('target', error));
     } finally {
       this.#ends = null;
+      this.#following = null;
       this.#reporter.disconnected();
     }
     const reason: unknown = abort.signal.reason;
@@ -111,6 +131,7 @@ export class Pipeline {
   }
 
   async #prepareTables(ends: Ends, copyAhead: boolean): Promise<FollowedTable[]> {
+    this.#fingerprint = await on('source', catalogFingerprint(ends.source));
     const resolved = await resolveFollowedTables(ends, this.#config, { sourceVersion: ends.sourceIdentity.version, copyAhead });
     const identityChanges = await publishTables(ends, this.#config, resolved);
     this.#reporter.prepared(resolved, identityChanges);
@@ -141,8 +162,9 @@ export class Pipeline {
     return from;
   }
 
-  async #follow(ends: Ends, tables: FollowedTable[], from: Lsn, binary: boolean, signal: AbortSignal): Promise<void> {
+  async #follow(ends: Ends, followed: FollowedTable[], from: Lsn, binary: boolean, signal: AbortSignal): Promise<void> {
     const config = this.#config;
+    const tables = new TableSet(followed);
     const applier = new Applier({
       client: ends.apply,
       pipeline: config.name,
@@ -150,7 +172,25 @@ export class Pipeline {
       binary,
       onConflict: config.apply.onConflict,
       onMissing: config.apply.onMissing,
-      mappingOf: mappingLookup(tables),
+      routeOf: (relation) => tables.route(relation),
+      quarantine: (problem) => tender.quarantine(problem),
+    });
+    const over = new AbortController();
+    const boundary = new Boundary(over.signal);
+    const tender = new TableTender({
+      ends,
+      config,
+      tables,
+      applier,
+      boundary,
+      binary,
+      fingerprint: this.#fingerprint,
+      clock: this.#clock,
+      recent: this.#recent,
+      since: this.#since,
+      versions: { sourceVersion: ends.sourceIdentity.version, targetVersion: ends.targetVersion },
+      observer: this.#reporter.copyObserver(),
+      told: this.#reporter.tableObserver(),
     });
     const stream = new WalStream({
       url: config.source.url,
@@ -163,30 +203,57 @@ export class Pipeline {
       purpose: `${config.name} stream`,
     });
     const caughtUp = async (): Promise<void> => {
-      for (const table of tables)
-        if (takesChanges(table.progress.state)) table.progress = nextProgress(table.progress, { type: 'caught up' });
+      const following = tables.all.filter((table) => takesChanges(table.progress.state) && !table.spooling);
+      for (const table of following) table.progress = nextProgress(table.progress, { type: 'caught up' });
       await on('target', storeCaughtUp(ends.target, config.name));
-      this.#reporter.caughtUp(tables);
+      this.#reporter.caughtUp(following);
     };
-    const observer = await this.#reporter.following(ends, from, tables, caughtUp);
-    await together(signal, (inner) => [
-      follow(
-        {
-          stream,
-          applier,
-          target: ends.target,
-          heartbeat: ends.sourceIdentity.inRecovery ? null : { client: ends.source, intervalMs: config.heartbeat.interval },
-          from,
-          maxBatchBytes: config.apply.maxBatchBytes,
-          walSenderTimeoutMs: ends.sourceIdentity.walSenderTimeout,
-          gate: this.#gate,
-          observer,
-          verifySlot: () => checkSlot(ends, config, from, { reading: true }),
-        },
-        inner,
-      ),
-      watchSlot({ source: ends.source, slot: config.slot.name, report: (slot) => this.#reporter.slot(slot) }, inner),
-    ]);
+    await tender.loadSpoolSizes();
+    const observer = await this.#reporter.following(ends, from, followed, caughtUp);
+    const heard: FollowObserver = {
+      ...observer,
+      batch: (batch, applied, durationMs) => {
+        tender.batch(batch, applied);
+        observer.batch(batch, applied, durationMs);
+      },
+    };
+    this.#following = { ends, config, tables, tender, boundary, applier, clock: this.#clock };
+    await together(signal, (inner) => {
+      inner.addEventListener('abort', () => over.abort(inner.reason), { once: true });
+      return [
+        follow(
+          {
+            stream,
+            applier,
+            target: ends.target,
+            heartbeat: ends.sourceIdentity.inRecovery ? null : { client: ends.source, intervalMs: config.heartbeat.interval },
+            from,
+            maxBatchBytes: config.apply.maxBatchBytes,
+            walSenderTimeoutMs: ends.sourceIdentity.walSenderTimeout,
+            gate: this.#gate,
+            observer: heard,
+            boundary,
+            verifySlot: () => checkSlot(ends, config, from, { reading: true }),
+          },
+          inner,
+        ),
+        watchSlot({ source: ends.source, slot: config.slot.name, report: (slot) => this.#reporter.slot(slot) }, inner),
+        ...tender.loops(inner),
+      ];
+    });
+  }
+
+  // Commands on tables need the stream: without it nothing could be told from when on it holds.
+  #tableControl(work: (session: FollowingSession, table: string) => Promise<void>, code: string, done: string) {
+    return async (table: string, by: string): Promise<void> => {
+      if (!this.#following)
+        throw new Problem('NOT_POSSIBLE_NOW', 'The pipeline does not follow the source at the moment.', {
+          retry: 'transient',
+          remedy: 'Try again once `pgfollow status` says catching_up or streaming.',
+        });
+      await work(this.#following, table);
+      this.#reporter.commanded(table, code, `${done} by ${by}.`);
+    };
   }
 
   // Stored first: a pause survives a restart, and one that could not be stored has not happened.
@@ -206,14 +273,4 @@ export class Pipeline {
     else this.#gate.open();
     this.#reporter.paused(paused, by);
   }
-}
-
-// By OID, which a rename leaves as it is; a table that was made anew under the name is found by that.
-function mappingLookup(tables: readonly FollowedTable[]): (relation: StreamRelation) => TableMapping | null {
-  const byOid = new Map(tables.map((table) => [table.source.oid, table]));
-  const byName = new Map(tables.map((table) => [table.name, table]));
-  return (relation) => {
-    const table = byOid.get(relation.oid) ?? byName.get(`${relation.schema}.${relation.name}`);
-    return table && takesChanges(table.progress.state) ? table.mapping : null;
-  };
 }

@@ -57,6 +57,8 @@ export const PROBLEM_CODES = {
   STREAM_INVALID: 'The source sent something that the decoder does not know.',
   CHECKPOINT_LOST: 'The checkpoint changed under us: another writer, or the target was restored.',
   PORT_IN_USE: 'Another process listens on the address for HTTP.',
+  SOURCE_TABLE_MISSING: 'There is no table of this name on the source.',
+  NOT_POSSIBLE_NOW: 'A command that does not fit the present state.',
   NOT_IMPLEMENTED: 'This version cannot do that; the remedy says what to do instead.',
   INTERNAL: 'A fault in pgfollow itself.',
 } as const satisfies Record<string, string>;

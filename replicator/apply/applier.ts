@@ -1,10 +1,12 @@
 import type { Client } from 'pg';
 import { readRelations } from '../catalog/read-relations.ts';
-import type { TableMapping } from '../catalog/relation.ts';
+import { displayName, type RelationName, type TableMapping } from '../catalog/relation.ts';
 import type { Batch } from '../change/batcher.ts';
 import { moveCheckpointSql } from '../metadata/checkpoint.ts';
+import { Problem } from '../problem.ts';
+import { spoolRows } from '../spool/spooled-changes.ts';
 import type { Lsn } from '../postgres/lsn.ts';
-import { isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+import { describeError, isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { PipeError, StatementPipe } from '../postgres/statement-pipe.ts';
 import type { Change, StreamRelation } from '../pgoutput/messages.ts';
 import { checkpointLost, explain } from './failures.ts';
@@ -13,6 +15,8 @@ import { plan, planInOrder, type Step } from './plan.ts';
 import { mapRows, type RowMap } from './row-map.ts';
 import { Run, SetMismatch, type Applied } from './run.ts';
 import { ArrayTypes, SetApply } from './set-apply.ts';
+import type { Route } from './route.ts';
+import { writeSpoolRow } from './write-spool.ts';
 import { truncateSql, type OnConflict, type OnMissing } from './statements.ts';
 
 export interface ApplierOptions {
@@ -24,8 +28,32 @@ export interface ApplierOptions {
   readonly binary: boolean;
   readonly onConflict: OnConflict;
   readonly onMissing: OnMissing;
-  /** The mapping of a relation of the stream, or null when its changes are not taken. */
-  readonly mappingOf: (relation: StreamRelation) => TableMapping | null;
+  /** Where a relation's changes go. Asked once a relation, until reroute(). */
+  readonly routeOf: (relation: StreamRelation) => Route;
+  /**
+   * A table does not take a change: sees to it that its changes go to the spool from now on, and says whether they do.
+   * Called with nothing of the batch left on the target.
+   */
+  readonly quarantine: (problem: Problem) => Promise<boolean>;
+}
+
+/** Changes of one table that come back from its spool. */
+export interface SpooledChanges {
+  readonly changes: readonly Change[];
+  readonly mapping: TableMapping;
+  readonly binary: boolean;
+  /** Statements of the same transaction, after the rows. */
+  readonly after: readonly string[];
+}
+
+/** How the transaction of some rows goes on after them. */
+interface Ending {
+  /** Further statements; null for none. */
+  readonly write: ((pipe: StatementPipe, run: Run) => Promise<void>) | null;
+  /** Called after the commit; null leaves the transaction open. */
+  readonly committed: (() => void) | null;
+  /** Without rows there is nothing to be done. */
+  readonly skippable: boolean;
 }
 
 /**
@@ -37,9 +65,12 @@ export interface ApplierOptions {
 export class Applier {
   readonly #options: ApplierOptions;
   readonly #replay: OrderedReplay;
-  readonly #sets: SetApply;
+  readonly #sets: { readonly binary: SetApply; readonly text: SetApply };
   readonly #arrays = new ArrayTypes();
   readonly #maps = new Map<StreamRelation, RowMap | null>();
+  /** Tables whose changes are kept, by what the stream calls them. */
+  readonly #spooled = new Map<StreamRelation, RelationName>();
+  readonly #spoolMaps = new Map<StreamRelation, RowMap>();
   #checkpoint: Lsn;
   /** A piece of a large transaction has been written, its commit is still to come. */
   #open = false;
@@ -47,7 +78,10 @@ export class Applier {
   constructor(options: ApplierOptions) {
     this.#options = options;
     this.#replay = new OrderedReplay(options);
-    this.#sets = new SetApply({ arrays: this.#arrays, binary: options.binary });
+    this.#sets = {
+      binary: new SetApply({ arrays: this.#arrays, binary: true }),
+      text: new SetApply({ arrays: this.#arrays, binary: false }),
+    };
     this.#checkpoint = options.checkpoint;
   }
 
@@ -56,19 +90,54 @@ export class Applier {
     return this.#checkpoint;
   }
 
+  /** Asks anew where changes go. Only between batches, never between the pieces of a transaction. */
+  reroute(): void {
+    this.#maps.clear();
+    this.#spooled.clear();
+    this.#spoolMaps.clear();
+    this.#replay.reset();
+  }
+
   /**
    * Applies one batch, or one piece. A batch that holds nothing for the target writes nothing, not even the checkpoint
-   * (see moveCheckpoint). Throws APPLY_FAILED with the row, ROW_MISSING, CHECKPOINT_LOST, or the connection's error.
+   * (see moveCheckpoint). A table that refuses a change is put into quarantine, and the batch applied again without it.
+   * Throws APPLY_FAILED with the row, ROW_MISSING, CHECKPOINT_LOST, or the connection's error.
    */
   async apply(batch: Batch): Promise<Applied> {
-    await this.#learn(batch.changes);
-    const mapOf = (relation: StreamRelation): RowMap | null => this.#maps.get(relation) ?? null;
-    const steps = await plan(batch.changes, { mapOf, canStage: (map) => this.#sets.canStage(map) });
-    if (steps.length === 0 && !this.#open) return new Run().result();
-    if (!steps.some((step) => step.kind === 'set')) return await this.#applyInOrder(steps, batch, 'in order');
-    return (
-      (await this.#applyFolded(steps, batch)) ?? (await this.#applyInOrder(planInOrder(batch.changes, mapOf), batch, 'replayed'))
-    );
+    const inPieces = this.#open;
+    for (;;) {
+      try {
+        return await this.#applyBatch(batch);
+      } catch (error) {
+        if (!isTableFault(error)) throw error;
+        await this.#rollback();
+        // What earlier pieces brought this table is gone with them: only from the checkpoint can it be spooled whole.
+        if (!(await this.#options.quarantine(error)) || inPieces) throw error;
+        this.reroute();
+      }
+    }
+  }
+
+  /** Applies changes that a table's spool has kept, in a transaction of their own. After a Problem nothing of it is left. */
+  async applySpooled(spooled: SpooledChanges): Promise<Applied> {
+    try {
+      for (const change of spooled.changes) {
+        for (const relation of change.kind === 'truncate' ? change.relations : [change.relation]) {
+          if (this.#spoolMaps.get(relation)?.binary !== spooled.binary)
+            this.#spoolMaps.set(relation, await this.#map(relation, spooled.mapping, spooled.binary));
+        }
+      }
+      const write = async (pipe: StatementPipe): Promise<void> => spooled.after.forEach((sql) => pipe.run(sql));
+      return await this.#applyChanges(spooled.changes, (relation) => this.#spoolMaps.get(relation) ?? null, {
+        write,
+        committed: () => {},
+        skippable: false,
+      });
+    } catch (error) {
+      if (sqlState(error) === null && !(error instanceof Problem)) throw error;
+      await this.#rollback();
+      throw error instanceof Problem ? error : cannotNow(spooled.mapping, error);
+    }
   }
 
   /** Moves the checkpoint past transactions that brought nothing here, durably. */
@@ -81,8 +150,47 @@ export class Applier {
     this.#checkpoint = to;
   }
 
+  async #applyBatch(batch: Batch): Promise<Applied> {
+    await this.#learn(batch.changes);
+    const spool = this.#spooled.size > 0 ? spoolRows(batch, (relation) => this.#spooled.get(relation) ?? null) : [];
+    const { end } = batch;
+    const { pipeline, binary } = this.#options;
+    const write = async (pipe: StatementPipe, run: Run): Promise<void> => {
+      for (const row of spool) {
+        writeSpoolRow(pipe, { pipeline, binary, ...row });
+        run.kept(displayName(row.source), row.bytes.length);
+        if (pipe.full) await pipe.drain();
+      }
+      if (!end) return;
+      run.checkpointStatement = pipe.nextStatement;
+      pipe.run(moveCheckpointSql({ pipeline, from: this.#checkpoint, to: end.endLsn, sourceCommittedAtMs: end.committedAtMs }));
+    };
+    const committed = (): void => {
+      if (end) this.#checkpoint = end.endLsn;
+    };
+    const nothing = spool.length === 0 && !this.#open;
+    return await this.#applyChanges(batch.changes, (relation) => this.#maps.get(relation) ?? null, {
+      write: end || spool.length > 0 ? write : null,
+      committed: end ? committed : null,
+      skippable: nothing,
+    });
+  }
+
+  async #applyChanges(
+    changes: readonly Change[],
+    mapOf: (relation: StreamRelation) => RowMap | null,
+    ending: Ending,
+  ): Promise<Applied> {
+    const steps = await plan(changes, { mapOf, canStage: (map) => this.#setsOf(map).canStage(map) });
+    if (steps.length === 0 && ending.skippable) return new Run().result();
+    if (!steps.some((step) => step.kind === 'set')) return await this.#applyInOrder(steps, ending, 'in order');
+    return (
+      (await this.#applyFolded(steps, ending)) ?? (await this.#applyInOrder(planInOrder(changes, mapOf), ending, 'replayed'))
+    );
+  }
+
   // Null when the target did not take the net effect: then nothing of this batch is left there.
-  async #applyFolded(steps: readonly Step[], batch: Batch): Promise<Applied | null> {
+  async #applyFolded(steps: readonly Step[], ending: Ending): Promise<Applied | null> {
     const run = new Run();
     run.way = 'folded';
     // A piece must not take the pieces before it down with it.
@@ -104,11 +212,11 @@ export class Applier {
       this.#open = inTransaction;
       return null;
     }
-    await this.#commit(batch, run);
+    await this.#commit(ending, run);
     return run.result();
   }
 
-  async #applyInOrder(steps: readonly Step[], batch: Batch, way: Applied['way']): Promise<Applied> {
+  async #applyInOrder(steps: readonly Step[], ending: Ending, way: Applied['way']): Promise<Applied> {
     const run = new Run();
     run.way = way;
     const rows = async (pipe: StatementPipe): Promise<void> => {
@@ -116,33 +224,30 @@ export class Applier {
     };
     if (this.#options.onMissing === 'error' && steps.length > 0) {
       // Whether a row was missing is known only from the answers, and must be before the commit.
-      await this.#explained(run, -1, this.#pipe(run, rows));
+      await this.#explained(run, this.#pipe(run, rows));
       run.refuseMisses();
-      await this.#commit(batch, run);
+      await this.#commit(ending, run);
     } else {
-      await this.#commit(batch, run, rows);
+      await this.#commit(ending, run, rows);
     }
     return run.result();
   }
 
-  // One round trip: rows, if there are any to come, the checkpoint, COMMIT, and where the target's WAL is after it.
-  async #commit(batch: Batch, run: Run, rows: (pipe: StatementPipe) => Promise<void> = async () => {}): Promise<void> {
-    const { end } = batch;
-    let checkpointStatement = -1;
+  // One round trip: rows, if there are any to come, what goes with them, COMMIT, and where the target's WAL is after it.
+  async #commit(ending: Ending, run: Run, rows: (pipe: StatementPipe) => Promise<void> = async () => {}): Promise<void> {
+    const { committed } = ending;
     const work = this.#pipe(run, async (pipe) => {
       await rows(pipe);
-      if (!end) return;
-      checkpointStatement = pipe.nextStatement;
-      const { pipeline } = this.#options;
-      pipe.run(moveCheckpointSql({ pipeline, from: this.#checkpoint, to: end.endLsn, sourceCommittedAtMs: end.committedAtMs }));
+      await ending.write?.(pipe, run);
+      if (!committed) return;
       pipe.run('COMMIT');
       run.walStatement = pipe.nextStatement;
       pipe.run('SELECT pg_catalog.pg_current_wal_insert_lsn()');
     });
-    await this.#explained(run, () => checkpointStatement, work);
-    if (!end) return;
+    await this.#explained(run, work);
+    if (!committed) return;
     this.#open = false;
-    this.#checkpoint = end.endLsn;
+    committed();
   }
 
   async #pipe(run: Run, write: (pipe: StatementPipe) => Promise<void>): Promise<void> {
@@ -155,25 +260,35 @@ export class Applier {
     try {
       if (!this.#open) {
         pipe.run('BEGIN');
-        this.#sets.begin();
+        this.#sets.binary.begin();
+        this.#sets.text.begin();
       }
       this.#open = true;
       await write(pipe);
       await pipe.end();
     } catch (error) {
       this.#replay.reset();
-      this.#sets.begin();
+      this.#sets.binary.begin();
+      this.#sets.text.begin();
       throw error;
     }
   }
 
-  async #explained(run: Run, checkpointStatement: number | (() => number), work: Promise<void>): Promise<void> {
+  async #explained(run: Run, work: Promise<void>): Promise<void> {
     try {
       await work;
     } catch (error) {
-      const index = typeof checkpointStatement === 'number' ? checkpointStatement : checkpointStatement();
-      throw error instanceof PipeError ? explain(error, run, index) : error;
+      throw error instanceof PipeError ? explain(error, run, run.checkpointStatement) : error;
     }
+  }
+
+  async #rollback(): Promise<void> {
+    await this.#options.client.query('ROLLBACK');
+    this.#open = false;
+  }
+
+  #setsOf(map: RowMap): SetApply {
+    return map.binary ? this.#sets.binary : this.#sets.text;
   }
 
   async #write(pipe: StatementPipe, step: Step, run: Run): Promise<void> {
@@ -183,7 +298,9 @@ export class Applier {
       return;
     }
     if (step.kind === 'set') {
-      await this.#sets.write(pipe, step.map, step.net, (statement, rows) => run.expectRows(statement, step.map, rows));
+      await this.#setsOf(step.map).write(pipe, step.map, step.net, (statement, rows) =>
+        run.expectRows(statement, step.map, rows),
+      );
       run.folded(step.map, step.changes);
       return;
     }
@@ -206,18 +323,44 @@ export class Applier {
 
   async #mapOnce(relation: StreamRelation): Promise<void> {
     if (this.#maps.has(relation)) return;
-    const mapping = this.#options.mappingOf(relation);
-    if (!mapping) {
-      this.#maps.set(relation, null);
-      return;
-    }
-    const { client, binary } = this.#options;
+    const route = this.#options.routeOf(relation);
+    if (route.to === 'spool') this.#spooled.set(relation, route.mapping.source);
+    const map = route.to === 'table' ? await this.#map(relation, route.mapping, this.#options.binary) : null;
+    this.#maps.set(relation, map);
+  }
+
+  async #map(relation: StreamRelation, mapping: TableMapping, binary: boolean): Promise<RowMap> {
+    const { client } = this.#options;
     const [target] = await readRelations(client, { names: [mapping.target] });
     const map = mapRows(relation, mapping, target, binary);
     await this.#arrays.learn(
       client,
       [...map.columns, ...map.find.columns].map((column) => column.parameterType),
     );
-    this.#maps.set(relation, map);
+    return map;
   }
 }
+
+// A lock, a full disk: the table waits for its next turn, and nobody else for it.
+function cannotNow(mapping: TableMapping, cause: unknown): Problem {
+  const table = displayName(mapping.source);
+  return new Problem('APPLY_FAILED', `Kept changes of ${table} could not be applied: ${describeError(cause)}`, {
+    table,
+    cause,
+    retry: 'transient',
+    remedy: 'It is tried again by itself.',
+  });
+}
+
+// What one table alone has brought about.
+function isTableFault(error: unknown): error is Problem {
+  return error instanceof Problem && error.table !== null && TABLE_FAULTS.has(error.code);
+}
+
+const TABLE_FAULTS: ReadonlySet<string> = new Set([
+  'APPLY_FAILED',
+  'ROW_MISSING',
+  'TARGET_COLUMN_MISSING',
+  'TARGET_COLUMN_TYPE',
+  'TARGET_TABLE_MISSING',
+]);

@@ -27,6 +27,8 @@ export interface RowMap {
   readonly columns: readonly MappedColumn[];
   /** What finds the old row: a key, or the image of the whole row where there is none (one of equal rows). */
   readonly find: { readonly by: 'key' | 'image'; readonly columns: readonly MappedColumn[] };
+  /** Values come in binary where their types can. */
+  readonly binary: boolean;
 }
 
 /**
@@ -77,7 +79,7 @@ export function mapRows(relation: StreamRelation, mapping: TableMapping, target:
       },
     );
   }
-  return { table, relation, target, columns, find: findBy(relation, target, columns, generated) };
+  return { table, relation, target, columns, find: findBy(relation, target, columns, generated), binary };
 }
 
 // Text is read by the column's own type, and so is anything user-defined, whose OID means nothing here.

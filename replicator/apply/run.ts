@@ -26,6 +26,8 @@ export interface Applied {
   readonly conflicts: readonly Conflict[];
   /** As its net effect; in source order because the target did not take that; or in source order from the start. */
   readonly way: 'folded' | 'replayed' | 'in order';
+  /** Bytes that were kept for later, by table. */
+  readonly spooled: ReadonlyMap<string, number>;
   /** A position behind the commit in the target's WAL; null when nothing was committed. */
   readonly targetLsn: Lsn | null;
 }
@@ -40,15 +42,19 @@ export class Run {
   #sent: (Sent | undefined)[] = [];
   readonly #perTable = new Map<string, RowCounts>();
   readonly #conflicts: Conflict[] = [];
+  readonly #spooled = new Map<string, number>();
   #rows = 0;
   #mismatch: string | null = null;
   walStatement = -1;
+  checkpointStatement = -1;
   targetLsn: Lsn | null = null;
   way: Applied['way'] = 'in order';
 
   /** A new pipe begins: its statements are counted from 0 again. */
   begin(): void {
     this.#sent = [];
+    this.checkpointStatement = -1;
+    this.walStatement = -1;
   }
 
   expect(index: number, planned: PlannedChange, statement: Statement): void {
@@ -61,6 +67,11 @@ export class Run {
 
   expectTruncate(index: number, maps: readonly RowMap[]): void {
     this.#sent[index] = { truncated: maps };
+  }
+
+  /** Bytes of a table's changes that were kept for later. */
+  kept(table: string, bytes: number): void {
+    this.#spooled.set(table, (this.#spooled.get(table) ?? 0) + bytes);
   }
 
   /** Changes of a table that were applied as their net effect. */
@@ -128,7 +139,7 @@ export class Run {
 
   result(): Applied {
     const { targetLsn, way } = this;
-    return { rows: this.#rows, perTable: this.#perTable, conflicts: this.#conflicts, way, targetLsn };
+    return { rows: this.#rows, perTable: this.#perTable, conflicts: this.#conflicts, spooled: this.#spooled, way, targetLsn };
   }
 
   #conflict({ change, map }: PlannedChange, kind: Conflict['kind']): void {

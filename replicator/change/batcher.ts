@@ -19,6 +19,9 @@ export interface Batch {
   readonly end: CommitPoint | null;
   /** The newest of our own logical messages whose transactions end in this batch: those before it have come too. */
   readonly heartbeat: string | null;
+  /** The source transactions that brought the changes, as Begin names them (32 bits), and where in `changes` each starts. */
+  readonly xids: readonly number[];
+  readonly starts: readonly number[];
 }
 
 interface Segment {
@@ -27,6 +30,8 @@ interface Segment {
   transactions: number;
   end: CommitPoint | null;
   heartbeat: string | null;
+  xids: number[];
+  starts: number[];
 }
 
 /** Transactions smaller than this share a segment: a flood of tiny ones costs no bookkeeping each. */
@@ -65,7 +70,7 @@ export class Batcher {
     switch (message.kind) {
       case 'begin':
         if (this.#current) throw outOfOrder('a transaction begins inside another');
-        this.#current = { changes: [], bytes: 0, transactions: 0, end: null, heartbeat: null };
+        this.#current = newSegment(message.xid, null);
         break;
       case 'commit':
         this.#commit({ endLsn: message.endLsn, committedAtMs: message.committedAtMs });
@@ -107,6 +112,8 @@ export class Batcher {
       transactions: taken.reduce((sum, segment) => sum + segment.transactions, 0),
       end: taken.at(-1)?.end ?? null,
       heartbeat: taken.reduce<string | null>((newest, segment) => segment.heartbeat ?? newest, null),
+      xids: taken.length === 1 ? first.xids : taken.flatMap((segment) => segment.xids),
+      starts: taken.length === 1 ? first.starts : joinStarts(taken),
     };
   }
 
@@ -138,7 +145,7 @@ export class Batcher {
     if (current.bytes >= this.#maxBytes) {
       // Larger than the bound: its pieces go to the target as they come, inside one open transaction.
       this.#segments.push(current);
-      this.#current = { changes: [], bytes: 0, transactions: 0, end: null, heartbeat: current.heartbeat };
+      this.#current = newSegment(current.xids[0] ?? 0, current.heartbeat);
       current.heartbeat = null;
       this.#wake?.();
     }
@@ -150,6 +157,10 @@ export class Batcher {
     this.#current = null;
     const last = this.#segments.at(-1);
     if (last && last.end !== null && last.bytes + current.bytes <= SEGMENT_BYTES) {
+      if (current.changes.length > 0) {
+        last.xids.push(current.xids[0] ?? 0);
+        last.starts.push(last.changes.length);
+      }
       for (const change of current.changes) last.changes.push(change);
       last.bytes += current.bytes;
       last.transactions++;
@@ -162,6 +173,20 @@ export class Batcher {
     }
     this.#wake?.();
   }
+}
+
+function newSegment(xid: number, heartbeat: string | null): Segment {
+  return { changes: [], bytes: 0, transactions: 0, end: null, heartbeat, xids: [xid], starts: [0] };
+}
+
+function joinStarts(segments: readonly Segment[]): number[] {
+  const joined: number[] = [];
+  let before = 0;
+  for (const { changes, starts } of segments) {
+    for (const start of starts) joined.push(before + start);
+    before += changes.length;
+  }
+  return joined;
 }
 
 function outOfOrder(what: string): Problem {

@@ -30,13 +30,26 @@ export class ApiClient {
     await this.#ask('PUT', path);
   }
 
-  async #ask(method: string, path: string, signal?: AbortSignal): Promise<Response> {
+  async post(path: string, body?: unknown): Promise<void> {
+    await this.#ask('POST', path, undefined, body);
+  }
+
+  async delete(path: string): Promise<void> {
+    await this.#ask('DELETE', path);
+  }
+
+  async #ask(method: string, path: string, signal?: AbortSignal, body?: unknown): Promise<Response> {
     const timeout = AbortSignal.timeout(TIMEOUT_MS);
     let response: Response;
     try {
       response = await fetch(`${this.base}${path}`, {
         method,
-        headers: { accept: 'application/json', ...(this.#token === null ? {} : { authorization: `Bearer ${this.#token}` }) },
+        headers: {
+          accept: 'application/json',
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(this.#token === null ? {} : { authorization: `Bearer ${this.#token}` }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         redirect: 'error',
         signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       });

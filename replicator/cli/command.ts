@@ -54,20 +54,20 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./pause-resume.ts')).resumeCommand,
   },
   add: {
-    summary: 'follow one more table (not in this version)',
-    load: async () => (await import('./not-yet.ts')).notYet('add'),
+    summary: 'follow one more table, while the others go on',
+    load: async () => (await import('./table-commands.ts')).addCommand,
   },
   remove: {
-    summary: 'follow one table less (not in this version)',
-    load: async () => (await import('./not-yet.ts')).notYet('remove'),
+    summary: 'follow one table less; its rows on the target stay',
+    load: async () => (await import('./table-commands.ts')).removeCommand,
   },
   resync: {
-    summary: 'copy one table again (not in this version)',
-    load: async () => (await import('./not-yet.ts')).notYet('resync'),
+    summary: 'copy one table again, while the others go on',
+    load: async () => (await import('./table-commands.ts')).resyncCommand,
   },
   retry: {
-    summary: 'try a table in error again (not in this version)',
-    load: async () => (await import('./not-yet.ts')).notYet('retry'),
+    summary: 'try a table in error again, at once',
+    load: async () => (await import('./table-commands.ts')).retryCommand,
   },
   teardown: {
     summary: 'drop slot, publication, event trigger and metadata; target data stays',

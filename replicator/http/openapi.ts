@@ -19,7 +19,7 @@ function refused(description: string): Json {
 const UNAUTHORIZED = { 401: refused('A token is set and was not sent.') };
 const FOREIGN = { 403: refused('The request comes from another origin or names an unknown host.') };
 const UNKNOWN = { 404: refused('The table is not followed.') };
-const NOT_YET = { 501: refused('Not possible in this version; the remedy says what to do instead.') };
+const NOT_NOW = { 409: refused('Not possible in the present state; the remedy says what is.') };
 
 const TABLE_PARAMETERS = ['schema', 'table'].map((name) => ({ name, in: 'path', required: true, schema: { type: 'string' } }));
 const AFTER = {
@@ -39,8 +39,17 @@ function control(summary: string): Json {
   return { summary, responses: { 202: ok('Durably requested; the state follows.', schema), ...UNAUTHORIZED, ...FOREIGN } };
 }
 
+const REQUESTED = ok('Durably requested; the state follows.', {
+  type: 'object',
+  properties: { requested: { type: 'string' }, table: { type: 'string' } },
+});
+
 function tableOperation(summary: string): Json {
-  return { summary, parameters: TABLE_PARAMETERS, responses: { ...UNAUTHORIZED, ...FOREIGN, ...UNKNOWN, ...NOT_YET } };
+  return {
+    summary,
+    parameters: TABLE_PARAMETERS,
+    responses: { 202: REQUESTED, ...UNAUTHORIZED, ...FOREIGN, ...UNKNOWN, ...NOT_NOW },
+  };
 }
 
 const ADD_TABLE = {
@@ -54,11 +63,12 @@ const ADD_TABLE = {
     },
   },
   responses: {
+    202: REQUESTED,
     400: refused('The body is not as described.'),
     ...UNAUTHORIZED,
     ...FOREIGN,
-    409: refused('It is followed already.'),
-    ...NOT_YET,
+    404: refused('There is no such table on the source.'),
+    409: refused('It is followed already, or cannot be followed now.'),
   },
 };
 

@@ -92,6 +92,7 @@ function describe(error: unknown, request: FastifyRequest): ProblemDocument {
 
 function statusOf(code: ProblemCode): number {
   if (code === 'NOT_IMPLEMENTED') return 501;
+  if (code === 'SOURCE_TABLE_MISSING') return 404;
   if (code === 'SOURCE_UNREACHABLE' || code === 'TARGET_UNREACHABLE') return 503;
   return code === 'INTERNAL' ? 500 : 409;
 }

@@ -97,9 +97,6 @@ describe('errors', () => {
     ['POST', '/api/v1/tables/public/nothing/resync', 404, 'UNKNOWN_TABLE'],
     ['GET', '/api/v1/events?after=-1', 400, 'BAD_REQUEST'],
     ['GET', '/api/v1/events?after=x', 400, 'BAD_REQUEST'],
-    ['DELETE', '/api/v1/tables/public/orders', 501, 'NOT_IMPLEMENTED'],
-    ['POST', '/api/v1/tables/public/orders/resync', 501, 'NOT_IMPLEMENTED'],
-    ['POST', '/api/v1/tables/public/orders/retry', 501, 'NOT_IMPLEMENTED'],
   ])('%s %s is a problem document', async (method, path, status, code) => {
     const answer = await json(path, { method });
     expect(answer.status).toBe(status);
@@ -116,7 +113,21 @@ describe('errors', () => {
   });
 
   it.each([
-    ['{"table":"public.new"}', 501],
+    ['POST', '', 'add public.new'],
+    ['DELETE', '/public/orders', 'remove public.orders'],
+    ['POST', '/public/orders/resync', 'resync public.orders'],
+    ['POST', '/public/orders/retry', 'retry public.orders'],
+  ])('%s /api/v1/tables%s asks for: %s', async (method, path, call) => {
+    const body = path === '' ? { headers: { 'content-type': 'application/json' }, body: '{"table":"public.new"}' } : {};
+    expect((await json(`/api/v1/tables${path}`, { method, ...body })).status).toBe(202);
+    expect(server.calls.at(-1)).toMatch(new RegExp(`^${call} by the API, from `));
+    server.failWith = new Problem('NOT_POSSIBLE_NOW', 'Not now.', { remedy: 'Wait.' });
+    const refused = await json(`/api/v1/tables${path}`, { method, ...body });
+    server.failWith = undefined;
+    expect([refused.status, refused.body]).toEqual([409, expect.objectContaining({ code: 'NOT_POSSIBLE_NOW', remedy: 'Wait.' })]);
+  });
+
+  it.each([
     ['{"table":"public.orders"}', 409],
     ['{"table":"orders"}', 400],
     ['{}', 400],
@@ -267,7 +278,14 @@ describe('starting', () => {
         model: server.model,
         events: server.events,
         metrics: { contentType: '', text: async () => '' } as never,
-        controls: { pause: async () => undefined, resume: async () => undefined },
+        controls: {
+          pause: async () => undefined,
+          resume: async () => undefined,
+          addTable: async () => undefined,
+          removeTable: async () => undefined,
+          resyncTable: async () => undefined,
+          retryTable: async () => undefined,
+        },
         log: { info: () => undefined } as never,
         version: '1.0.0',
       }).then(

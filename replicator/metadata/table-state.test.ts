@@ -20,18 +20,28 @@ const EVENTS: Record<TableEvent['type'], TableEvent> = {
   indexed: { type: 'indexed' },
   'caught up': { type: 'caught up' },
   'copy again': { type: 'copy again' },
+  mended: { type: 'mended' },
   failed: { type: 'failed', problem },
 };
 
 // Every state and every event; '-' is a fault in pgfollow.
 const TABLE: Record<TableStateName, Record<TableEvent['type'], TableStateName | '-'>> = {
-  pending: { 'copy started': 'copying', copied: '-', indexed: '-', 'caught up': '-', 'copy again': 'pending', failed: 'error' },
+  pending: {
+    'copy started': 'copying',
+    copied: '-',
+    indexed: '-',
+    'caught up': '-',
+    'copy again': 'pending',
+    mended: '-',
+    failed: 'error',
+  },
   copying: {
     'copy started': '-',
     copied: 'catching_up',
     indexed: '-',
     'caught up': '-',
     'copy again': 'pending',
+    mended: '-',
     failed: 'error',
   },
   indexing: {
@@ -40,6 +50,7 @@ const TABLE: Record<TableStateName, Record<TableEvent['type'], TableStateName | 
     indexed: 'catching_up',
     'caught up': '-',
     'copy again': 'pending',
+    mended: '-',
     failed: 'error',
   },
   catching_up: {
@@ -48,6 +59,7 @@ const TABLE: Record<TableStateName, Record<TableEvent['type'], TableStateName | 
     indexed: '-',
     'caught up': 'streaming',
     'copy again': 'pending',
+    mended: '-',
     failed: 'error',
   },
   streaming: {
@@ -56,9 +68,18 @@ const TABLE: Record<TableStateName, Record<TableEvent['type'], TableStateName | 
     indexed: '-',
     'caught up': 'streaming',
     'copy again': 'pending',
+    mended: '-',
     failed: 'error',
   },
-  error: { 'copy started': '-', copied: '-', indexed: '-', 'caught up': '-', 'copy again': 'pending', failed: 'error' },
+  error: {
+    'copy started': '-',
+    copied: '-',
+    indexed: '-',
+    'caught up': '-',
+    'copy again': 'pending',
+    mended: 'catching_up',
+    failed: 'error',
+  },
 };
 
 const cases = Object.entries(TABLE).flatMap(([from, row]) =>

@@ -9,6 +9,7 @@ import { Problem, unreachable, type ProblemCode } from '../problem.ts';
  *      │                                                                v
  *      └───────────────────────── copy again ───────────────────────  error
  *
+ * `mended` leads from error back to catching_up, where the rows are there and the changes since were kept.
  * `indexing` (between copying and catching_up) belongs to tables whose indexes pgfollow builds itself.
  */
 export type TableProgress =
@@ -27,6 +28,7 @@ export type TableEvent =
   | { readonly type: 'indexed' }
   | { readonly type: 'caught up' }
   | { readonly type: 'copy again' }
+  | { readonly type: 'mended' }
   | { readonly type: 'failed'; readonly problem: Problem };
 
 /** The only way a table changes its state. Throws INTERNAL on a transition that the drawing does not have. */
@@ -40,6 +42,8 @@ export function nextProgress(from: TableProgress, event: TableEvent): TableProgr
       return allow(from, event, ['indexing'], { state: 'catching_up' });
     case 'caught up':
       return allow(from, event, ['catching_up', 'streaming'], { state: 'streaming' });
+    case 'mended':
+      return allow(from, event, ['error'], { state: 'catching_up' });
     case 'copy again':
       return { state: 'pending' };
     case 'failed': {

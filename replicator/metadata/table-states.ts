@@ -1,13 +1,33 @@
 import type { Client } from 'pg';
 import type { RelationName } from '../catalog/relation.ts';
+import { formatLsn, parseLsn, type Lsn } from '../postgres/lsn.ts';
+import { quoteLiteral } from '../postgres/quote.ts';
+import { clearSpool } from './spool.ts';
 import type { ProblemCode } from '../problem.ts';
 import type { TableProgress, TableStateName } from './table-state.ts';
+
+/** What a table whose changes are kept has to heed before it may join the others. */
+export interface CopiedAsOf {
+  /**
+   * pg_current_snapshot() of a copy beside the stream: the spool need not bring the transactions that it sees. Null for
+   * none such.
+   */
+  readonly snapshot: string | null;
+  /** Where the source's WAL ended then: whatever the snapshot sees ends before, and so does what the table refused. */
+  readonly walEnd: Lsn;
+}
 
 /** One row of pgfollow.table_state. */
 export interface StoredTable {
   readonly source: RelationName;
   readonly target: RelationName;
   readonly progress: TableProgress;
+  /** Its changes go to the spool. */
+  readonly spooling: boolean;
+  /** The rows are there as of a copy: what is in the spool and what comes is all that is missing. */
+  readonly hasRows: boolean;
+  /** The copy was made beside the stream, as of this snapshot. */
+  readonly copiedAsOf: CopiedAsOf | null;
   readonly rowsCopied: number;
   readonly bytesCopied: number;
   readonly copyStartedAt: string | null;
@@ -20,6 +40,10 @@ interface Row {
   target_schema: string;
   target_table: string;
   state: TableStateName;
+  spooling: boolean;
+  has_rows: boolean;
+  copy_snapshot: string | null;
+  copy_wal_end: string | null;
   rows_copied: string;
   bytes_copied: string;
   copy_started_at: Date | null;
@@ -32,9 +56,9 @@ interface Row {
 /** All tables of a pipeline, by source name. */
 export async function readTables(target: Client, pipeline: string): Promise<StoredTable[]> {
   const { rows } = await target.query<Row>(
-    `SELECT source_schema, source_table, target_schema, target_table, state, rows_copied, bytes_copied,
-            copy_started_at, copy_finished_at, error_code, error_message, error_remedy
-       FROM pgfollow.table_state WHERE pipeline = $1 ORDER BY source_schema, source_table`,
+    `SELECT source_schema, source_table, target_schema, target_table, state, spooling, has_rows,
+            copy_snapshot, copy_wal_end::text AS copy_wal_end, rows_copied, bytes_copied, copy_started_at, copy_finished_at, error_code, error_message, error_remedy
+       FROM pgfollow.table_state WHERE pipeline = $1 AND left_at IS NULL ORDER BY source_schema, source_table`,
     [pipeline],
   );
   return rows.map((row) => ({
@@ -44,6 +68,9 @@ export async function readTables(target: Client, pipeline: string): Promise<Stor
       row.state === 'error'
         ? { state: 'error', code: row.error_code ?? 'INTERNAL', message: row.error_message ?? '', remedy: row.error_remedy ?? '' }
         : { state: row.state },
+    spooling: row.spooling,
+    hasRows: row.has_rows,
+    copiedAsOf: row.copy_wal_end === null ? null : { snapshot: row.copy_snapshot, walEnd: parseLsn(row.copy_wal_end) },
     rowsCopied: Number(row.rows_copied),
     bytesCopied: Number(row.bytes_copied),
     copyStartedAt: row.copy_started_at?.toISOString() ?? null,
@@ -51,17 +78,23 @@ export async function readTables(target: Client, pipeline: string): Promise<Stor
   }));
 }
 
-/** Adds a table as `pending`, or puts it back there; its target may have changed with the configuration. */
-export async function enrollTable(target: Client, pipeline: string, source: RelationName, to: RelationName): Promise<void> {
-  await target.query(
+/**
+ * Adds a table as `pending`, or puts it back there; its target may have changed with the configuration. True when the
+ * rows that are there may be of a copy of ours, made before the table left.
+ */
+export async function enrollTable(target: Client, pipeline: string, source: RelationName, to: RelationName): Promise<boolean> {
+  const { rows } = await target.query<{ ours: boolean }>(
     `INSERT INTO pgfollow.table_state (pipeline, source_schema, source_table, target_schema, target_table, state)
      VALUES ($1, $2, $3, $4, $5, 'pending')
      ON CONFLICT (pipeline, source_schema, source_table) DO UPDATE
        SET target_schema = EXCLUDED.target_schema, target_table = EXCLUDED.target_table, state = 'pending',
            since = pg_catalog.clock_timestamp(), rows_copied = 0, bytes_copied = 0, copy_started_at = NULL,
-           copy_finished_at = NULL, error_code = NULL, error_message = NULL, error_remedy = NULL`,
+           error_code = NULL, error_message = NULL, error_remedy = NULL,
+           spooling = false, has_rows = false, copy_snapshot = NULL, copy_wal_end = NULL, left_at = NULL
+     RETURNING copy_finished_at IS NOT NULL AS ours`,
     [pipeline, source.schema, source.name, to.schema, to.name],
   );
+  return rows[0]?.ours ?? false;
 }
 
 /** Stores a table's state; whoever copies does it in the transaction that holds the rows. */
@@ -86,30 +119,80 @@ export async function storeCopied(
   target: Client,
   pipeline: string,
   source: RelationName,
-  copied: { rows: number; bytes: number },
+  copied: { rows: number; bytes: number; asOf: CopiedAsOf | null },
 ): Promise<void> {
   await target.query(
     `UPDATE pgfollow.table_state
         SET state = 'catching_up', since = pg_catalog.clock_timestamp(), rows_copied = $4, bytes_copied = $5,
-            copy_finished_at = pg_catalog.clock_timestamp(), error_code = NULL, error_message = NULL, error_remedy = NULL
+            copy_finished_at = pg_catalog.clock_timestamp(), error_code = NULL, error_message = NULL, error_remedy = NULL,
+            has_rows = true, copy_snapshot = $6, copy_wal_end = $7::pg_catalog.pg_lsn
       WHERE pipeline = $1 AND source_schema = $2 AND source_table = $3`,
-    [pipeline, source.schema, source.name, copied.rows, copied.bytes],
+    [
+      pipeline,
+      source.schema,
+      source.name,
+      copied.rows,
+      copied.bytes,
+      copied.asOf?.snapshot ?? null,
+      copied.asOf ? formatLsn(copied.asOf.walEnd) : null,
+    ],
+  );
+}
+
+/** Stores that a table's changes go to the spool from here on, or that they are dropped until a copy begins. */
+export async function storeRoute(
+  target: Client,
+  pipeline: string,
+  source: RelationName,
+  route: { progress: TableProgress; spooling: boolean; hasRows: boolean; copiedAsOf: CopiedAsOf | null },
+): Promise<void> {
+  const { progress, copiedAsOf } = route;
+  const error = progress.state === 'error' ? progress : null;
+  await target.query(
+    `UPDATE pgfollow.table_state
+        SET state = $4, spooling = $5, has_rows = $6, error_code = $7, error_message = $8, error_remedy = $9,
+            since = CASE WHEN state = $4 THEN since ELSE pg_catalog.clock_timestamp() END,
+            copy_snapshot = $10, copy_wal_end = $11::pg_catalog.pg_lsn
+      WHERE pipeline = $1 AND source_schema = $2 AND source_table = $3`,
+    [
+      pipeline,
+      source.schema,
+      source.name,
+      progress.state,
+      route.spooling,
+      route.hasRows,
+      error?.code ?? null,
+      error?.message ?? null,
+      error?.remedy ?? null,
+      copiedAsOf?.snapshot ?? null,
+      copiedAsOf ? formatLsn(copiedAsOf.walEnd) : null,
+    ],
+  );
+}
+
+/** SQL with which a table whose spool is empty joins the others, to be sent with the last of its changes. */
+export function joinStreamSql(pipeline: string, source: RelationName): string {
+  return (
+    `UPDATE pgfollow.table_state SET state = 'streaming', since = pg_catalog.clock_timestamp(), spooling = false, ` +
+    `copy_snapshot = NULL, copy_wal_end = NULL, error_code = NULL, error_message = NULL, error_remedy = NULL ` +
+    `WHERE pipeline = ${quoteLiteral(pipeline)} AND source_schema = ${quoteLiteral(source.schema)} AND source_table = ${quoteLiteral(source.name)}`
   );
 }
 
 /** Every table that is catching up is now streaming. */
 export async function storeCaughtUp(target: Client, pipeline: string): Promise<void> {
   await target.query(
-    `UPDATE pgfollow.table_state SET state = 'streaming', since = pg_catalog.clock_timestamp() WHERE pipeline = $1 AND state = 'catching_up'`,
+    `UPDATE pgfollow.table_state SET state = 'streaming', since = pg_catalog.clock_timestamp() WHERE pipeline = $1 AND state = 'catching_up' AND NOT spooling`,
     [pipeline],
   );
 }
 
-/** Forgets a table that is no longer followed; its rows stay. */
+/** A table is no longer followed; its rows stay, and so does the knowledge that they are ours. */
 export async function forgetTable(target: Client, pipeline: string, source: RelationName): Promise<void> {
-  await target.query('DELETE FROM pgfollow.table_state WHERE pipeline = $1 AND source_schema = $2 AND source_table = $3', [
-    pipeline,
-    source.schema,
-    source.name,
-  ]);
+  await clearSpool(target, pipeline, source);
+  await target.query(
+    `UPDATE pgfollow.table_state SET left_at = pg_catalog.clock_timestamp(), spooling = false, has_rows = false
+      WHERE pipeline = $1 AND source_schema = $2 AND source_table = $3`,
+    [pipeline, source.schema, source.name],
+  );
 }

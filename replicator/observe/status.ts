@@ -76,4 +76,9 @@ export interface PipelineEvent {
 export interface PipelineControls {
   pause(by: string): Promise<void>;
   resume(by: string): Promise<void>;
+  /** Tables by source name; a Problem says why something is not possible now. */
+  addTable(table: string, by: string): Promise<void>;
+  removeTable(table: string, by: string): Promise<void>;
+  resyncTable(table: string, by: string): Promise<void>;
+  retryTable(table: string, by: string): Promise<void>;
 }

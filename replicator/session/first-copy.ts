@@ -174,10 +174,13 @@ async function copyAll(options: FirstCopyOptions, snapshotName: string, signal: 
 }
 
 function advance(table: FollowedTable | undefined, type: 'copy started' | 'copied'): void {
-  if (table) table.progress = nextProgress(table.progress, { type });
+  if (!table) return;
+  table.progress = nextProgress(table.progress, { type });
+  if (type === 'copied') table.hasRows = true;
 }
 
-function rowsMixed(table: FollowedTable): Problem {
+/** Nobody can tell any more which rows of the target are the user's. */
+export function rowsMixed(table: FollowedTable): Problem {
   return new Problem(
     'TARGET_TABLE_NOT_EMPTY',
     `The copy of ${table.name} was interrupted after its rows were in: they can no longer be told from those that were there before.`,
@@ -195,5 +198,5 @@ async function takeAsIs(target: Client, pipeline: string, table: FollowedTable):
   advance(table, 'copy started');
   advance(table, 'copied');
   await storeProgress(target, pipeline, table.mapping.source, { state: 'copying' });
-  await storeCopied(target, pipeline, table.mapping.source, { rows: 0, bytes: 0 });
+  await storeCopied(target, pipeline, table.mapping.source, { rows: 0, bytes: 0, asOf: null });
 }

@@ -10,6 +10,7 @@ import { Decoder } from '../pgoutput/decoder.ts';
 import { Acknowledger } from '../source/standby-status.ts';
 import type { WalStream } from '../source/wal-stream.ts';
 import { blame, on } from './blame.ts';
+import type { Boundary } from './boundary.ts';
 import type { Gate } from './gate.ts';
 import { openUnless, together } from './together.ts';
 
@@ -59,6 +60,8 @@ export interface FollowOptions {
   /** Closed while the pipeline is paused. */
   readonly gate: Gate;
   readonly observer: FollowObserver;
+  /** What others want done between two batches. */
+  readonly boundary: Boundary;
   /** Called once the slot is ours, before anything is applied: throws the Problem of a slot that has moved past `from`. */
   readonly verifySlot: () => Promise<void>;
 }
@@ -153,10 +156,11 @@ class Follower {
 
   /** Takes what has gathered, applies it, and moves the checkpoint of an idle stream now and then. */
   async apply(): Promise<void> {
-    const { applier, gate } = this.#options;
+    const { applier, gate, boundary } = this.#options;
     await this.#verified.reached(this.#signal);
+    boundary.attach(() => this.#batcher.wake());
     while (!this.#signal.aborted) {
-      await this.#batcher.available(this.#signal);
+      if (this.#inPieces || !boundary.due) await this.#batcher.available(this.#signal);
       // A transaction that is half written is finished first: paused in the middle, it would hold its locks all the time.
       if (!this.#inPieces) await gate.opened(this.#signal);
       if (this.#signal.aborted) return;
@@ -170,6 +174,11 @@ class Follower {
         this.#applying = false;
         this.#inPieces = batch.end === null;
         this.#finish(batch, applied, performance.now() - startedAt);
+      }
+      if (boundary.due && !this.#inPieces) {
+        this.#applying = true;
+        await on('target', boundary.perform(this.#applied));
+        this.#applying = false;
       }
       if (this.#idleCheckpointDue) await this.#checkpointIdle();
     }

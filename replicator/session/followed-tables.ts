@@ -9,7 +9,9 @@ import { resolveTables } from '../catalog/resolve-tables.ts';
 import type { Config } from '../config/schema.ts';
 import { matchTables, parseRelationName } from '../config/table-pattern.ts';
 import { nextProgress, takesChanges, type TableProgress } from '../metadata/table-state.ts';
-import { enrollTable, forgetTable, readTables, storeProgress, type StoredTable } from '../metadata/table-states.ts';
+import { enrollTable, forgetTable, readTables, storeRoute, type CopiedAsOf, type StoredTable } from '../metadata/table-states.ts';
+import { readChoices, type TableChoice } from '../metadata/table-choices.ts';
+import { formatLsn, ZERO_LSN, type Lsn } from '../postgres/lsn.ts';
 import { quoteIdent } from '../postgres/quote.ts';
 import { Problem } from '../problem.ts';
 import { readPublished, type Published } from '../source/published.ts';
@@ -18,13 +20,28 @@ import { readPublished, type Published } from '../source/published.ts';
 export interface FollowedTable {
   /** `schema.table` on the source. */
   readonly name: string;
-  readonly mapping: TableMapping;
-  readonly source: Relation;
-  readonly target: Relation | null;
+  mapping: TableMapping;
+  source: Relation;
+  target: Relation | null;
   /** Empty while the target does not fit. */
-  readonly columns: readonly ColumnPair[];
+  columns: readonly ColumnPair[];
   readonly stored: StoredTable | null;
   progress: TableProgress;
+  /** Its changes go to the spool. */
+  spooling: boolean;
+  /** The rows are there as of a copy; else a copy is needed, once nothing else is in the way. */
+  hasRows: boolean;
+  /** The copy was made beside the stream: what the spool need not bring, and from when on that is clear. */
+  copiedAsOf: CopiedAsOf | null;
+  spooledBytes: number;
+  /** Rows that are on the target come from an earlier copy of ours. */
+  ours: boolean;
+  /** Every transaction that commits behind this position on the source is in the stream. */
+  publishedAt: Lsn;
+  /** It was put into the publication in this session: whoever was writing to it then may be in the stream in part only. */
+  publishedNow: boolean;
+  /** What was stored last of what may change. */
+  saved: string;
 }
 
 export interface ResolvedPipelineTables {
@@ -46,9 +63,10 @@ export async function resolveFollowedTables(
   options: { sourceVersion: number; copyAhead: boolean },
 ): Promise<ResolvedPipelineTables> {
   const relations = await readRelations(ends.source);
+  const choices = choiceLookup(await readChoices(ends.target, config.name));
   const { mappings, findings, generatedColumnsSent } = config.publication.managed
-    ? managedMappings(relations, config, options)
-    : await publishedMappings(ends.source, relations, config);
+    ? managedMappings(relations, config, choices, options)
+    : await publishedMappings(ends.source, relations, config, choices);
   if (mappings.length === 0) {
     throw new Problem('NO_TABLES', `No table of the source matches ${config.tables.include.join(', ')}.`, {
       retry: 'transient',
@@ -69,7 +87,7 @@ export async function resolveFollowedTables(
     const target = targetByName.get(displayName(mapping.target)) ?? null;
     const match = matchTarget(source, target ?? undefined, mapping, { castExists, generatedColumnsSent });
     const known = stored.get(name) ?? null;
-    tables.push({
+    const table: FollowedTable = {
       name,
       mapping,
       source,
@@ -77,8 +95,16 @@ export async function resolveFollowedTables(
       columns: match.ok ? match.columns : [],
       stored: known,
       // The first copy begins with every table, also with those that an earlier attempt has copied or given up.
-      progress: progressOf(options.copyAhead ? null : known, match.ok ? null : match.problem),
-    });
+      ...standing(options.copyAhead ? null : known),
+      ours: (known?.copyFinishedAt ?? null) !== null,
+      spooledBytes: 0,
+      publishedAt: ZERO_LSN,
+      publishedNow: false,
+      saved: '',
+    };
+    if (known) table.saved = savedAs({ ...table, ...standing(known), progress: known.progress });
+    if (!match.ok) unfit(table, match.problem, config);
+    tables.push(table);
   }
   return { tables, relations, findings };
 }
@@ -94,10 +120,26 @@ export async function storeFollowedTables(
   const left = known.filter((table) => !names.has(displayName(table.source))).map((table) => table.source);
   for (const source of left) await forgetTable(target, pipeline, source);
   for (const table of tables) {
-    if (!table.stored) await enrollTable(target, pipeline, table.mapping.source, table.mapping.target);
-    if (table.progress.state === 'error') await storeProgress(target, pipeline, table.mapping.source, table.progress);
+    if (table.saved === '') {
+      if (await enrollTable(target, pipeline, table.mapping.source, table.mapping.target)) table.ours = true;
+      table.saved = 'enrolled';
+    }
+    await saveTable(target, pipeline, table);
   }
   return left;
+}
+
+/** Stores where a table stands, if that has changed. */
+export async function saveTable(target: Client, pipeline: string, table: FollowedTable): Promise<void> {
+  const now = savedAs(table);
+  if (table.saved === now) return;
+  await storeRoute(target, pipeline, table.mapping.source, table);
+  table.saved = now;
+}
+
+function savedAs(table: Pick<FollowedTable, 'progress' | 'spooling' | 'hasRows' | 'copiedAsOf'>): string {
+  const { progress, spooling, hasRows, copiedAsOf } = table;
+  return JSON.stringify([progress, spooling, hasRows, copiedAsOf && [copiedAsOf.snapshot, formatLsn(copiedAsOf.walEnd)]]);
 }
 
 /** A table cannot take part for now: `error`, with the reason. */
@@ -113,17 +155,33 @@ export function binaryForStream(
   return tables.every((table) => table.columns.length === 0 || binaryIsSafe(table.columns, versions).safe);
 }
 
-// What the metadata says, unless the target no longer fits. A table whose rows are there must not go on with a gap.
-function progressOf(stored: StoredTable | null, problem: Problem | null): TableProgress {
-  const known: TableProgress = stored?.progress ?? { state: 'pending' };
-  if (!problem) return known;
-  if (takesChanges(known.state))
-    throw new Problem(problem.code, problem.message, {
-      remedy: problem.remedy,
-      retry: 'transient',
-      ...(problem.table ? { table: problem.table } : {}),
-    });
-  return nextProgress(known, { type: 'failed', problem });
+// Where a table goes on from. A copy that was interrupted, or failed, is made again.
+function standing(stored: StoredTable | null): Pick<FollowedTable, 'progress' | 'spooling' | 'hasRows' | 'copiedAsOf'> {
+  if (!stored?.hasRows) return { progress: { state: 'pending' }, spooling: false, hasRows: false, copiedAsOf: null };
+  const { progress, spooling, hasRows, copiedAsOf } = stored;
+  return { progress, spooling, hasRows, copiedAsOf };
+}
+
+// A table whose rows are there must not go on with a gap: its changes are kept, or everything waits.
+function unfit(table: FollowedTable, problem: Problem, config: Config): void {
+  if (takesChanges(table.progress.state) && !table.spooling) {
+    if (config.apply.onError === 'pipeline')
+      throw new Problem(problem.code, problem.message, {
+        remedy: problem.remedy,
+        retry: 'transient',
+        ...(problem.table ? { table: problem.table } : {}),
+      });
+    table.spooling = true;
+  }
+  failTable(table, problem);
+}
+
+/** What a command has said of a table; undefined when none has. */
+type Choices = (relation: RelationName) => boolean | undefined;
+
+function choiceLookup(choices: readonly TableChoice[]): Choices {
+  const byName = new Map(choices.map(({ source, followed }) => [displayName(source), followed]));
+  return (relation) => byName.get(displayName(relation));
 }
 
 interface Mappings {
@@ -132,10 +190,17 @@ interface Mappings {
   readonly generatedColumnsSent: 'none' | 'stored';
 }
 
-function managedMappings(relations: readonly Relation[], config: Config, { sourceVersion }: { sourceVersion: number }): Mappings {
+function managedMappings(
+  relations: readonly Relation[],
+  config: Config,
+  choices: Choices,
+  { sourceVersion }: { sourceVersion: number },
+): Mappings {
+  const include = matchTables(config.tables.include);
+  const exclude = config.tables.exclude.length === 0 ? () => false : matchTables(config.tables.exclude);
   const resolved = resolveTables(relations, {
-    include: matchTables(config.tables.include),
-    exclude: config.tables.exclude.length === 0 ? () => false : matchTables(config.tables.exclude),
+    include: (relation) => choices(relation) ?? include(relation),
+    exclude: (relation) => !(choices(relation) ?? !exclude(relation)),
     map: mapEntries(config),
     viaPartitionRoot: config.publication.viaPartitionRoot,
   });
@@ -143,7 +208,12 @@ function managedMappings(relations: readonly Relation[], config: Config, { sourc
 }
 
 // Publications used as they are: what they publish is followed, tables.map says under which names.
-async function publishedMappings(source: Client, relations: readonly Relation[], config: Config): Promise<Mappings> {
+async function publishedMappings(
+  source: Client,
+  relations: readonly Relation[],
+  config: Config,
+  choices: Choices,
+): Promise<Mappings> {
   const published = await readPublished(source, config.publication.names);
   const [missing] = published.problems;
   if (missing) throw missing;
@@ -152,7 +222,7 @@ async function publishedMappings(source: Client, relations: readonly Relation[],
   const byName = new Map(relations.map((relation) => [displayName(relation), relation]));
   const map = new Map(mapEntries(config).map((entry) => [displayName(entry.source), entry]));
   const mappings = published.tables
-    .filter(({ relation }) => included(relation) && !excluded(relation))
+    .filter(({ relation }) => choices(relation) ?? (included(relation) && !excluded(relation)))
     .map(({ relation, columns, rowFilter }): TableMapping => {
       const entry = map.get(displayName(relation));
       const unpublished = (byName.get(displayName(relation))?.columns ?? [])

@@ -8,7 +8,6 @@ import {
   readPipeline,
   type PipelineRow,
 } from '../metadata/pipeline-row.ts';
-import { takesChanges } from '../metadata/table-state.ts';
 import { noteIdentities, type GivenIdentity } from '../metadata/replica-identities.ts';
 import type { Config } from '../config/schema.ts';
 import { openTargetSession, useOrigin, type SessionLimit } from '../apply/target-session.ts';
@@ -24,6 +23,7 @@ import type { WantedTable } from '../source/publish-table.ts';
 import { planReplicaIdentity, type IdentityChange } from '../source/replica-identity.ts';
 import { readSlot, slotVerdict } from '../source/slot.ts';
 import { blame, on } from './blame.ts';
+import { walEnd } from '../source/wal-position.ts';
 import { Lines } from './lines.ts';
 import { openUnless } from './together.ts';
 import { failTable, storeFollowedTables, type FollowedTable, type ResolvedPipelineTables } from './followed-tables.ts';
@@ -135,11 +135,14 @@ export async function publishTables(
     'target',
     storeFollowedTables(target, config.name, tables).then(() => {}),
   );
-  if (!config.publication.managed) return [];
+  if (!config.publication.managed) {
+    if (row.snapshotFinished) await notePosition(ends, tables, () => false);
+    return [];
+  }
   const name = config.publication.names[0] ?? config.name;
   if (row.snapshotFinished) await on('source', refuseLostPublication(source, name));
   const wanted = wantedTables(
-    tables.filter((table) => table.progress.state !== 'error').map((table) => table.mapping),
+    tables.filter((table) => table.hasRows || table.progress.state !== 'error').map((table) => table.mapping),
     resolved.relations,
   );
   await on('target', noteIdentities(target, config.name, wanted.flatMap(identitiesToGive)));
@@ -155,13 +158,26 @@ export async function publishTables(
     }),
   );
   if (outcome.created) await on('target', markPipeline(target, config.name, 'publication_created', true));
-  for (const problem of outcome.problems) refuse(tables, problem);
+  for (const problem of outcome.problems) refuse(tables, problem, row.snapshotFinished);
   for (const relation of outcome.added) failUnpublished(tables, displayName(relation));
+  const added = new Set(outcome.added.map(displayName));
+  if (row.snapshotFinished) await notePosition(ends, tables, (name) => added.has(name));
   await on(
     'target',
     storeFollowedTables(target, config.name, tables).then(() => {}),
   );
   return outcome.identityChanges;
+}
+
+// A publication means for the stream what it was at each position: from here on it sends all of these tables.
+async function notePosition(ends: Ends, tables: readonly FollowedTable[], isNew: (name: string) => boolean): Promise<void> {
+  const without = tables.filter((table) => !table.hasRows && !table.spooling);
+  if (without.length === 0) return;
+  const position = await on('source', walEnd(ends.source, ends.sourceIdentity.inRecovery));
+  for (const table of without) {
+    table.publishedAt = position;
+    if (isNew(table.name)) table.publishedNow = true;
+  }
 }
 
 function identitiesToGive({ relation, partitions, excludeColumns }: WantedTable): GivenIdentity[] {
@@ -173,20 +189,23 @@ function identitiesToGive({ relation, partitions, excludeColumns }: WantedTable)
 }
 
 // A table whose rows are there already must not go on with a gap: then the pipeline waits instead. It waits too for a
-// lock that is in the way of the first copy, because a table that is left out there stays out.
-function refuse(tables: readonly FollowedTable[], problem: Problem): void {
+// lock that is in the way of the first copy, so that this is of all tables.
+function refuse(tables: readonly FollowedTable[], problem: Problem, live: boolean): void {
   const table = tables.find((each) => each.name === problem.table);
-  if (!table || problem.retry === 'transient') throw problem;
-  if (table.progress.state !== 'pending' && table.progress.state !== 'error') throw problem;
+  if (!table || table.hasRows || (problem.retry === 'transient' && !live)) throw problem;
   failTable(table, problem);
 }
 
 // Followed, but it was not in the publication: somebody took it out, and what was written meanwhile was not sent.
 function failUnpublished(tables: readonly FollowedTable[], name: string): void {
   const table = tables.find((each) => each.name === name);
-  if (!table || !takesChanges(table.progress.state)) return;
+  if (!table?.hasRows) return;
   const message = `${name} was taken out of the publication while it was followed: what was written there meanwhile is missing on the target.`;
-  failTable(table, new Problem('TABLE_NOT_PUBLISHABLE', message, { table: name, remedy: `Copy it again. ${COPY_ALL_AGAIN}` }));
+  Object.assign(table, { hasRows: false, spooling: false });
+  failTable(
+    table,
+    new Problem('TABLE_NOT_PUBLISHABLE', message, { table: name, remedy: 'Nothing to do: it is copied again by itself.' }),
+  );
 }
 
 async function refuseLostPublication(source: Client, name: string): Promise<void> {

@@ -7,16 +7,18 @@ import { readEvents, storeEvents } from '../metadata/event-sink.ts';
 import type { EventInput, EventLog } from '../observe/events.ts';
 import type { Stage, StatusModel } from '../observe/model.ts';
 import type { TableStatus } from '../observe/status.ts';
-import { formatLsn, maxLsn, parseLsn, ZERO_LSN, type Lsn } from '../postgres/lsn.ts';
+import { formatLsn, maxLsn, ZERO_LSN, type Lsn } from '../postgres/lsn.ts';
 import type { Problem } from '../problem.ts';
 import type { IdentityChange } from '../source/replica-identity.ts';
 import type { SlotState } from '../source/slot.ts';
+import { walEnd } from '../source/wal-position.ts';
 import { on } from './blame.ts';
 import { ConflictTally } from './conflicts.ts';
 import type { FollowObserver } from './follow.ts';
 import type { FollowedTable, ResolvedPipelineTables } from './followed-tables.ts';
 import type { Gate } from './gate.ts';
 import type { Ends } from './prepare.ts';
+import type { TableObserver } from './tend-tables.ts';
 
 /** The log names every row, so many a line. */
 const CONFLICTS_A_LINE = 100;
@@ -34,6 +36,8 @@ export class Reporter {
   #following = false;
   #caughtUp = false;
   #sessions = 0;
+  readonly #findingsTold = new Set<string>();
+  readonly #tableErrors = new Map<string, Pick<Problem, 'code' | 'message'>>();
   /** Problems of the last session, until a batch shows that they are over. */
   #raised: Problem[] = [];
 
@@ -66,6 +70,7 @@ export class Reporter {
   sessionFailed(problem: Problem): void {
     const stage = stageOf(problem);
     this.#model.error(stage);
+    if (problem.table !== null) this.#tableErrors.delete(problem.table);
     if (problem.code === 'SOURCE_UNREACHABLE') this.#model.database('source', { connected: false });
     if (problem.code === 'TARGET_UNREACHABLE') this.#model.database('target', { connected: false });
     if (stage === 'source' || stage === 'target') this.#model.reconnect(stage);
@@ -85,7 +90,10 @@ export class Reporter {
     this.#log.info('stopped');
   }
 
+  /** The set of tables, at the beginning of a session and whenever it changes. What was told already is not told again. */
   prepared({ tables, findings }: ResolvedPipelineTables, changes: readonly IdentityChange[]): void {
+    for (const gone of this.#model.tables().filter((known) => !tables.some((table) => table.name === known.source)))
+      this.#tableRecovered(gone.source);
     this.#model.setTables(
       tables.map((table) => ({
         source: table.name,
@@ -111,7 +119,8 @@ export class Reporter {
       });
     }
     for (const finding of findings) {
-      if (finding.level === 'ok') continue;
+      if (finding.level === 'ok' || this.#findingsTold.has(finding.message)) continue;
+      this.#findingsTold.add(finding.message);
       this.#tell({
         level: finding.level === 'error' ? 'error' : 'warn',
         code: 'TABLE_FINDING',
@@ -120,7 +129,39 @@ export class Reporter {
         ...(finding.remedy === null ? {} : { remedy: finding.remedy }),
       });
     }
-    for (const table of tables) if (table.progress.state === 'error') this.#tableError(table.name, table.progress);
+    for (const table of tables) this.tableStands(table);
+  }
+
+  /** Where one table is now: tells of an error that is new, and of one that is over. */
+  tableStands(table: FollowedTable): void {
+    const { name, progress } = table;
+    if (progress.state === 'error') {
+      this.#tableError(name, progress);
+    } else {
+      this.#tableRecovered(name);
+      this.#model.tableState(name, progress.state);
+    }
+    this.#model.spooled(name, table.spooledBytes);
+  }
+
+  /** A table that was copied, or in error, goes with the others from here on. */
+  tableJoined(table: FollowedTable): void {
+    this.tableStands(table);
+    if (table.progress.state !== 'streaming') return;
+    this.#tell({
+      level: 'info',
+      table: table.name,
+      code: 'TABLE_STREAMING',
+      message: `${table.name} is complete and goes with the others.`,
+    });
+  }
+
+  /** Changes that a table's spool had kept are on the target. */
+  drained(table: FollowedTable, applied: Applied, durationMs: number): void {
+    this.#conflicts(applied);
+    this.#model.spooled(table.name, table.spooledBytes);
+    const { rows, perTable, way } = applied;
+    if (rows > 0) this.#model.batchApplied({ rows, transactions: 0, durationMs, perTable, way, at: Date.now() });
   }
 
   copying(): void {
@@ -165,6 +206,22 @@ export class Reporter {
     });
   }
 
+  /** What the tables on their own report to. */
+  tableObserver(): TableObserver {
+    return {
+      changed: (resolved, identities) => this.prepared(resolved, identities),
+      stands: (table) => this.tableStands(table),
+      joined: (table) => this.tableJoined(table),
+      drained: (table, applied, durationMs) => this.drained(table, applied, durationMs),
+      spooled: (table) => this.#model.spooled(table.name, table.spooledBytes),
+    };
+  }
+
+  /** A command on a table was accepted. */
+  commanded(table: string, code: string, message: string): void {
+    this.#tell({ level: 'info', table, code, message });
+  }
+
   /** What the stream reports to. `caughtUp` runs once the target has reached where the source was at this call. */
   async following(
     ends: Ends,
@@ -173,7 +230,7 @@ export class Reporter {
     caughtUp: () => Promise<void>,
   ): Promise<FollowObserver> {
     const model = this.#model;
-    const goal = await on('source', sourceEnd(ends.source, ends.sourceIdentity.inRecovery));
+    const goal = await on('source', walEnd(ends.source, ends.sourceIdentity.inRecovery));
     if (ends.row.sourceCommittedAtMs !== null) model.appliedBeforeStart(ends.row.sourceCommittedAtMs);
     model.sourceWalEnd(goal);
     this.#following = true;
@@ -219,6 +276,7 @@ export class Reporter {
     };
   }
 
+  /** Everything that was there when the session began has arrived. */
   caughtUp(tables: readonly FollowedTable[]): void {
     for (const table of tables) if (table.progress.state === 'streaming') this.#model.tableState(table.name, 'streaming');
     this.#showState();
@@ -259,13 +317,26 @@ export class Reporter {
   #tableError(table: string, error: { code: Problem['code']; message: string; remedy: string }): void {
     const { code, message, remedy } = error;
     this.#model.tableState(table, 'error', { code, message, remedy });
+    const known = this.#tableErrors.get(table);
+    if (known?.code === code && known.message === message) return;
+    if (known) this.#model.clearProblem(known.code, table);
+    this.#tableErrors.set(table, { code, message });
     this.#model.problem({ code, message, remedy, table });
     this.#model.error('snapshot');
     this.#tell({ level: 'error', table, code, message, remedy });
   }
 
+  #tableRecovered(table: string): void {
+    const known = this.#tableErrors.get(table);
+    if (!known) return;
+    this.#tableErrors.delete(table);
+    this.#model.clearProblem(known.code, table);
+    this.#tell({ level: 'info', table, code: 'TABLE_RECOVERED', message: `What stood in the way of ${table} is over.` });
+  }
+
   #clearRaised(): void {
-    for (const problem of this.#raised) this.#model.clearProblem(problem.code, problem.table);
+    for (const { code, table } of this.#raised)
+      if (table === null || this.#tableErrors.get(table)?.code !== code) this.#model.clearProblem(code, table);
     this.#raised = [];
   }
 
@@ -308,12 +379,6 @@ function identityOf(table: FollowedTable, changes: readonly IdentityChange[]): T
   if (kind === 'full') return 'full';
   if (kind === 'index') return 'index';
   return source.uniqueIndexes.some((index) => index.primary) && kind !== 'nothing' ? 'primary_key' : 'nothing';
-}
-
-async function sourceEnd(source: Client, standby: boolean): Promise<Lsn> {
-  const position = standby ? 'pg_catalog.pg_last_wal_replay_lsn()' : 'pg_catalog.pg_current_wal_insert_lsn()';
-  const { rows } = await source.query<{ lsn: string }>(`SELECT ${position}::text AS lsn`);
-  return parseLsn(rows[0]?.lsn ?? '0/0');
 }
 
 function time(text: string | null): number | null {

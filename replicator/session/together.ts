@@ -1,10 +1,15 @@
+import { setMaxListeners } from 'node:events';
+
 /**
  * Runs several loops that belong together until all have ended. They get a signal that aborts with the given one, and
  * as soon as one of them fails; that first failure is what this rejects with.
  */
 export async function together(signal: AbortSignal, start: (signal: AbortSignal) => readonly Promise<void>[]): Promise<void> {
   const abort = new AbortController();
-  const loops = start(AbortSignal.any([signal, abort.signal]));
+  const inner = AbortSignal.any([signal, abort.signal]);
+  // Every loop waits on it, some for several things.
+  setMaxListeners(100, inner);
+  const loops = start(inner);
   let first: { readonly error: unknown } | null = null;
   const failed = (error: unknown): void => {
     first ??= { error };

@@ -2,13 +2,14 @@ import type { Client } from 'pg';
 import { needsCast } from '../catalog/casts.ts';
 import type { ColumnPair } from '../catalog/match-target.ts';
 import type { Relation, TableMapping } from '../catalog/relation.ts';
-import { storeCopied, storeProgress } from '../metadata/table-states.ts';
+import { storeCopied, storeProgress, type CopiedAsOf } from '../metadata/table-states.ts';
 import { CopyIn, CopyOut } from '../postgres/copy.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
 import type { Problem } from '../problem.ts';
 import { makeRoom } from './make-room.ts';
 
-export type ExistingRows = 'error' | 'truncate' | 'keep';
+/** `replace`: as truncate, but readers see the old rows until the new ones are there. */
+export type ExistingRows = 'error' | 'truncate' | 'keep' | 'replace';
 
 /** One table to copy. */
 export interface CopyTask {
@@ -82,7 +83,7 @@ export function copyInSql(task: Pick<CopyTask, 'target' | 'columns' | 'binary'>)
 export async function copyTable(
   task: CopyTask,
   ends: CopyEnds,
-  options: { pipeline: string; observer: CopyObserver; signal: AbortSignal },
+  options: { pipeline: string; observer: CopyObserver; signal: AbortSignal; asOf?: CopiedAsOf },
 ): Promise<void> {
   const { source, target } = ends;
   options.observer.started(task);
@@ -94,7 +95,7 @@ export async function copyTable(
     await source.query('SAVEPOINT copy');
     const copied = await pipe(task, ends, options);
     await source.query('ROLLBACK TO SAVEPOINT copy');
-    await storeCopied(target, options.pipeline, task.mapping.source, copied);
+    await storeCopied(target, options.pipeline, task.mapping.source, { ...copied, asOf: options.asOf ?? null });
     await target.query('COMMIT');
     options.observer.finished(task, copied.rows, copied.bytes);
   } catch (error) {

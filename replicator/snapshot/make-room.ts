@@ -28,21 +28,26 @@ export async function makeRoom(
         `or snapshot.copy to false when it holds the data already.`,
     );
   }
+  if (task.existingRows === 'replace') return await deleteRows(target, task, checksForeignKeys);
   await target.query('SAVEPOINT room');
   try {
     await target.query(`TRUNCATE ${relation}`);
   } catch (error) {
     if (!isRefusal(error)) throw error;
     await target.query('ROLLBACK TO SAVEPOINT room');
-    if (checksForeignKeys && (await isReferredTo(target, task))) {
-      throw notEmpty(
-        task,
-        `${name} on the target holds rows that other tables may refer to: to delete them could delete rows there.`,
-        `Empty it together with the tables that refer to it, or let the role SET session_replication_role.`,
-      );
-    }
-    await target.query(`DELETE FROM ${relation}`);
+    await deleteRows(target, task, checksForeignKeys);
   }
+}
+
+async function deleteRows(target: Client, task: CopyTask, checksForeignKeys: boolean): Promise<void> {
+  if (checksForeignKeys && (await isReferredTo(target, task))) {
+    throw notEmpty(
+      task,
+      `${displayName(task.mapping.target)} on the target holds rows that other tables may refer to: to delete them could delete rows there.`,
+      `Empty it together with the tables that refer to it, or let the role SET session_replication_role.`,
+    );
+  }
+  await target.query(`DELETE FROM ${targetOf(task)}`);
 }
 
 /**

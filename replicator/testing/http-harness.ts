@@ -47,12 +47,23 @@ export async function serve(options: { token?: string | null; host?: string; ins
     calls.push(`${name} by ${by}`);
     model.setState(name === 'pause' ? 'paused' : 'streaming');
   };
+  const tableControl = (name: string) => async (table: string, by: string) => {
+    if (harness.failWith !== undefined) throw harness.failWith;
+    calls.push(`${name} ${table} by ${by}`);
+  };
   const server = await startHttpServer({
     config: { host: options.host ?? '127.0.0.1', port: 0, token: options.token ?? null, insecure: options.insecure ?? false },
     model,
     events,
     metrics: new Metrics({ model, defaultMetrics: false }),
-    controls: { pause: control('pause'), resume: control('resume') },
+    controls: {
+      pause: control('pause'),
+      resume: control('resume'),
+      addTable: tableControl('add'),
+      removeTable: tableControl('remove'),
+      resyncTable: tableControl('resync'),
+      retryTable: tableControl('retry'),
+    },
     log: createLog({ level: 'info', destination }),
     version: '1.0.0',
   });

@@ -1,4 +1,5 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
+import { caller } from '../caller.ts';
 import type { HttpContext } from '../context.ts';
 
 /** Pause and resume. Doing either twice is the same as once. */
@@ -12,9 +13,4 @@ export function controlRoutes(app: FastifyInstance, { controls, model }: HttpCon
     await controls.resume(caller(request));
     return reply.code(202).send({ requested: 'resume', state: model.state });
   });
-}
-
-/** Who asked, for the event that records it. */
-function caller(request: FastifyRequest): string {
-  return `the API, from ${request.ip}`;
 }

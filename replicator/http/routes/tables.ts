@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { Problem } from '../../problem.ts';
+import { caller } from '../caller.ts';
 import type { HttpContext } from '../context.ts';
 import { RefusedRequest } from '../problem-response.ts';
 import { followedTable } from './status.ts';
@@ -12,36 +12,30 @@ const BODY = {
   properties: { table: { type: 'string', pattern: '^[^.]+\\.[^.]+$' } },
 };
 
-/** Changing the set of tables while the others go on: described, and refused with the way that works in this version. */
-export function tableRoutes(app: FastifyInstance, { model }: HttpContext): void {
-  app.post<{ Body: { table: string } }>('/api/v1/tables', { schema: { body: BODY } }, async (request) => {
+/** Changing the set of tables while the others go on. */
+export function tableRoutes(app: FastifyInstance, { model, controls }: HttpContext): void {
+  app.post<{ Body: { table: string } }>('/api/v1/tables', { schema: { body: BODY } }, async (request, reply) => {
     const { table } = request.body;
     if (model.table(table)) throw new RefusedRequest('CONFLICT', `${table} is followed already.`, 'Nothing needs to be done.');
-    throw notPossible(`Following ${table}`, 'Add it to tables.include (PGFOLLOW_TABLES) and start pgfollow again.');
+    await controls.addTable(table, caller(request));
+    return reply.code(202).send({ requested: 'add', table });
   });
 
-  app.delete<{ Params: TablePath }>('/api/v1/tables/:schema/:table', async (request) => {
+  app.delete<{ Params: TablePath }>('/api/v1/tables/:schema/:table', async (request, reply) => {
     const { source } = followedTable(model, request.params);
-    throw notPossible(
-      `Not following ${source} any more`,
-      'Add it to tables.exclude (PGFOLLOW_EXCLUDE) and start pgfollow again.',
-    );
+    await controls.removeTable(source, caller(request));
+    return reply.code(202).send({ requested: 'remove', table: source });
   });
 
-  app.post<{ Params: TablePath }>('/api/v1/tables/:schema/:table/resync', async (request) => {
+  app.post<{ Params: TablePath }>('/api/v1/tables/:schema/:table/resync', async (request, reply) => {
     const { source } = followedTable(model, request.params);
-    throw notPossible(
-      `Copying ${source} again`,
-      'Run pgfollow teardown, empty the target tables, and start it again to copy everything.',
-    );
+    await controls.resyncTable(source, caller(request));
+    return reply.code(202).send({ requested: 'resync', table: source });
   });
 
-  app.post<{ Params: TablePath }>('/api/v1/tables/:schema/:table/retry', async (request) => {
+  app.post<{ Params: TablePath }>('/api/v1/tables/:schema/:table/retry', async (request, reply) => {
     const { source } = followedTable(model, request.params);
-    throw notPossible(`Retrying ${source} by hand`, 'Mend what its error names; pgfollow tries again by itself within a minute.');
+    await controls.retryTable(source, caller(request));
+    return reply.code(202).send({ requested: 'retry', table: source });
   });
-}
-
-function notPossible(what: string, remedy: string): Problem {
-  return new Problem('NOT_IMPLEMENTED', `${what} while the pipeline runs is not possible in this version.`, { remedy });
 }

@@ -1,0 +1,31 @@
+import { expect, it } from 'vitest';
+import { testApi, testIo } from '../testing/cli-io.ts';
+import { main } from './main.ts';
+
+it.each([
+  ['add', 'POST /api/v1/tables', 'going to be followed'],
+  ['remove', 'DELETE /api/v1/tables/public/orders', 'no longer followed'],
+  ['resync', 'POST /api/v1/tables/public/orders/resync', 'copied again'],
+  ['retry', 'POST /api/v1/tables/public/orders/retry', 'tried again'],
+])('%s asks for %s and says so on stderr', async (name, route, said) => {
+  await using api = await testApi({ [route]: { status: 202, body: {} } });
+  const io = testIo();
+  expect(await main([name, 'public.orders', '--url', api.url], io)).toBe(0);
+  expect(api.requests.map(({ method, path }) => `${method} ${path}`)).toEqual([route]);
+  expect(io.err()).toContain(said);
+  expect(io.out()).toBe('');
+});
+
+it('passes on why something is not possible', async () => {
+  const body = { detail: 'public.orders is not in error.', remedy: 'Nothing needs to be done.' };
+  await using api = await testApi({ 'POST /api/v1/tables/public/orders/retry': { status: 409, body } });
+  const io = testIo();
+  expect(await main(['retry', 'public.orders', '--url', api.url], io)).toBe(1);
+  expect(io.err()).toContain('not in error');
+});
+
+it.each([['add'], ['add orders'], ['resync a.b c.d'], ['retry a.b.c']])('%s is a usage error', async (line) => {
+  const io = testIo();
+  expect(await main(line.split(' '), io)).toBe(2);
+  expect(io.err()).toContain('SCHEMA.TABLE');
+});

@@ -1,0 +1,24 @@
+import { expect, test } from 'vitest';
+import { RetryClock } from './retry-clock.ts';
+
+test('from one second to one minute, at once on demand, and from the start after a success', () => {
+  let now = 0;
+  const clock = new RetryClock(() => now);
+  const pause = (): number => {
+    const from = now;
+    clock.failed('t');
+    while (!clock.due('t')) now += 500;
+    return now - from;
+  };
+  expect(clock.due('t')).toBe(true);
+  expect([pause(), pause(), pause(), pause(), pause(), pause(), pause(), pause()]).toEqual([
+    1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000,
+  ]);
+  clock.failed('t');
+  expect(clock.due('t')).toBe(false);
+  expect(clock.due('another')).toBe(true);
+  clock.hurry('t');
+  expect(clock.due('t')).toBe(true);
+  clock.succeeded('t');
+  expect(pause()).toBe(1000);
+});

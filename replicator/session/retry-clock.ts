@@ -1,0 +1,32 @@
+const FIRST_MS = 1000;
+const MOST_MS = 60_000;
+
+/** When something that failed is tried again: after 1 s, 2 s, 4 s … up to a minute, until it succeeds. */
+export class RetryClock {
+  readonly #now: () => number;
+  readonly #entries = new Map<string, { failures: number; dueMs: number }>();
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  failed(name: string): void {
+    const failures = (this.#entries.get(name)?.failures ?? 0) + 1;
+    const pause = Math.min(MOST_MS, FIRST_MS * 2 ** (failures - 1));
+    this.#entries.set(name, { failures, dueMs: this.#now() + pause });
+  }
+
+  succeeded(name: string): void {
+    this.#entries.delete(name);
+  }
+
+  /** Somebody has asked for it: due at once. */
+  hurry(name: string): void {
+    const entry = this.#entries.get(name);
+    if (entry) entry.dueMs = this.#now();
+  }
+
+  due(name: string): boolean {
+    return (this.#entries.get(name)?.dueMs ?? 0) <= this.#now();
+  }
+}

@@ -1,0 +1,115 @@
+import type { RelationName } from '../catalog/relation.ts';
+import { readRelations } from '../catalog/read-relations.ts';
+import type { Config } from '../config/schema.ts';
+import { parseRelationName } from '../config/table-pattern.ts';
+import { storeChoice } from '../metadata/table-choices.ts';
+import { storeRoute } from '../metadata/table-states.ts';
+import { nextProgress } from '../metadata/table-state.ts';
+import { Problem } from '../problem.ts';
+import type { Applier } from '../apply/applier.ts';
+import { on } from './blame.ts';
+import type { Boundary } from './boundary.ts';
+import type { FollowedTable } from './followed-tables.ts';
+import type { Ends } from './prepare.ts';
+import type { RetryClock } from './retry-clock.ts';
+import type { TableSet } from './table-set.ts';
+import type { TableTender } from './tend-tables.ts';
+
+/** What commands work on while the stream is followed. */
+export interface FollowingSession {
+  readonly ends: Ends;
+  readonly config: Config;
+  readonly tables: TableSet;
+  readonly tender: TableTender;
+  readonly boundary: Boundary;
+  readonly applier: Applier;
+  readonly clock: RetryClock;
+}
+
+/** Follows one more table. Throws where that is not possible; durable when it resolves. */
+export async function addTable(session: FollowingSession, name: string): Promise<void> {
+  const { ends, config, tables, tender } = session;
+  const source = parseRelationName(name);
+  if (tables.get(name)) throw notPossible(`${name} is followed already.`, 'Nothing needs to be done.', name);
+  if (!config.publication.managed) {
+    throw notPossible(
+      `The publications are used as they are (publication.managed: false), so ${name} cannot be added by command.`,
+      `ALTER PUBLICATION … ADD TABLE on the source: it is taken up within seconds.`,
+      name,
+    );
+  }
+  const [relation] = await on('source', readRelations(ends.source, { names: [source] }));
+  if (!relation) {
+    throw new Problem('SOURCE_TABLE_MISSING', `${name} does not exist on the source.`, {
+      remedy: 'Check the spelling: schema.table.',
+      table: name,
+    });
+  }
+  await choose(session, source, true);
+  tender.rescan();
+}
+
+/** Follows a table no longer; its rows on the target stay. */
+export async function removeTable(session: FollowingSession, name: string): Promise<void> {
+  await choose(session, tableOf(session, name).mapping.source, false);
+  session.tender.rescan();
+}
+
+/** Copies a table again, its rows replaced when the copy is complete. */
+export async function resyncTable(session: FollowingSession, name: string): Promise<void> {
+  const { ends, config, boundary, applier, clock, tender } = session;
+  const table = tableOf(session, name);
+  if (!table.hasRows && table.progress.state !== 'error')
+    throw notPossible(`${name} is being copied, or about to be.`, 'Wait until it is complete.', name);
+  if (ends.sourceIdentity.inRecovery)
+    throw notPossible(
+      `${name} cannot be copied while the stream goes on: the source is a standby.`,
+      'Use the primary as source.url.',
+      name,
+    );
+  if (!config.snapshot.copy || config.snapshot.existingRows === 'keep') {
+    throw notPossible(
+      `snapshot.copy: false and snapshot.existingRows: keep leave the rows of the target alone, so ${name} is not copied again.`,
+      'Change that setting and start pgfollow again first.',
+      name,
+    );
+  }
+  const anew = {
+    progress: nextProgress(table.progress, { type: 'copy again' }),
+    spooling: false,
+    hasRows: false,
+    copiedAsOf: null,
+  };
+  await on('target', storeRoute(ends.target, config.name, table.mapping.source, anew));
+  clock.succeeded(name);
+  // Paused, this waits; what comes in between is replaced by the copy.
+  void boundary
+    .at(async () => {
+      Object.assign(table, anew, { ours: true, saved: '-' });
+      applier.reroute();
+      tender.tell(table);
+    })
+    .catch(() => {});
+}
+
+/** Tries a table in `error` again at once. */
+export async function retryTable(session: FollowingSession, name: string): Promise<void> {
+  const table = tableOf(session, name);
+  if (table.progress.state !== 'error') throw notPossible(`${name} is not in error.`, 'Nothing needs to be done.', name);
+  session.clock.hurry(name);
+  session.tender.rescan();
+}
+
+async function choose({ ends, config }: FollowingSession, source: RelationName, followed: boolean): Promise<void> {
+  await on('target', storeChoice(ends.target, config.name, { source, followed }));
+}
+
+function tableOf({ tables }: FollowingSession, name: string): FollowedTable {
+  const table = tables.get(name);
+  if (table) return table;
+  throw notPossible(`${name} is not followed.`, '`pgfollow tables` lists those that are.', name);
+}
+
+function notPossible(what: string, remedy: string, table: string): Problem {
+  return new Problem('NOT_POSSIBLE_NOW', what, { remedy, table, retry: 'transient' });
+}

@@ -1,0 +1,52 @@
+import type { Route } from '../apply/route.ts';
+import { displayName } from '../catalog/relation.ts';
+import { takesChanges } from '../metadata/table-state.ts';
+import type { Oid } from '../postgres/oid.ts';
+import type { StreamRelation } from '../pgoutput/messages.ts';
+import type { FollowedTable } from './followed-tables.ts';
+
+/** The tables that are followed now. */
+export class TableSet {
+  #byName = new Map<string, FollowedTable>();
+  #byOid = new Map<Oid, FollowedTable>();
+
+  constructor(tables: readonly FollowedTable[]) {
+    this.#index(tables);
+  }
+
+  get all(): FollowedTable[] {
+    return [...this.#byName.values()];
+  }
+
+  get(name: string): FollowedTable | null {
+    return this.#byName.get(name) ?? null;
+  }
+
+  /**
+   * Takes over what was resolved anew: tables that stay are the same objects, with the same standing, so that whoever
+   * works on one goes on with it.
+   */
+  replace(resolved: readonly FollowedTable[]): void {
+    const next = resolved.map((table) => {
+      const known = this.#byName.get(table.name);
+      if (!known) return table;
+      const { mapping, source, target, columns } = table;
+      return Object.assign(known, { mapping, source, target, columns });
+    });
+    this.#index(next);
+  }
+
+  /** By OID, which a rename leaves as it is; a table that was made anew under the name is found by that. */
+  route(relation: StreamRelation): Route {
+    const table = this.#byOid.get(relation.oid) ?? this.#byName.get(displayName(relation));
+    if (!table) return { to: 'nowhere' };
+    const { mapping } = table;
+    if (table.spooling) return { to: 'spool', mapping };
+    return takesChanges(table.progress.state) ? { to: 'table', mapping } : { to: 'nowhere' };
+  }
+
+  #index(tables: readonly FollowedTable[]): void {
+    this.#byName = new Map(tables.map((table) => [table.name, table]));
+    this.#byOid = new Map(tables.map((table) => [table.source.oid, table]));
+  }
+}

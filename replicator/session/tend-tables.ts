@@ -1,0 +1,279 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Applied } from '../apply/run.ts';
+import type { Batch } from '../change/batcher.ts';
+import { nextProgress } from '../metadata/table-state.ts';
+import { storeCopied } from '../metadata/table-states.ts';
+import { readSpoolBytes } from '../metadata/spool.ts';
+import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
+import { Problem } from '../problem.ts';
+import { catalogFingerprint } from '../source/fingerprint.ts';
+import type { IdentityChange } from '../source/replica-identity.ts';
+import { walEnd } from '../source/wal-position.ts';
+import { on } from './blame.ts';
+import {
+  binaryForStream,
+  failTable,
+  resolveFollowedTables,
+  saveTable,
+  type FollowedTable,
+  type ResolvedPipelineTables,
+} from './followed-tables.ts';
+import { liveCopy, type LiveCopyOptions } from './live-copy.ts';
+import { publishTables, type Ends } from './prepare.ts';
+import type { RetryClock } from './retry-clock.ts';
+import { drainSpools, type DrainOptions } from './spool-drain.ts';
+import type { TableSet } from './table-set.ts';
+
+/** How often it is looked whether the source has other tables than before. */
+const WATCH_MS = 2000;
+const LOOK_MS = 500;
+
+export interface TendOptions extends Omit<LiveCopyOptions, 'target'> {
+  readonly ends: Ends;
+  readonly tables: TableSet;
+  readonly clock: RetryClock;
+  /** Of the source's catalog as it was before the tables were resolved: what has changed since is not missed. */
+  readonly fingerprint: string;
+  /** The stream sends binary values; it cannot be told otherwise while it runs. */
+  readonly binary: boolean;
+  readonly told: TableObserver;
+}
+
+/** What is heard of the tables, each on its own. */
+export interface TableObserver {
+  /** The set of tables, or what they are, is another one. */
+  changed(resolved: ResolvedPipelineTables, identities: readonly IdentityChange[]): void;
+  /** Its state is another one. */
+  stands(table: FollowedTable): void;
+  joined(table: FollowedTable): void;
+  drained: DrainOptions['observer']['drained'];
+  spooled(table: FollowedTable): void;
+}
+
+/**
+ * Looks after every table on its own while the stream goes on: tables that are new, that failed, that are to be copied
+ * again, and those whose changes were kept.
+ */
+export class TableTender {
+  readonly #options: TendOptions;
+  #rescan = false;
+
+  constructor(options: TendOptions) {
+    this.#options = options;
+  }
+
+  loops(signal: AbortSignal): Promise<void>[] {
+    const { ends, tables, config, applier, boundary, clock } = this.#options;
+    const { told } = this.#options;
+    const loops = [
+      this.#copyAll(signal),
+      this.#watch(signal),
+      drainSpools(
+        {
+          pipeline: config.name,
+          target: ends.target,
+          tables,
+          applier,
+          boundary,
+          clock,
+          observer: {
+            drained: (table, applied, ms) => told.drained(table, applied, ms),
+            joined: (table) => told.joined(table),
+            failed: (table, problem) => this.fail(table, problem),
+          },
+        },
+        signal,
+      ),
+    ];
+    // When it is over, what they were waiting for is no news.
+    return loops.map((loop) =>
+      loop.catch((error: unknown) => {
+        if (!signal.aborted) throw error;
+      }),
+    );
+  }
+
+  /** Bytes that were kept in the spools before this session. */
+  async loadSpoolSizes(): Promise<void> {
+    const bytes = await on('target', readSpoolBytes(this.#options.ends.target, this.#options.config.name));
+    for (const table of this.#options.tables.all) {
+      table.spooledBytes = bytes.get(table.name) ?? 0;
+      this.#options.told.spooled(table);
+    }
+  }
+
+  /**
+   * For the applier: a table does not take a change. From now on its changes are kept, until they can be applied; true
+   * where that is so.
+   */
+  async quarantine(problem: Problem): Promise<boolean> {
+    const { tables, config, ends } = this.#options;
+    const table = problem.table === null ? null : tables.get(problem.table);
+    if (!table || table.spooling || config.apply.onError === 'pipeline') return false;
+    // Not before the change that was refused is in the spool: pieces of its transaction may come from the checkpoint again.
+    const { source, sourceIdentity } = ends;
+    const end = await on('source', walEnd(source, sourceIdentity.inRecovery));
+    Object.assign(table, { spooling: true, copiedAsOf: { snapshot: null, walEnd: end } });
+    await this.fail(table, problem);
+    return true;
+  }
+
+  /** A table cannot go on for now. It is tried again by itself. */
+  async fail(table: FollowedTable, problem: Problem): Promise<void> {
+    const { clock, ends, config } = this.#options;
+    failTable(table, problem);
+    clock.failed(table.name);
+    await on('target', saveTable(ends.target, config.name, table));
+    this.#options.told.stands(table);
+  }
+
+  /** After every batch. */
+  batch(batch: Batch, applied: Applied): void {
+    this.#options.recent.add(batch.xids);
+    for (const [name, bytes] of applied.spooled) {
+      const table = this.#options.tables.get(name);
+      if (!table) continue;
+      table.spooledBytes += bytes;
+      this.#options.told.spooled(table);
+    }
+  }
+
+  /** Shows where a table stands now. */
+  tell(table: FollowedTable): void {
+    this.#options.told.stands(table);
+  }
+
+  /** Looks at the source's tables at once, whatever the fingerprint says. */
+  rescan(): void {
+    this.#rescan = true;
+  }
+
+  // One after the other: what is copied beside the stream shall not take the source's breath away.
+  async #copyAll(signal: AbortSignal): Promise<void> {
+    const { tables, clock } = this.#options;
+    while (!signal.aborted) {
+      const table = tables.all.find((each) => !each.hasRows && each.progress.state === 'pending' && clock.due(each.name));
+      if (table) await this.#copy(table, signal);
+      else await sleep(LOOK_MS, null, { signal }).catch(() => {});
+      // What stands in the way of a copy may be gone: the target's table, a lock, a key.
+      if (tables.all.some((each) => !each.hasRows && each.progress.state === 'error' && clock.due(each.name)))
+        this.#rescan = true;
+    }
+  }
+
+  async #copy(table: FollowedTable, signal: AbortSignal): Promise<void> {
+    const { config, ends, boundary } = this.#options;
+    try {
+      if (ends.sourceIdentity.inRecovery) throw copyNeedsPrimary(table);
+      if (config.snapshot.copy) await liveCopy(table, { ...this.#options, target: ends.target }, signal);
+      else await boundary.at((applied) => this.#takeAsIs(table, applied >= table.publishedAt));
+      this.#options.clock.succeeded(table.name);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof Problem)) throw error;
+      await boundary.at(async () => {
+        Object.assign(table, { spooling: false, hasRows: false });
+        await this.fail(table, error);
+        this.#options.applier.reroute();
+      });
+    }
+  }
+
+  // snapshot.copy: false. The rows are there already.
+  async #takeAsIs(table: FollowedTable, published: boolean): Promise<void> {
+    if (!published) return;
+    const { ends, config, applier } = this.#options;
+    await on('target', storeCopied(ends.target, config.name, table.mapping.source, { rows: 0, bytes: 0, asOf: null }));
+    for (const type of ['copy started', 'copied', 'caught up'] as const) table.progress = nextProgress(table.progress, { type });
+    table.hasRows = true;
+    await on('target', saveTable(ends.target, config.name, table));
+    applier.reroute();
+    this.#options.told.joined(table);
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    const { ends } = this.#options;
+    let seen = this.#options.fingerprint;
+    for (let at = Date.now(); !signal.aborted;) {
+      await sleep(LOOK_MS, null, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      if (!this.#rescan) {
+        if (Date.now() - at < WATCH_MS) continue;
+        at = Date.now();
+        const now = await on('source', catalogFingerprint(ends.source));
+        if (now === seen) continue;
+        seen = now;
+      }
+      this.#rescan = false;
+      await this.#scan(signal);
+    }
+  }
+
+  async #scan(signal: AbortSignal): Promise<void> {
+    const { config, ends } = this.#options;
+    const source = await on('source', connect({ role: 'source', url: config.source.url, purpose: `${config.name} tables` }));
+    const cut = (): void => destroySocket(source);
+    signal.addEventListener('abort', cut, { once: true });
+    try {
+      await this.#resolve({ ...ends, source, row: { ...ends.row, snapshotFinished: true, publicationCreated: true } });
+    } catch (error) {
+      if (signal.aborted) return;
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', cut);
+      await disconnect(source);
+    }
+  }
+
+  async #resolve(ends: Ends): Promise<void> {
+    const { config, tables, clock, boundary, applier, versions, binary } = this.#options;
+    const resolved = await resolveFollowedTables(ends, config, { sourceVersion: versions.sourceVersion, copyAhead: false });
+    // Those that stay keep their standing, except that what failed may be tried again.
+    const now = resolved.tables.map((fresh) => this.#merge(fresh));
+    const merged = { ...resolved, tables: now };
+    const identities = await publishTables(ends, config, merged);
+    if (
+      binary &&
+      !binaryForStream(
+        now.filter((table) => !tables.get(table.name)),
+        versions,
+      )
+    )
+      throw streamInText();
+    await boundary.at(async () => {
+      tables.replace(now);
+      applier.reroute();
+    });
+    for (const table of now)
+      if (!table.hasRows && table.progress.state === 'error' && clock.due(table.name)) clock.failed(table.name);
+    this.#options.told.changed(merged, identities);
+  }
+
+  #merge(fresh: FollowedTable): FollowedTable {
+    const known = this.#options.tables.get(fresh.name);
+    if (!known) return fresh;
+    const { mapping, source, target, columns } = fresh;
+    Object.assign(known, { mapping, source, target, columns });
+    if (known.hasRows || known.spooling || known.progress.state !== 'error' || !this.#options.clock.due(known.name)) return known;
+    known.progress = fresh.progress;
+    return known;
+  }
+}
+
+function copyNeedsPrimary(table: FollowedTable): Problem {
+  return new Problem(
+    'SOURCE_UNSUITABLE',
+    `${table.name} cannot be copied while the stream goes on, because the source is a standby.`,
+    {
+      table: table.name,
+      remedy: 'Use the URL of the primary as source.url, or pgfollow teardown and pgfollow run to copy everything.',
+    },
+  );
+}
+
+function streamInText(): Problem {
+  return new Problem('SOURCE_UNREACHABLE', 'The stream begins again, because values of a new table must travel as text.', {
+    retry: 'transient',
+    remedy: 'Nothing to do.',
+  });
+}
