@@ -67,6 +67,37 @@ test(
   },
 );
 
+test('a transaction in many pieces, cut between them: not a row of it shows before all do', { timeout: 90_000 }, async () => {
+  await using db = await tickDatabases();
+  await using proxy = await startProxy(db.target.url);
+  await using running = startPipeline(db, { target: { url: proxy.url }, apply: { maxBatchBytes: '64kB' } });
+  await running.caughtUp();
+  const seen = new Set<number>();
+  for (let cut = 1; cut <= 3; cut++) {
+    let applied = 0;
+    let done = false;
+    proxy.toServer = (connection, bytes) => {
+      if (!isApplying(connection, db.name) || done) return bytes;
+      applied += bytes.length;
+      if (applied < cut * 200_000) return bytes;
+      done = true;
+      connection.cut();
+      return null;
+    };
+    await sql(db.source, 'INSERT INTO tick SELECT $1, n FROM generate_series(1, 50000) n', [cut]);
+    await eventually(async () => {
+      const now = await rows(db);
+      seen.add(now);
+      return now === cut * 50_000;
+    });
+    expect(done).toBe(true);
+  }
+  await running.caughtUp();
+  await compareTables(db.source, db.target, 'public.tick');
+  expect([...seen].sort((a, b) => a - b)).toEqual([0, 50_000, 100_000, 150_000]);
+  expect(running.pipeline.model.status().totals.insert).toBe(150_000);
+});
+
 test('a checkpoint that somebody else has moved stops the transaction that relies on it', async () => {
   await using db = await tickDatabases();
   await using running = startPipeline(db, { heartbeat: { interval: '1h' } });

@@ -32,7 +32,7 @@ export async function openUnless<T>(signal: AbortSignal, opening: Promise<T>, cl
     signal.addEventListener('abort', onAbort, { once: true });
   });
   try {
-    return await Promise.race([opening, aborted]);
+    return await Promise.race([aborted, opening]);
   } catch (error) {
     if (signal.aborted) opening.then(close, () => {});
     throw error;

@@ -228,3 +228,53 @@ test('where the role is granted the setting, foreign keys are left alone without
     await sql(db.target, `DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
   }
 });
+
+test('more kinds of UPDATE than statements are kept prepared', async () => {
+  await using db = await testDatabases();
+  const names = Array.from({ length: 11 }, (_, i) => `c${i}`);
+  const ddl = `CREATE TABLE t (id int PRIMARY KEY, ${names.map((name) => `${name} text`).join(', ')}); ${names.map((name) => `ALTER TABLE t ALTER ${name} SET STORAGE EXTERNAL`).join('; ')}`;
+  await sql(
+    db.source,
+    `${ddl}; INSERT INTO t SELECT i, ${names.map((name) => `repeat('${name}', 1500)`).join(', ')} FROM generate_series(1, 700) i`,
+  );
+  // A trigger that fires keeps the changes in order, each with a statement for the columns that came.
+  await sql(
+    db.target,
+    `${ddl}; CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+     CREATE TRIGGER nothing AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION nothing(); ALTER TABLE t ENABLE ALWAYS TRIGGER nothing`,
+  );
+  await using running = startPipeline(db);
+  await running.caughtUp();
+  const sets = names
+    .map((name, bit) => `${name} = CASE WHEN id & ${1 << bit} = 0 THEN ${name} ELSE 'short ' || id END`)
+    .join(', ');
+  for (let round = 0; round < 2; round++) await sql(db.source, `UPDATE t SET ${sets}`);
+  await running.caughtUp();
+  await compareTables(db.source, db.target);
+  expect(running.pipeline.model.table('public.t')).toMatchObject({ applied: { update: 1400 }, conflicts: { updateMissing: 0 } });
+});
+
+test('a column that the target loses or gets while it is followed', async () => {
+  await using db = await testDatabases();
+  for (const side of [db.source, db.target])
+    await sql(side, 'CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text, w int)');
+  await sql(db.source, `INSERT INTO t (v, w) VALUES ('a', 1), ('b', 2)`);
+  await using running = startPipeline(db);
+  await running.caughtUp();
+  await sql(db.source, 'UPDATE t SET v = v, w = w; UPDATE t SET id = DEFAULT WHERE id = 2');
+  await running.caughtUp();
+  await sql(db.target, 'ALTER TABLE t ADD local int DEFAULT 7, ALTER w TYPE bigint');
+  await sql(db.source, `UPDATE t SET v = 'new'; INSERT INTO t (v, w) VALUES ('c', 3)`);
+  await running.caughtUp();
+  await compareTables(db.source, db.target, 'public.t');
+  await sql(db.target, 'ALTER TABLE t DROP w');
+  await sql(db.source, `UPDATE t SET w = 100`);
+  await eventually(() => {
+    expect(running.pipeline.model.status().problems).toMatchObject([
+      { table: 'public.t', remedy: expect.stringContaining('ALTER TABLE "public"."t"') },
+    ]);
+  });
+  await sql(db.target, 'ALTER TABLE t ADD w int');
+  await running.caughtUp();
+  await compareTables(db.source, db.target, { source: 'public.t', target: 'public.t', columns: ['id', 'v', 'w'] });
+});
