@@ -84,7 +84,7 @@ describe('apply.onMissing', () => {
 
   test('error: nothing of its transaction is applied until the row is there', async () => {
     await using db = await testDatabases();
-    await using running = await follow(db, { apply: { onMissing: 'error' } });
+    await using running = await follow(db, { apply: { onMissing: 'error', onError: 'pipeline' } });
     await sql(db.target, 'DELETE FROM t WHERE id = 1');
     await sql(db.source, `INSERT INTO t VALUES (100, 'same transaction'); UPDATE t SET v = 'new' WHERE id = 1`);
     expect(await problem(running, 'ROW_MISSING')).toMatchObject({ table: 'public.t', message: expect.stringContaining('id=1') });
@@ -115,7 +115,7 @@ describe('apply.onMissing', () => {
 describe('apply.onConflict', () => {
   test('error: the pipeline waits and says which row, until it is out of the way', async () => {
     await using db = await testDatabases();
-    await using running = await follow(db, {});
+    await using running = await follow(db, { apply: { onError: 'pipeline' } });
     await sql(db.target, `INSERT INTO t VALUES (50, 'local')`);
     await sql(
       db.source,

@@ -82,7 +82,7 @@ test('what foreign keys refuse without superuser stops with what would help, and
     `CREATE ROLE ${role} LOGIN PASSWORD 'secret'; GRANT CREATE ON DATABASE ${db.target.name} TO ${role}; ${tree}; GRANT ALL ON tree TO ${role}`,
   );
   try {
-    await using running = startPipeline(db, { target: { url } });
+    await using running = startPipeline(db, { target: { url }, apply: { onError: 'pipeline' } });
     await running.caughtUp();
     await sql(db.source, 'DELETE FROM tree');
     await eventually(() => {

@@ -5,7 +5,7 @@ import { sql, testDatabases, value, type TestDatabases } from '../testing/databa
 import { eventually } from '../testing/eventually.ts';
 import { startPipeline, type RunningPipeline } from '../testing/run-pipeline.ts';
 
-const SMALL = { apply: { maxBatchBytes: '64kB' } };
+const SMALL = { apply: { maxBatchBytes: '64kB', onError: 'pipeline' } };
 
 async function follow(db: TestDatabases, ddl: string, settings: Record<string, unknown> = {}): Promise<RunningPipeline> {
   for (const side of [db.source, db.target]) await sql(side, ddl);

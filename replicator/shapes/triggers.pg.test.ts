@@ -94,7 +94,7 @@ test('a column that the target loses or gets while it is followed', async () => 
   for (const side of [db.source, db.target])
     await sql(side, 'CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text, w int)');
   await sql(db.source, `INSERT INTO t (v, w) VALUES ('a', 1), ('b', 2)`);
-  await using running = startPipeline(db);
+  await using running = startPipeline(db, { apply: { onError: 'pipeline' } });
   await running.caughtUp();
   await sql(db.source, 'UPDATE t SET v = v, w = w; UPDATE t SET id = DEFAULT WHERE id = 2');
   await running.caughtUp();

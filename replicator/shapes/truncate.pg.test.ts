@@ -102,7 +102,7 @@ test('a table of the target alone that refers to the truncated one is never empt
   await using db = await testDatabases();
   for (const side of [db.source, db.target]) await sql(side, 'CREATE TABLE t (id int PRIMARY KEY)');
   await sql(db.source, 'INSERT INTO t VALUES (1)');
-  await using running = startPipeline(db);
+  await using running = startPipeline(db, { apply: { onError: 'pipeline' } });
   await running.caughtUp();
   await sql(db.target, 'CREATE TABLE local (id int CONSTRAINT up REFERENCES t); INSERT INTO local VALUES (1)');
   await sql(db.source, 'TRUNCATE t');
