@@ -13,7 +13,7 @@ describe('snapshot.existingRows', () => {
     for (const side of [db.source, db.target]) await sql(side, `${TABLE}; CREATE TABLE other (id int PRIMARY KEY)`);
     await sql(db.source, `${ROWS}; INSERT INTO other VALUES (1)`);
     await sql(db.target, `INSERT INTO t VALUES (100, 'was there')`);
-    return startPipeline(db, { snapshot: { existingRows } });
+    return startPipeline(db, { snapshot: { existingRows }, apply: { onError: 'pipeline' } });
   }
 
   test('error: the table stays as it is, with what to do; the others go on', async () => {
