@@ -1,3 +1,4 @@
+import type { Client } from 'pg';
 import { useReplicaRole } from '../apply/target-session.ts';
 import { displayName } from '../catalog/relation.ts';
 import { joinPipeline } from '../metadata/pipeline-row.ts';
