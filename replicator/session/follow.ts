@@ -35,6 +35,8 @@ const CHANGE_OVERHEAD_BYTES = 160;
 
 /** What the page and the metrics hear of the stream. */
 export interface FollowObserver {
+  /** The stream has started where it should. */
+  started(): void;
   received(lsn: Lsn, bytes: number): void;
   applied(lsn: Lsn): void;
   acknowledged(lsn: Lsn): void;
@@ -117,8 +119,6 @@ class Follower {
     this.#received = options.from;
     this.#applied = options.from;
     this.#reported = options.from;
-    options.observer.applied(options.from);
-    options.observer.acknowledged(options.from);
   }
 
   /** Bytes into messages into batches. Reading stops while too much waits for the target. */
@@ -150,7 +150,11 @@ class Follower {
   async verify(): Promise<void> {
     await this.#started.reached(this.#signal);
     if (this.#signal.aborted) return;
-    await this.#options.verifySlot();
+    const { from, observer, verifySlot } = this.#options;
+    await verifySlot();
+    observer.started();
+    observer.applied(from);
+    observer.acknowledged(from);
     this.#verified.reach();
   }
 

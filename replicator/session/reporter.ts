@@ -233,20 +233,21 @@ export class Reporter {
     const goal = await on('source', walEnd(ends.source, ends.sourceIdentity.inRecovery));
     if (ends.row.sourceCommittedAtMs !== null) model.appliedBeforeStart(ends.row.sourceCommittedAtMs);
     model.sourceWalEnd(goal);
-    this.#following = true;
-    this.#showState();
-    // The databases answer again. Whether a change that was refused is taken now, only its batch will show.
-    if (!this.#raised.some((problem) => stageOf(problem) === 'apply')) this.#clearRaised();
-    this.#log.info({ from: formatLsn(from), tables: tables.length }, 'streaming from the checkpoint');
     const reached = (lsn: Lsn): void => {
-      if (this.#caughtUp || lsn < goal) return;
+      if (!this.#following || this.#caughtUp || lsn < goal) return;
       this.#caughtUp = true;
       void caughtUp().catch((error: unknown) => this.#log.warn({ err: error }, 'table states not stored'));
     };
-    reached(from);
     // Rows count once their transaction is committed, so those of its pieces wait for that.
     let pieces: Applied[] = [];
     return {
+      started: () => {
+        this.#following = true;
+        this.#showState();
+        // The databases answer again. Whether a change that was refused is taken now, only its batch will show.
+        if (!this.#raised.some((problem) => stageOf(problem) === 'apply')) this.#clearRaised();
+        this.#log.info({ from: formatLsn(from), tables: tables.length }, 'streaming from the checkpoint');
+      },
       received: (lsn, bytes) => model.received(lsn, bytes),
       applied: (lsn) => {
         this.furthest = maxLsn(this.furthest, lsn);

@@ -23,7 +23,6 @@ const SHAPES: Shape[] = [
     tables: [],
     sameAnswer: 'SELECT * FROM t WHERE id > 0 ORDER BY id',
     targetAnswer: { query: 'SELECT count(*) AS n FROM t WHERE id <= 0', gives: [{ n: '0' }] },
-    since: 15,
   },
   {
     name: 'a row filter on another column, under FULL',
@@ -40,7 +39,6 @@ const SHAPES: Shape[] = [
     tables: [],
     sameAnswer: 'SELECT * FROM t WHERE active ORDER BY id',
     targetAnswer: { query: 'SELECT count(*) AS n FROM t WHERE active IS NOT true', gives: [{ n: '0' }] },
-    since: 15,
   },
   {
     name: 'a row filter on a partitioned table',
@@ -52,18 +50,19 @@ const SHAPES: Shape[] = [
     tables: [],
     sameAnswer: 'SELECT * FROM t WHERE id > 0 ORDER BY id',
     targetAnswer: { query: 'SELECT count(*) AS n FROM t WHERE id <= 0', gives: [{ n: '0' }] },
-    since: 15,
   },
 ];
 
-describe.each([
-  { binary: 'auto', format: 'binary' },
-  { binary: 'never', format: 'text', gathered: true },
-] as const)('row filters in a $format stream', ({ binary, ...staging }) => {
-  const shapes = known(SHAPES);
-  const stage = stageShapes(shapes, { ...staging, settings: { apply: { binary } } });
-  test.each(shapes)('$name', (shape) => stage.expectSame(shape));
-});
+if (TEST_VERSION >= 15) {
+  describe.each([
+    { binary: 'auto', format: 'binary' },
+    { binary: 'never', format: 'text', gathered: true },
+  ] as const)('row filters in a $format stream', ({ binary, ...staging }) => {
+    const shapes = known(SHAPES);
+    const stage = stageShapes(shapes, { ...staging, settings: { apply: { binary } } });
+    test.each(shapes)('$name', (shape) => stage.expectSame(shape));
+  });
+}
 
 test('a row filter on 14 is refused for its table alone, and writes go on', async () => {
   if (TEST_VERSION >= 15) return;

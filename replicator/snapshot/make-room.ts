@@ -1,7 +1,9 @@
 import type { Client } from 'pg';
 import { useReplicaRole } from '../apply/target-session.ts';
 import { displayName } from '../catalog/relation.ts';
-import { connect, disconnect } from '../postgres/connect.ts';
+import { joinPipeline } from '../metadata/pipeline-row.ts';
+import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
+import { noticeLostClient } from '../postgres/lost-client.ts';
 import type { Oid } from '../postgres/oid.ts';
 import { quoteRelation } from '../postgres/quote.ts';
 import { SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
@@ -54,17 +56,26 @@ async function deleteRows(target: Client, task: CopyTask, checksForeignKeys: boo
  * Where foreign keys are checked, tables that refer to each other can only be emptied all at once, and before any of them is
  * filled. What cannot be emptied here is left to makeRoom().
  */
-export async function emptyTogether(tasks: readonly CopyTask[], options: { targetUrl: string; pipeline: string }): Promise<void> {
+export async function emptyTogether(
+  tasks: readonly CopyTask[],
+  options: { targetUrl: string; pipeline: string; signal: AbortSignal },
+): Promise<void> {
   const replaced = tasks.filter((task) => task.existingRows === 'truncate');
   if (replaced.length < 2) return;
   const target = await connect({ role: 'target', url: options.targetUrl, purpose: `${options.pipeline} copy` });
+  const cut = (): void => destroySocket(target);
+  options.signal.addEventListener('abort', cut, { once: true });
   try {
+    options.signal.throwIfAborted();
     if ((await useReplicaRole(target)) === null) return;
+    await noticeLostClient(target);
+    await joinPipeline(target, options.pipeline);
     const alone = await withoutOutsiders(target, replaced);
     if (alone.length > 0) await target.query(`TRUNCATE ${alone.map(targetOf).join(', ')}`);
   } catch (error) {
     if (!isRefusal(error)) throw error;
   } finally {
+    options.signal.removeEventListener('abort', cut);
     await disconnect(target);
   }
 }

@@ -1,3 +1,4 @@
+import type { Client } from 'pg';
 import { useReplicaRole } from '../apply/target-session.ts';
 import { displayName } from '../catalog/relation.ts';
 import { joinPipeline } from '../metadata/pipeline-row.ts';
@@ -79,7 +80,7 @@ async function work(round: Round, options: SnapshotOptions): Promise<void> {
       try {
         await copyTable(task, ends, options);
         round.copied++;
-        await ends.target.query(`ANALYZE ${quoteRelation(task.target)}`);
+        await analyze(ends.target, task);
       } catch (error) {
         await closeEnds(ends);
         ends = null;
@@ -93,6 +94,13 @@ async function work(round: Round, options: SnapshotOptions): Promise<void> {
     options.signal.removeEventListener('abort', cut);
     if (ends) await closeEnds(ends);
   }
+}
+
+// The rows are in and committed: statistics that cannot be had (an index over a function that fails) change nothing about that.
+async function analyze(target: Client, task: CopyTask): Promise<void> {
+  await target.query(`ANALYZE ${quoteRelation(task.target)}`).catch((error: unknown) => {
+    if (sqlState(error) === null || isTransient(error)) throw error;
+  });
 }
 
 async function fail(task: CopyTask, error: unknown, options: SnapshotOptions): Promise<void> {
