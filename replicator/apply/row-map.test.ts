@@ -73,7 +73,12 @@ describe('what the received bytes are taken for', () => {
     ['a string for something else: its text', TYPE_OID.varchar, int8, { text: TYPE_OID.int8, binary: TYPE_OID.varchar }],
     ['something else for a string: its text', TYPE_OID.int4, text, { text: TYPE_OID.text, binary: TYPE_OID.int4 }],
     ['a domain of the target over the type', TYPE_OID.int4, domain, { text: 20000, binary: TYPE_OID.int4 }],
-    ['a domain of the target over another type', TYPE_OID.int8, domain, { text: 20000, binary: TYPE_OID.int8 }],
+    [
+      'a domain of the target over another type',
+      TYPE_OID.bool,
+      domain,
+      { text: TYPE_OID.bool, binary: TYPE_OID.bool, cast: true },
+    ],
     ['a user-defined type, whose OID differs', 17000, mood, { text: 30000, binary: 30000 }],
   ])('%s', (_, sourceType, type, expected) => {
     const target = buildRelation('t', { columns: [buildColumn('a', { type })] });
