@@ -10,7 +10,7 @@ import { spawnReplicator } from '../testing/replicator-process.ts';
 import { startPipeline } from '../testing/run-pipeline.ts';
 
 /** How often the replicator is killed; PGFOLLOW_TEST_CRASHES=200 for a long run. */
-const KILLS = Number(process.env['PGFOLLOW_TEST_CRASHES'] ?? 8);
+const KILLS = Number(process.env['PGFOLLOW_TEST_CRASHES'] ?? 6);
 
 // No key, so that nothing but the count tells a row that came twice.
 const TICK = 'CREATE TABLE tick (client int, n int)';

@@ -9,7 +9,7 @@ import { LOSES_ASYNCHRONOUS_COMMITS } from '../testing/lossy.ts';
 import { spawnReplicator, type ReplicatorProcess } from '../testing/replicator-process.ts';
 
 /** How many rounds of crashes; PGFOLLOW_TEST_CRASHES=200 for a long run. */
-const ROUNDS = Number(process.env['PGFOLLOW_TEST_CRASHES'] ?? 8);
+const ROUNDS = Number(process.env['PGFOLLOW_TEST_CRASHES'] ?? 6);
 const LIMIT_MS = 60_000 + ROUNDS * 15_000;
 
 type Victim = 'replicator' | 'target' | 'source';

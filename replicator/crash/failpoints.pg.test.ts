@@ -98,6 +98,29 @@ test('a transaction in many pieces, cut between them: not a row of it shows befo
   expect(running.pipeline.model.status().totals.insert).toBe(150_000);
 });
 
+test('an administrator ends one session after the other, in the middle of work', { timeout: 60_000 }, async () => {
+  await using db = await tickDatabases();
+  await using running = startPipeline(db);
+  await running.caughtUp();
+  await using load = startTicks(db);
+  const sessions = [
+    [db.target, 'apply'],
+    [db.source, 'stream'],
+    [db.target, 'control'],
+    [db.source, 'control'],
+  ] as const;
+  for (const [side, purpose] of [...sessions, ...sessions]) {
+    const end = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1`;
+    await eventually(async () => (await sql(side, end, [`pgfollow ${db.name} ${purpose}`])).length === 1);
+    const now = await rows(db);
+    await eventually(async () => (await rows(db)) > now + 10);
+  }
+  await load.stop();
+  await running.caughtUp();
+  await compareTables(db.source, db.target, 'public.tick');
+  expect(running.pipeline.model.status()).toMatchObject({ state: 'streaming', problems: [] });
+});
+
 test('a checkpoint that somebody else has moved stops the transaction that relies on it', async () => {
   await using db = await tickDatabases();
   await using running = startPipeline(db, { heartbeat: { interval: '1h' } });
