@@ -19,7 +19,7 @@ Drains, copies and follows the same work with PostgreSQL's native logical replic
   --calm SHARE           waits, two minutes at most, until this machine has less than that share of
                          a core to do (0.2, say) before it measures; and repeats a round, three times
                          at most, in which others took more
-  --json FILE            also writes everything that was measured there
+  --json FILE            everything that was measured goes there as well, after each workload
   --dist DIR             the build to measure (default dist)
   --cpu-prof DIR         a CPU profile of every pgfollow process goes there
   --list                 names the workloads
@@ -69,13 +69,17 @@ async function main() {
   try {
     const about = { ...(await machine(servers, dist)), scale, rounds, settings: describeSettings(version) };
     const rows = [];
+    process.once('SIGINT', () => {
+      // Servers and processes are cleaned up by their guards.
+      process.stdout.write(`${report(about, rows)}\n`);
+      process.exit(130);
+    });
     for (const workload of workloads) {
       say(workload.title);
       rows.push(await measure(bench, workload, { rounds, contenders }));
+      if (values.json) await writeFile(values.json, `${JSON.stringify({ ...about, rows: rows.map(plain) }, null, 2)}\n`);
     }
-    const text = report(about, rows);
-    process.stdout.write(`${text}\n`);
-    if (values.json) await writeFile(values.json, `${JSON.stringify({ ...about, rows: rows.map(plain) }, null, 2)}\n`);
+    process.stdout.write(`${report(about, rows)}\n`);
     return rows.some(({ error }) => error) ? 1 : 0;
   } finally {
     await servers[Symbol.asyncDispose]();
