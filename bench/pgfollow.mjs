@@ -129,11 +129,10 @@ export class Pgfollow {
     return this.#child ? processCpu(this.#child.pid) : 0;
   }
 
-  /** Stops it as a user would; not before it follows. */
+  /** Stops it as a user would. */
   async stop() {
     const child = this.#child;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    await untilActive(this.#source, NAME);
     this.#child = null;
     const exited = once(child, 'exit');
     child.kill('SIGTERM');
@@ -184,14 +183,6 @@ export class Pgfollow {
 
   #assertRunning() {
     if (this.#child?.exitCode !== null) throw new Error(`pgfollow has ended\n${this.#log}`);
-  }
-}
-
-async function untilActive(source, slot) {
-  for (let tries = 0; tries < 500; tries++) {
-    const rows = await sql(source, `SELECT FROM pg_replication_slots WHERE slot_name = '${slot}' AND active`);
-    if (rows.length > 0) return;
-    await sleep(20);
   }
 }
 
