@@ -74,6 +74,39 @@ test('a source that loses commits in its crash: the target has never seen them',
   expect(lost).toBeGreaterThan(0);
 });
 
+test('whoever is killed while tables are copied again beside the stream: they end up equal', { timeout: LIMIT_MS }, async () => {
+  await using db = await ownServers({ target: { settings: LOSES_ASYNCHRONOUS_COMMITS } });
+  await sql(db.source, `${BANK}; ${OPEN_ACCOUNTS}; INSERT INTO journal SELECT 1, 2, 0 FROM generate_series(1, 30000)`);
+  await sql(db.target, BANK);
+  await using load = startTransfers(db.source, 3);
+  let replicator = await spawnReplicator(db);
+  try {
+    await replicator.streaming();
+    const met = new Set<string>();
+    for (const victim of victims(ROUNDS)) {
+      for (const table of ['journal', 'account']) {
+        await eventually(async () => (await replicator.request('POST', `tables/public/${table}/resync`)) === 202, {
+          timeout: 40_000,
+        });
+      }
+      await sleep(Math.random() * 500);
+      for (const { state } of await replicator.tables()) met.add(state);
+      if (victim === 'replicator') replicator = await respawn(replicator, db);
+      else await crash(db[victim]);
+    }
+    const standing = async () => (await replicator.tables()).map(({ state }) => state);
+    await eventually(async () => expect(await standing()).toEqual(['streaming', 'streaming']), { timeout: 60_000 });
+    await load.stop();
+    await eventually(() => compareTables(db.source, db.target, 'public.account', 'public.journal'), {
+      timeout: 40_000,
+      interval: 500,
+    });
+    expect([...met].some((state) => state !== 'streaming')).toBe(true);
+  } finally {
+    await replicator[Symbol.asyncDispose]();
+  }
+});
+
 /** Every kind in every three rounds, in any order. */
 function victims(rounds: number): Victim[] {
   const all: Victim[] = [];

@@ -16,7 +16,8 @@ export interface ReplicatorProcess extends AsyncDisposable {
   readonly pid: number;
   status(): Promise<Status>;
   tables(): Promise<TableStatus[]>;
-  put(path: string): Promise<number>;
+  /** A request that changes something; resolves with the HTTP status. */
+  request(method: 'PUT' | 'POST' | 'DELETE', path: string): Promise<number>;
   /** Resolves once the pipeline says that it streams. */
   streaming(timeout?: number): Promise<void>;
   /** SIGKILL: it can finish nothing. */
@@ -57,7 +58,7 @@ export async function spawnReplicator(db: TestDatabases, settings: Record<string
     kill,
     output: () => pieces.join(''),
     tables: async () => ((await (await fetch(`${api}/tables`)).json()) as { tables: TableStatus[] }).tables,
-    put: async (path) => (await fetch(`${api}/${path}`, { method: 'PUT' })).status,
+    request: async (method, path) => (await fetch(`${api}/${path}`, { method })).status,
     async streaming(timeout = 30_000) {
       await eventually(async () => endedEarly(child, pieces) ?? (await status()).state === 'streaming', { timeout });
     },
