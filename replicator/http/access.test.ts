@@ -63,6 +63,16 @@ describe('what may change something', () => {
   });
 });
 
+it.each<[string, Access, string, boolean]>([
+  ['a loopback server', new Access({ token: null, host: '127.0.0.1' }), 'attacker.example', true],
+  ['a loopback server by its address', new Access({ token: null, host: '127.0.0.1' }), '127.0.0.1:5884', false],
+  ['a loopback server by name', new Access({ token: null, host: '127.0.0.1' }), 'localhost:5884', false],
+  ['a server with a token', new Access({ token: 'secret', host: '127.0.0.1' }), 'pgfollow.internal', false],
+  ['a server that all may ask', new Access({ token: null, host: '0.0.0.0' }), 'pgfollow.internal', false],
+])('%s hides from names that were made to point at it', (_, access, host, hidden) => {
+  expect(access.hidesFrom(host)).toBe(hidden);
+});
+
 it.each([
   ['127.0.0.1', true],
   ['127.8.8.8', true],

@@ -1,8 +1,10 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
 
 export const SESSION_COOKIE = 'pgfollow_session';
 export const SESSION_SECONDS = 30 * 86_400;
+/** The hidden field that every form of the page carries. */
+export const FORM_FIELD = 'form_token';
 
 export interface Credentials {
   readonly authorization: string | undefined;
@@ -14,10 +16,20 @@ export interface Credentials {
 export class Access {
   readonly #token: string | null;
   readonly #boundHost: string;
+  /** What a form of the page must bring along (FORM_FIELD): only who can read the page knows it. */
+  readonly formToken: string;
 
   constructor(options: { token: string | null; host: string }) {
     this.#token = options.token;
     this.#boundHost = options.host.toLowerCase();
+    // With a token the forms of an open page outlive a restart.
+    this.formToken = createHmac('sha256', options.token ?? randomBytes(32))
+      .update('pgfollow form')
+      .digest('base64url');
+  }
+
+  isFormToken(candidate: unknown): boolean {
+    return typeof candidate === 'string' && equal(candidate, this.formToken);
   }
 
   get needsToken(): boolean {
@@ -62,6 +74,14 @@ export class Access {
     if (site !== undefined && site !== 'same-origin' && site !== 'none') return 'origin';
     if (headers.origin !== undefined && authority(headers.origin) !== headers.host?.toLowerCase()) return 'origin';
     return this.#knowsHost(headers.host ?? '') ? null : 'host';
+  }
+
+  /**
+   * Whether a page that was read under this Host could be another site's: its name made to point at a server that only
+   * this machine can reach. Where other machines may ask without a token, there is nothing to protect.
+   */
+  hidesFrom(host: string | undefined): boolean {
+    return isLoopback(this.#boundHost) && !this.#knowsHost(host ?? '');
   }
 
   /** With a token the name does not matter: another site's page does not have the token, nor the SameSite cookie. */

@@ -9,6 +9,7 @@ const REQUEST_CODES = {
   BAD_REQUEST: [400, 'The request is not as the API describes it.'],
   UNAUTHORIZED: [401, 'This needs the API token.'],
   FORBIDDEN_ORIGIN: [403, 'The request comes from a page of another origin.'],
+  FORBIDDEN_FORM: [403, 'The form was not made by the page as it is now.'],
   FORBIDDEN_HOST: [403, 'The request names a host that this server does not answer to.'],
   NOT_FOUND: [404, 'There is nothing at this path.'],
   UNKNOWN_TABLE: [404, 'This table is not followed.'],

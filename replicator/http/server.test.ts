@@ -170,9 +170,19 @@ describe('pause and resume', () => {
   });
 
   it('are plain forms too', async () => {
-    const response = await server.fetch('/actions/pause', { method: 'POST', body: new URLSearchParams() });
+    const response = await server.submit('/actions/pause');
     expect([response.status, response.headers.get('location')]).toEqual([303, '/']);
     expect(server.calls).toEqual(['pause by the status page, from 127.0.0.1']);
+  });
+
+  it.each([
+    ['no form token', {}],
+    ['a made-up form token', { form_token: 'x' }],
+  ])('forms with %s are refused, with where to go from there', async (_, fields) => {
+    const headers = { accept: 'text/html' };
+    const response = await server.fetch('/actions/pause', { method: 'POST', headers, body: new URLSearchParams(fields) });
+    expect([response.status, await response.text()]).toEqual([403, expect.stringContaining('href="/"')]);
+    expect(server.calls).toEqual([]);
   });
 
   it.each([
@@ -190,6 +200,18 @@ describe('pause and resume', () => {
     expect(await withHost(server, 'attacker.example')).toBe(403);
     expect(await withHost(server, 'localhost')).toBe(202);
     expect(server.calls).toHaveLength(1);
+  });
+
+  it('nor is anything shown under such a name, but for health', async () => {
+    for (const [path, status] of [
+      ['/', 403],
+      ['/api/v1/status', 403],
+      ['/metrics', 403],
+      ['/livez', 200],
+      ['/readyz', 200],
+    ] as const)
+      expect([path, await withHost(server, 'attacker.example', {}, { method: 'GET', path })]).toEqual([path, status]);
+    expect(await withHost(server, 'localhost:1', {}, { method: 'GET', path: '/metrics' })).toBe(200);
   });
 });
 
@@ -255,7 +277,8 @@ describe('with a token', () => {
     const foreign = { cookie, origin: 'https://attacker.example' };
     expect((await server.fetch('/api/v1/pipeline/pause', { method: 'PUT', headers: foreign })).status).toBe(403);
 
-    const out = await server.fetch('/logout', { method: 'POST', headers: { cookie } });
+    expect((await server.fetch('/logout', { method: 'POST', headers: { cookie } })).status).toBe(403);
+    const out = await server.submit('/logout', {}, { cookie });
     expect(out.headers.get('set-cookie')).toMatch(/^pgfollow_session=;/);
   });
 
@@ -308,11 +331,15 @@ describe('starting', () => {
   });
 });
 
-/** PUT pause with another Host header, which fetch does not allow. Gives the status. */
-async function withHost(to: Harness, host: string, headers: Record<string, string> = {}): Promise<number> {
+/** PUT pause, or something else, with another Host header, which fetch does not allow. Gives the status. */
+async function withHost(
+  to: Harness,
+  host: string,
+  headers: Record<string, string> = {},
+  { method, path } = { method: 'PUT', path: '/api/v1/pipeline/pause' },
+): Promise<number> {
   return new Promise((resolve, reject) => {
-    const url = `${to.address}/api/v1/pipeline/pause`;
-    request(url, { method: 'PUT', headers: { host, ...headers } }, (response) => {
+    request(`${to.address}${path}`, { method, headers: { host, ...headers } }, (response) => {
       response.resume();
       resolve(response.statusCode ?? 0);
     })

@@ -8,7 +8,7 @@ import type { Metrics } from '../observe/metrics.ts';
 import type { StatusModel } from '../observe/model.ts';
 import type { PipelineControls } from '../observe/status.ts';
 import { Problem } from '../problem.ts';
-import { Access, SESSION_COOKIE, isLoopback } from './access.ts';
+import { Access, FORM_FIELD, SESSION_COOKIE, isLoopback } from './access.ts';
 import type { HttpContext } from './context.ts';
 import { SECURITY_HEADERS } from './headers.ts';
 import { renderLogin } from './page/message.ts';
@@ -83,6 +83,7 @@ async function buildServer(
     reply.headers(SECURITY_HEADERS);
     return guard(context, request, reply);
   });
+  app.addHook('preHandler', async (request) => guardForm(context, request));
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply, log));
   app.setNotFoundHandler((request) => {
     const remedy = 'GET /api/v1/openapi.json lists every path and its methods.';
@@ -128,8 +129,7 @@ async function guard(
       throw new RefusedRequest('UNAUTHORIZED', authorization ? 'The token is not the right one.' : 'No token was sent.', how);
     }
   }
-  if (!changes) return undefined;
-  const refusal = access.refusal(request.headers);
+  const refusal = changes ? access.refusal(request.headers) : access.hidesFrom(request.headers.host) ? 'host' : null;
   if (refusal === 'origin') {
     throw new RefusedRequest(
       'FORBIDDEN_ORIGIN',
@@ -140,11 +140,24 @@ async function guard(
   if (refusal === 'host') {
     throw new RefusedRequest(
       'FORBIDDEN_HOST',
-      `Without a token nothing is changed for the host name ${request.headers.host ?? ''}.`,
+      `Without a token nothing is answered under the host name ${request.headers.host ?? ''}.`,
       'Use localhost or an IP address, or set http.token (PGFOLLOW_API_TOKEN).',
     );
   }
   return undefined;
+}
+
+/** The page's own forms: whoever sends one must have been able to read the page. The API's clients have no forms. */
+function guardForm({ access }: HttpContext, request: FastifyRequest): void {
+  const path = request.url.split('?', 1)[0] ?? '/';
+  if (request.method !== 'POST' || !(path.startsWith('/actions/') || path === '/logout')) return;
+  const fields = request.body as Record<string, unknown> | null | undefined;
+  if (access.isFormToken(fields?.[FORM_FIELD])) return;
+  throw new RefusedRequest(
+    'FORBIDDEN_FORM',
+    'This form does not come from the status page as it is now: pgfollow may have been started again since.',
+    'Load the status page again and repeat what you did.',
+  );
 }
 
 /** Clients that always say application/json also send it with nothing in it. */

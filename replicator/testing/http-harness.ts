@@ -5,6 +5,7 @@ import { Metrics } from '../observe/metrics.ts';
 import { StatusModel } from '../observe/model.ts';
 import type { TableListing } from '../observe/table-book.ts';
 import { parseLsn } from '../postgres/lsn.ts';
+import { FORM_FIELD } from '../http/access.ts';
 import { startHttpServer } from '../http/server.ts';
 import type { HttpServer } from '../http/server.ts';
 
@@ -19,6 +20,8 @@ export interface Harness extends HttpServer {
   failWith: unknown;
   readonly logged: string[];
   fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** Sends a form of the page with these fields, as a browser does; `headers` as a login has given them. */
+  submit(path: string, fields?: Record<string, string>, headers?: Record<string, string>): Promise<Response>;
 }
 
 export function listing(source: string, change: Partial<TableListing> = {}): TableListing {
@@ -82,12 +85,19 @@ export async function serve(options: { token?: string | null; host?: string; ins
   model.heartbeatEmitted('first', Date.now());
   model.heartbeatApplied('first');
   model.setState('streaming');
+  const request = (path: string, init?: RequestInit): Promise<Response> =>
+    fetch(`${server.address}${path}`, { redirect: 'manual', ...init });
   return Object.assign(harness, {
     ...server,
     model,
     events,
     calls,
     logged,
-    fetch: (path: string, init?: RequestInit) => fetch(`${server.address}${path}`, { redirect: 'manual', ...init }),
+    fetch: request,
+    submit: async (path: string, fields: Record<string, string> = {}, headers: Record<string, string> = {}) => {
+      const page = await (await request('/', { headers })).text();
+      const value = new RegExp(`name="${FORM_FIELD}" value="([^"]+)"`).exec(page)?.[1] ?? '';
+      return request(path, { method: 'POST', headers, body: new URLSearchParams({ ...fields, [FORM_FIELD]: value }) });
+    },
   });
 }

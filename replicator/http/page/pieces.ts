@@ -1,3 +1,4 @@
+import { FORM_FIELD } from '../access.ts';
 import { html } from './html.ts';
 import type { Html, HtmlValue } from './html.ts';
 
@@ -10,4 +11,9 @@ export function remedy(text: string): Html {
 export function dotted(...pieces: readonly HtmlValue[]): Html {
   const there = pieces.filter((piece) => piece !== null && piece !== undefined && piece !== false && piece !== '');
   return html`${there.map((piece, i) => (i === 0 ? piece : html` <span class="dot">·</span> ${piece}`))}`;
+}
+
+/** What every form of the page needs to be taken: proof that whoever sends it could read the page. */
+export function formField(view: { readonly formToken: string }): Html {
+  return html`<input type="hidden" name="${FORM_FIELD}" value="${view.formToken}" />`;
 }

@@ -29,6 +29,7 @@ function view(): PageView {
     lagAtLeast: model.lag().atLeast,
     nowMs,
     canLogOut: false,
+    formToken: 'of this page',
   };
 }
 

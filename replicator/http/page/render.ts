@@ -4,7 +4,7 @@ import { renderFlow } from './flow-section.ts';
 import { clock, count, plural } from './format.ts';
 import { html } from './html.ts';
 import type { Html } from './html.ts';
-import { dotted, remedy } from './pieces.ts';
+import { dotted, formField, remedy } from './pieces.ts';
 import { renderSnapshot } from './snapshot-section.ts';
 import { renderTables } from './tables-section.ts';
 import { renderTiles } from './tiles-section.ts';
@@ -33,7 +33,7 @@ export function renderPage(view: PageView): string {
           <a class="brand" href="/"><img src="/favicon.svg" alt="" width="26" height="26" />pgfollow</a>
           <span class="name">${status.name}</span>
           <span id="freshness" class="freshness">as of ${clock(new Date(view.nowMs).toISOString(), view.nowMs)} UTC</span>
-          ${view.canLogOut && html`<form method="post" action="/logout"><button class="quiet" type="submit">Log out</button></form>`}
+          ${view.canLogOut && html`<form method="post" action="/logout">${formField(view)}<button class="quiet" type="submit">Log out</button></form>`}
         </header>
         ${main(view)}
         <footer class="bottom">
@@ -89,11 +89,13 @@ function verdictTone({ state, tables, problems }: Status): Tone {
 }
 
 /** A plain form, so that it works without JavaScript; the script sends it without leaving the page. */
-function control({ status }: PageView): Html | null {
+function control(view: PageView): Html | null {
+  const { status } = view;
   if (status.state === 'failed') return null;
   const action = status.state === 'paused' ? 'resume' : 'pause';
   const label = action === 'pause' ? 'Pause' : 'Resume';
   return html`<form id="control" class="control" method="post" action="/actions/${action}">
+    ${formField(view)}
     <button type="submit" class="${action === 'resume' ? 'primary' : 'plain'}">${label}</button>
     <p class="control-error" data-error data-keep></p>
   </form>`;

@@ -17,4 +17,6 @@ export interface PageView {
   /** ms since 1970. */
   readonly nowMs: number;
   readonly canLogOut: boolean;
+  /** For formField(), which every form of the page holds. */
+  readonly formToken: string;
 }

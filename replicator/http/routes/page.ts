@@ -61,6 +61,7 @@ function viewOf({ model, events, access, now }: HttpContext): PageView {
     lagAtLeast: model.lag().atLeast,
     nowMs: now(),
     canLogOut: access.needsToken,
+    formToken: access.formToken,
   };
 }
 
