@@ -1,5 +1,6 @@
+import { complaint, type Finding } from '../finding.ts';
 import type { Oid } from '../postgres/oid.ts';
-import type { Finding } from './finding.ts';
+import { quoteRelation } from '../postgres/quote.ts';
 import { displayName, type Relation, type RelationName, type TableMapping } from './relation.ts';
 
 /** What tables.* and publication.viaPartitionRoot say. */
@@ -105,27 +106,29 @@ function mapEntries(
     const relation = existing.get(from);
     if (entries.has(from)) {
       findings.push(
-        finding('error', from, `tables.map names ${from} twice; the first entry counts.`, 'Keep one of the two entries.'),
+        complaint('error', 'config', 'TABLE_MAP', {
+          table: from,
+          message: `tables.map names ${from} twice; the first entry counts.`,
+          remedy: 'Keep one of the two entries.',
+        }),
       );
     } else if (!relation) {
       findings.push(
-        finding(
-          'error',
-          from,
-          `tables.map names ${from}, which does not exist on the source.`,
-          'Correct the name in tables.map, or create the table.',
-        ),
+        complaint('error', 'config', 'TABLE_MAP', {
+          table: from,
+          message: `tables.map names ${from}, which does not exist on the source.`,
+          remedy: 'Correct the name in tables.map, or create the table.',
+        }),
       );
     } else if (effective.has(from)) {
       entries.set(from, entry);
     } else if (relation.persistence === 'permanent') {
       findings.push(
-        finding(
-          'warning',
-          from,
-          `The entry of tables.map for ${from} has no effect: ${whyNot(relation, selection)}.`,
-          whatThen(relation, selection),
-        ),
+        complaint('warning', 'config', 'TABLE_MAP', {
+          table: from,
+          message: `The entry of tables.map for ${from} has no effect: ${whyNot(relation, selection)}.`,
+          remedy: whatThen(relation, selection),
+        }),
       );
     }
   }
@@ -170,33 +173,29 @@ function withoutCollisions(
     if (winner === mapping) return true;
     const from = displayName(mapping.source);
     const message = `${from} is not followed: its target ${to} is already filled from ${winner ? displayName(winner.source) : 'elsewhere'}.`;
-    findings.push(finding('error', from, message, `Give ${from} another target in tables.map, or exclude it.`));
+    const remedy = `Give ${from} another target in tables.map, or exclude it.`;
+    findings.push(complaint('error', 'config', 'TABLE_COLLISION', { table: from, message, remedy }));
     return false;
   });
 }
 
 function excludedPartition(partition: Relation, root: Relation): Finding {
   const name = displayName(partition);
-  return finding(
-    'warning',
-    name,
-    `${name} is excluded, but it is a partition of ${displayName(root)}, which is followed as a whole.`,
-    'Set publication.viaPartitionRoot: false to follow partitions one by one, or take it out of tables.exclude.',
-  );
+  return complaint('warning', 'config', 'PARTITION_EXCLUDED', {
+    table: name,
+    message: `${name} is excluded, but it is a partition of ${displayName(root)}, which is followed as a whole.`,
+    remedy: 'Set publication.viaPartitionRoot: false to follow partitions one by one, or take it out of tables.exclude.',
+  });
 }
 
 function notInWal(relation: Relation): Finding {
   const name = displayName(relation);
-  return finding(
-    'warning',
-    name,
-    `${name} is ${relation.persistence}: PostgreSQL writes no WAL for it, so it cannot be followed.`,
-    relation.persistence === 'unlogged'
-      ? 'ALTER TABLE … SET LOGGED on the source, or add it to tables.exclude.'
-      : 'Add it to tables.exclude.',
-  );
-}
-
-function finding(level: Finding['level'], table: string, message: string, remedy: string): Finding {
-  return { level, table, message, remedy };
+  return complaint('warning', 'source', 'NOT_IN_WAL', {
+    table: name,
+    message: `${name} is ${relation.persistence}: PostgreSQL writes no WAL for it, so it cannot be followed.`,
+    remedy:
+      relation.persistence === 'unlogged'
+        ? `ALTER TABLE ${quoteRelation(relation)} SET LOGGED; on the source, or add it to tables.exclude.`
+        : 'Add it to tables.exclude.',
+  });
 }

@@ -12,25 +12,10 @@ const MIGRATION_LOCK = 7_046_029_254_386_353n;
  * transaction under an advisory lock. Throws METADATA_NEWER when the schema was written by a newer pgfollow.
  */
 export async function migrateMetadata(target: Client): Promise<void> {
-  const files = readdirSync(FOLDER)
-    .filter((name) => /^\d{4}_.*\.sql$/.test(name))
-    .sort();
   await target.query('BEGIN');
   try {
     await target.query(`SELECT pg_catalog.pg_advisory_xact_lock(${MIGRATION_LOCK})`);
-    const applied = await appliedMigrations(target);
-    const newest = files.at(-1) ?? '';
-    const newer = applied.filter((name) => name > newest);
-    if (newer.length > 0) {
-      throw new Problem(
-        'METADATA_NEWER',
-        `Schema pgfollow on the target has migration ${newer.join(', ')}, which this version does not know.`,
-        {
-          remedy: 'Run the pgfollow version that wrote it, or a newer one.',
-        },
-      );
-    }
-    for (const name of files.filter((file) => !applied.includes(file))) {
+    for (const name of await missingMigrations(target)) {
       await target.query(readFileSync(new URL(name, FOLDER), 'utf8'));
       await target.query('INSERT INTO pgfollow.migration (name) VALUES ($1)', [name]);
     }
@@ -39,6 +24,26 @@ export async function migrateMetadata(target: Client): Promise<void> {
     await target.query('ROLLBACK').catch(() => {});
     throw error;
   }
+}
+
+/** Which files are still to be run. Throws METADATA_NEWER when the schema was written by a newer pgfollow. */
+export async function missingMigrations(target: Client): Promise<string[]> {
+  const files = readdirSync(FOLDER)
+    .filter((name) => /^\d{4}_.*\.sql$/.test(name))
+    .sort();
+  const applied = await appliedMigrations(target);
+  const newest = files.at(-1) ?? '';
+  const newer = applied.filter((name) => name > newest);
+  if (newer.length > 0) {
+    throw new Problem(
+      'METADATA_NEWER',
+      `Schema pgfollow on the target has migration ${newer.join(', ')}, which this version does not know.`,
+      {
+        remedy: 'Run the pgfollow version that wrote it, or a newer one.',
+      },
+    );
+  }
+  return files.filter((file) => !applied.includes(file));
 }
 
 async function appliedMigrations(target: Client): Promise<string[]> {

@@ -1,20 +1,17 @@
 import type { Client } from 'pg';
 import { binaryIsSafe } from '../catalog/binary.ts';
 import { readCasts } from '../catalog/casts.ts';
-import type { Finding } from '../catalog/finding.ts';
 import { matchTarget, type ColumnPair } from '../catalog/match-target.ts';
 import { readRelations } from '../catalog/read-relations.ts';
 import { displayName, type Relation, type RelationName, type TableMapping } from '../catalog/relation.ts';
-import { resolveTables } from '../catalog/resolve-tables.ts';
 import type { Config } from '../config/schema.ts';
-import { matchTables, parseRelationName } from '../config/table-pattern.ts';
+import type { Finding } from '../finding.ts';
 import { nextProgress, takesChanges, type TableProgress } from '../metadata/table-state.ts';
 import { enrollTable, forgetTable, readTables, storeRoute, type CopiedAsOf, type StoredTable } from '../metadata/table-states.ts';
-import { readChoices, type TableChoice } from '../metadata/table-choices.ts';
+import { readChoices } from '../metadata/table-choices.ts';
 import { formatLsn, ZERO_LSN, type Lsn } from '../postgres/lsn.ts';
-import { quoteIdent } from '../postgres/quote.ts';
 import { Problem } from '../problem.ts';
-import { readPublished, type Published } from '../source/published.ts';
+import { readMappings } from './mappings.ts';
 
 /** One table of the pipeline: where it comes from and goes to, and how far it is. */
 export interface FollowedTable {
@@ -63,17 +60,11 @@ export async function resolveFollowedTables(
   options: { sourceVersion: number; copyAhead: boolean },
 ): Promise<ResolvedPipelineTables> {
   const relations = await readRelations(ends.source);
-  const choices = choiceLookup(await readChoices(ends.target, config.name));
-  const { mappings, findings, generatedColumnsSent } = config.publication.managed
-    ? managedMappings(relations, config, choices, options)
-    : await publishedMappings(ends.source, relations, config, choices);
-  if (mappings.length === 0) {
-    throw new Problem('NO_TABLES', `No table of the source matches ${config.tables.include.join(', ')}.`, {
-      retry: 'transient',
-      remedy:
-        'Correct tables.include and tables.exclude (schema.table, * for any), or create the tables. It is looked at again by itself.',
-    });
-  }
+  const choices = await readChoices(ends.target, config.name);
+  const { mappings, findings, generatedColumnsSent } = await readMappings(ends.source, relations, config, {
+    ...options,
+    choices,
+  });
   const targets = await readRelations(ends.target, { names: mappings.map((mapping) => mapping.target) });
   const castExists = await readCasts(ends.target);
   const stored = new Map((await readTables(ends.target, config.name)).map((table) => [displayName(table.source), table]));
@@ -174,92 +165,4 @@ function unfit(table: FollowedTable, problem: Problem, config: Config): void {
     table.spooling = true;
   }
   failTable(table, problem);
-}
-
-/** What a command has said of a table; undefined when none has. */
-type Choices = (relation: RelationName) => boolean | undefined;
-
-function choiceLookup(choices: readonly TableChoice[]): Choices {
-  const byName = new Map(choices.map(({ source, followed }) => [displayName(source), followed]));
-  return (relation) => byName.get(displayName(relation));
-}
-
-interface Mappings {
-  readonly mappings: readonly TableMapping[];
-  readonly findings: readonly Finding[];
-  readonly generatedColumnsSent: 'none' | 'stored';
-}
-
-function managedMappings(
-  relations: readonly Relation[],
-  config: Config,
-  choices: Choices,
-  { sourceVersion }: { sourceVersion: number },
-): Mappings {
-  const include = matchTables(config.tables.include);
-  const exclude = config.tables.exclude.length === 0 ? () => false : matchTables(config.tables.exclude);
-  const resolved = resolveTables(relations, {
-    include: (relation) => choices(relation) ?? include(relation),
-    exclude: (relation) => !(choices(relation) ?? !exclude(relation)),
-    map: mapEntries(config),
-    viaPartitionRoot: config.publication.viaPartitionRoot,
-  });
-  return { ...resolved, generatedColumnsSent: sourceVersion >= 180000 ? 'stored' : 'none' };
-}
-
-// Publications used as they are: what they publish is followed, tables.map says under which names.
-async function publishedMappings(
-  source: Client,
-  relations: readonly Relation[],
-  config: Config,
-  choices: Choices,
-): Promise<Mappings> {
-  const published = await readPublished(source, config.publication.names);
-  const [missing] = published.problems;
-  if (missing) throw missing;
-  const included = matchTables(config.tables.include);
-  const excluded = config.tables.exclude.length === 0 ? () => false : matchTables(config.tables.exclude);
-  const byName = new Map(relations.map((relation) => [displayName(relation), relation]));
-  const map = new Map(mapEntries(config).map((entry) => [displayName(entry.source), entry]));
-  const mappings = published.tables
-    .filter(({ relation }) => choices(relation) ?? (included(relation) && !excluded(relation)))
-    .map(({ relation, columns, rowFilter }): TableMapping => {
-      const entry = map.get(displayName(relation));
-      const unpublished = (byName.get(displayName(relation))?.columns ?? [])
-        .map((column) => column.name)
-        .filter((name) => columns !== null && !columns.includes(name));
-      return {
-        source: { schema: relation.schema, name: relation.name },
-        target: entry?.target ?? { schema: relation.schema, name: relation.name },
-        excludeColumns: [...(entry?.excludeColumns ?? []), ...unpublished],
-        renameColumns: entry?.renameColumns ?? {},
-        where: rowFilter,
-      };
-    });
-  return { mappings, findings: unpublishedOperations(published, config), generatedColumnsSent: published.generatedColumnsSent };
-}
-
-function unpublishedOperations({ unpublishedOperations: missing }: Published, { publication: { names } }: Config): Finding[] {
-  if (missing.length === 0) return [];
-  const which = `The publications ${names.join(', ')}`;
-  return [
-    {
-      level: 'warning',
-      table: null,
-      message: `${which} do not all publish ${missing.join(', ')}: such changes will be missing on the target.`,
-      remedy: names
-        .map((name) => `ALTER PUBLICATION ${quoteIdent(name)} SET (publish = 'insert, update, delete, truncate');`)
-        .join('\n'),
-    },
-  ];
-}
-
-function mapEntries(config: Config): TableMapping[] {
-  return config.tables.map.map((entry) => ({
-    source: parseRelationName(entry.from),
-    target: parseRelationName(entry.to),
-    excludeColumns: entry.columns.exclude,
-    renameColumns: entry.columns.rename,
-    where: entry.where,
-  }));
 }

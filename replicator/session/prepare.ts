@@ -246,7 +246,7 @@ async function makeDurable(target: Client, pipeline: string): Promise<void> {
 
 // Two URLs can mean one database (localhost and an address). It would follow its own writes for ever. System identifiers
 // do not tell: a copy of the data directory has the same. A session of the one that is seen on the other does.
-async function refuseSameDatabase(source: Client, target: Client): Promise<void> {
+export async function refuseSameDatabase(source: Client, target: Client): Promise<void> {
   const session = `SELECT pid, backend_start::text AS since FROM pg_catalog.pg_stat_activity
     WHERE datname = pg_catalog.current_database() AND pid = `;
   const { rows } = await on('source', source.query<{ pid: number; since: string }>(`${session} pg_catalog.pg_backend_pid()`));

@@ -76,57 +76,74 @@ export interface SourceNeeds {
   readonly managedPublication?: boolean;
 }
 
-/** What stands in the way of following this source, each with the SQL that mends it. */
-export function checkSource(
+/** What stands in the way of following a source, with the SQL that mends it. */
+export interface SourceFault {
+  readonly code: 'SOURCE_VERSION' | 'SOURCE_STANDBY' | 'WAL_LEVEL' | 'REPLICATION_ROLE' | 'FREE_SLOTS' | 'FREE_WAL_SENDERS';
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/** The same as sourceFaults(), as Problems. */
+export function checkSource(source: SourceIdentity, needs: SourceNeeds = {}): Problem[] {
+  return sourceFaults(source, needs).map(({ message, remedy }) => new Problem('SOURCE_UNSUITABLE', message, { remedy }));
+}
+
+/** Everything that stands in the way of following this source. */
+export function sourceFaults(
   source: SourceIdentity,
   { slotExists = false, managedPublication = true }: SourceNeeds = {},
-): Problem[] {
-  const problems: Problem[] = [];
-  const unsuitable = (message: string, remedy: string): void => {
-    problems.push(new Problem('SOURCE_UNSUITABLE', message, { remedy }));
-  };
+): SourceFault[] {
+  const faults: SourceFault[] = [];
   if (source.version < 140000) {
-    unsuitable(
-      `The source runs PostgreSQL ${source.versionText}; 14 is the oldest that can be followed.`,
-      'Upgrade the source to PostgreSQL 14 or newer.',
-    );
+    faults.push({
+      code: 'SOURCE_VERSION',
+      message: `The source runs PostgreSQL ${source.versionText}; 14 is the oldest that can be followed.`,
+      remedy: 'Upgrade the source to PostgreSQL 14 or newer.',
+    });
   }
   if (source.inRecovery && source.version < 160000) {
-    unsuitable(
-      'The source is a standby, and only PostgreSQL 16 and newer decode on a standby.',
-      'Use the URL of the primary as source.url.',
-    );
+    faults.push({
+      code: 'SOURCE_STANDBY',
+      message: 'The source is a standby, and only PostgreSQL 16 and newer decode on a standby.',
+      remedy: 'Use the URL of the primary as source.url.',
+    });
   } else if (source.inRecovery && managedPublication) {
-    unsuitable(
-      'The source is a standby, where no publication can be created.',
-      'Create the publication on the primary and set publication.managed: false, or use the URL of the primary as source.url.',
-    );
+    faults.push({
+      code: 'SOURCE_STANDBY',
+      message: 'The source is a standby, where no publication can be created.',
+      remedy:
+        'Create the publication on the primary and set publication.managed: false, or use the URL of the primary as source.url.',
+    });
   }
   if (source.walLevel !== 'logical') {
-    unsuitable(
-      `wal_level is ${source.walLevel} on the source; following needs logical.`,
-      `ALTER SYSTEM SET wal_level = logical; then restart the ${source.inRecovery ? 'primary' : 'server'} (managed services: set the parameter logical_replication or rds.logical_replication).`,
-    );
+    faults.push({
+      code: 'WAL_LEVEL',
+      message: `wal_level is ${source.walLevel} on the source; following needs logical.`,
+      remedy: `ALTER SYSTEM SET wal_level = logical; then restart the ${source.inRecovery ? 'primary' : 'server'} (managed services: set the parameter logical_replication or rds.logical_replication).`,
+    });
   }
   if (!source.role.superuser && !source.role.replication) {
-    unsuitable(
-      `Role ${source.role.name} may not replicate.`,
-      `ALTER ROLE "${source.role.name.replaceAll('"', '""')}" REPLICATION; as a superuser (Amazon RDS: GRANT rds_replication TO …).`,
-    );
+    faults.push({
+      code: 'REPLICATION_ROLE',
+      message: `Role ${source.role.name} may not replicate.`,
+      remedy: `ALTER ROLE "${source.role.name.replaceAll('"', '""')}" REPLICATION; as a superuser (Amazon RDS: GRANT rds_replication TO …).`,
+    });
   }
   if (!slotExists && source.slots.free < 1) {
-    unsuitable(
-      `All ${source.slots.max} replication slots of the source are taken.`,
-      `Drop one that nobody needs (SELECT slot_name, active FROM pg_replication_slots), or ALTER SYSTEM SET max_replication_slots = ${source.slots.max + 10}; and restart.`,
-    );
+    faults.push({
+      code: 'FREE_SLOTS',
+      message: `All ${source.slots.max} replication slots of the source are taken.`,
+      remedy: `Drop one that nobody needs (SELECT slot_name, active FROM pg_replication_slots), or ALTER SYSTEM SET max_replication_slots = ${source.slots.max + 10}; and restart.`,
+    });
   }
   if (!slotExists && source.walSenders.free < 1) {
-    unsuitable(
-      `All ${source.walSenders.max} WAL senders of the source are busy.`,
-      `ALTER SYSTEM SET max_wal_senders = ${source.walSenders.max + 10}; and restart.`,
-    );
+    faults.push({
+      code: 'FREE_WAL_SENDERS',
+      message: `All ${source.walSenders.max} WAL senders of the source are busy.`,
+      remedy: `ALTER SYSTEM SET max_wal_senders = ${source.walSenders.max + 10}; and restart.`,
+    });
   }
-  return problems;
+  return faults;
 }
 
 interface SettingsRow {

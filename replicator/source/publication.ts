@@ -68,8 +68,9 @@ export function wantedTables(mappings: readonly TableMapping[], relations: reado
  */
 export async function ensurePublication(client: Client, options: EnsurePublicationOptions): Promise<PublicationOutcome> {
   const found = await readPublication(client, options.name, options.sourceVersion);
-  if (found) refuseForeign(found, options);
-  else await createPublication(client, options);
+  const foreign = found && foreignPublication(found, options);
+  if (foreign) throw foreign;
+  if (!found) await createPublication(client, options);
   const generatedColumnsSent = options.sourceVersion >= 180000 ? 'stored' : 'none';
   const editor = new PublicationEditor(client, {
     publication: options.name,
@@ -170,8 +171,11 @@ function optionsDiffer(state: PublicationState, { viaPartitionRoot, sourceVersio
   );
 }
 
-/** A publication that somebody else made must not be bent to our will. */
-function refuseForeign(state: PublicationState, options: EnsurePublicationOptions): void {
+/** Why a publication cannot be taken over, else null: one that somebody else made must not be bent to our will. */
+export function foreignPublication(
+  state: PublicationState,
+  options: Pick<EnsurePublicationOptions, 'name' | 'tables' | 'createdByUs'>,
+): Problem | null {
   const wanted = new Set(options.tables.map((table) => table.relation.oid));
   const foreign = options.createdByUs ? [] : state.members.filter((member) => !wanted.has(member.oid));
   const why = state.allTables
@@ -181,8 +185,8 @@ function refuseForeign(state: PublicationState, options: EnsurePublicationOption
       : foreign.length > 0
         ? `holds tables that are not followed (${foreign.slice(0, 3).map(displayName).join(', ')}${foreign.length > 3 ? ', …' : ''})`
         : null;
-  if (!why) return;
-  throw new Problem(
+  if (!why) return null;
+  return new Problem(
     'SOURCE_UNSUITABLE',
     `A publication named ${options.name} exists already, which pgfollow did not create and which ${why}.`,
     {
@@ -191,7 +195,8 @@ function refuseForeign(state: PublicationState, options: EnsurePublicationOption
   );
 }
 
-function filterUnsupported({ relation }: WantedTable): Problem {
+/** A row filter on a source that has none. */
+export function filterUnsupported({ relation }: Pick<WantedTable, 'relation'>): Problem {
   return new Problem(
     'ROW_FILTER_UNSUPPORTED',
     `${displayName(relation)} has a row filter, which needs PostgreSQL 15 or newer on the source.`,
