@@ -23,6 +23,7 @@ import { watchSlot } from './session/monitor.ts';
 import { checkSlot, openEnds, publishTables, type Ends } from './session/prepare.ts';
 import { Reporter } from './session/reporter.ts';
 import { RetryClock } from './session/retry-clock.ts';
+import { backendPid } from './session/target-waits.ts';
 import { addTable, removeTable, resyncTable, retryTable, type FollowingSession } from './session/table-controls.ts';
 import { TableSet } from './session/table-set.ts';
 import { TableTender } from './session/tend-tables.ts';
@@ -217,6 +218,7 @@ export class Pipeline {
         observer.batch(batch, applied, durationMs);
       },
     };
+    const applyPid = await on('target', backendPid(ends.apply));
     this.#following = { ends, config, tables, tender, boundary, applier, clock: this.#clock };
     await together(signal, (inner) => {
       inner.addEventListener('abort', () => over.abort(inner.reason), { once: true });
@@ -226,6 +228,7 @@ export class Pipeline {
             stream,
             applier,
             target: ends.target,
+            applyPid,
             heartbeat: ends.sourceIdentity.inRecovery ? null : { client: ends.source, intervalMs: config.heartbeat.interval },
             from,
             maxBatchBytes: config.apply.maxBatchBytes,

@@ -32,6 +32,7 @@ export const PROBLEM_CODES = {
   TARGET_UNREACHABLE: 'The target does not answer. Tried again for ever, with backoff.',
   SOURCE_UNSUITABLE: 'The source cannot be followed as it is set up (wal_level, version, free slots, role).',
   TARGET_UNSUITABLE: 'The target cannot take the changes as it is set up (version, role, read-only).',
+  TARGET_LOCKED: 'A batch has waited for some seconds for a lock that another session of the target holds.',
   SAME_DATABASE: 'Source and target are the same database.',
   PIPELINE_LOCKED: 'Another pgfollow with this name is working on this target.',
   METADATA_NEWER: 'The metadata on the target was written by a newer pgfollow.',

@@ -2,7 +2,7 @@ import type { Client } from 'pg';
 import { readRelations } from '../catalog/read-relations.ts';
 import { displayName, type RelationName, type TableMapping } from '../catalog/relation.ts';
 import type { Batch } from '../change/batcher.ts';
-import { moveCheckpointSql } from '../metadata/checkpoint.ts';
+import { CLOCK_SQL, moveCheckpointSql } from '../metadata/checkpoint.ts';
 import { Problem } from '../problem.ts';
 import { spoolRows } from '../spool/spooled-changes.ts';
 import type { Lsn } from '../postgres/lsn.ts';
@@ -242,7 +242,7 @@ export class Applier {
       if (!committed) return;
       pipe.run('COMMIT');
       run.walStatement = pipe.nextStatement;
-      pipe.run('SELECT pg_catalog.pg_current_wal_insert_lsn()');
+      pipe.run(`SELECT pg_catalog.pg_current_wal_insert_lsn(), ${CLOCK_SQL}`);
     });
     await this.#explained(run, work);
     if (!committed) return;

@@ -30,6 +30,8 @@ export interface Applied {
   readonly spooled: ReadonlyMap<string, number>;
   /** A position behind the commit in the target's WAL; null when nothing was committed. */
   readonly targetLsn: Lsn | null;
+  /** What the commit took by the target's own clock, in ms; 0 when nothing was committed. */
+  readonly commitMs: number;
 }
 
 /** A statement for many rows touched another number of them: the target is not as the source was. */
@@ -48,6 +50,8 @@ export class Run {
   walStatement = -1;
   checkpointStatement = -1;
   targetLsn: Lsn | null = null;
+  #checkpointedAt: number | null = null;
+  #commitMs = 0;
   way: Applied['way'] = 'in order';
 
   /** A new pipe begins: its statements are counted from 0 again. */
@@ -100,7 +104,11 @@ export class Run {
   }
 
   returned(index: number, fields: (string | null)[]): void {
-    if (index === this.walStatement && fields[0]) this.targetLsn = parseLsn(fields[0]);
+    if (index === this.walStatement && fields[0]) {
+      this.targetLsn = parseLsn(fields[0]);
+      if (this.#checkpointedAt !== null) this.#commitMs = Math.max(0, (Number(fields[1]) - this.#checkpointedAt) * 1000);
+    }
+    if (index === this.checkpointStatement) this.#checkpointedAt = Number(fields[1]);
     const sent = this.#sent[index];
     if (sent && 'statement' in sent && sent.statement.answer === 'existed' && fields[0] !== '0')
       this.#conflict(sent.planned, 'insertExists');
@@ -139,7 +147,15 @@ export class Run {
 
   result(): Applied {
     const { targetLsn, way } = this;
-    return { rows: this.#rows, perTable: this.#perTable, conflicts: this.#conflicts, spooled: this.#spooled, way, targetLsn };
+    return {
+      rows: this.#rows,
+      perTable: this.#perTable,
+      conflicts: this.#conflicts,
+      spooled: this.#spooled,
+      way,
+      targetLsn,
+      commitMs: this.#commitMs,
+    };
   }
 
   #conflict({ change, map }: PlannedChange, kind: Conflict['kind']): void {

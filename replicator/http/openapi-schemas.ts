@@ -1,3 +1,5 @@
+import { RANGES, SERIES } from '../observe/history.ts';
+import { ACTIVITIES } from '../observe/work.ts';
 import { PIPELINE_STATES, TABLE_STATES } from '../observe/status.ts';
 
 type Schema = Record<string, unknown>;
@@ -5,6 +7,7 @@ type Schema = Record<string, unknown>;
 const text = { type: 'string' };
 const number = { type: 'number', minimum: 0 };
 const count = { type: 'integer', minimum: 0 };
+const share = { type: 'number', minimum: 0, maximum: 1 };
 const flag = { type: 'boolean' };
 const time = { type: 'string', format: 'date-time' };
 const lsn = { type: ['string', 'null'], pattern: '^[0-9A-F]{1,8}/[0-9A-F]{1,8}$' };
@@ -60,6 +63,16 @@ export const SCHEMAS: Record<string, Schema> = {
     lag: object({ seconds: orNull(number), bytes: orNull(count) }),
     rates: object({ rowsPerSecond: number, transactionsPerSecond: number }),
     totals: counts([...operations, 'transactions']),
+    work: {
+      ...object({
+        seconds: { ...number, description: 'How much of the last minute is accounted for.' },
+        shares: object(Object.fromEntries(ACTIVITIES.map((activity) => [activity, share]))),
+        queueFull: { ...share, description: 'Part of it in which reading stood still because enough waited for the target.' },
+        bottleneck: { type: ['string', 'null'], enum: [...ACTIVITIES, null] },
+        summary: { ...text, description: 'Why the target is as far behind as it is, for people.' },
+      }),
+      description: 'Where the last minute went, in parts of 1.',
+    },
     tables: counts(['total', ...TABLE_STATES]),
     problems: { type: 'array', items: object({ ...problem, since: time, table: orNull(text) }) },
   }),
@@ -91,6 +104,15 @@ export const SCHEMAS: Record<string, Schema> = {
     },
     ['table', 'remedy'],
   ),
+  History: object({
+    range: { type: 'string', enum: Object.keys(RANGES) },
+    stepSeconds: count,
+    from: { ...time, description: 'When the first step begins; the value at index i is of the step i steps later.' },
+    series: {
+      ...object(Object.fromEntries(SERIES.map((name) => [name, { type: 'array', items: orNull(number) }]))),
+      description: 'Of a minute: lag and bytes as they were at worst, rates as their mean. Null where nothing is known.',
+    },
+  }),
   Problem: object({
     type: text,
     title: text,

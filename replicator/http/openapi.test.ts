@@ -40,6 +40,10 @@ it('describes what is given', async () => {
   expect(mismatches(SCHEMAS['Status']!, await get('/api/v1/status'))).toEqual([]);
   expect(mismatches(SCHEMAS['Table']!, await get('/api/v1/tables/public/orders'))).toEqual([]);
   expect(mismatches(SCHEMAS['Event']!, ((await get('/api/v1/events')) as { events: unknown[] }).events[0])).toEqual([]);
+  server.model.sample();
+  expect(mismatches(SCHEMAS['History']!, await get('/api/v1/history'))).toEqual([]);
+  expect(mismatches(SCHEMAS['History']!, await get('/api/v1/history?range=24h'))).toEqual([]);
+  expect(mismatches(SCHEMAS['Problem']!, await get('/api/v1/history?range=1y'))).toEqual([]);
   expect(mismatches(SCHEMAS['Problem']!, await get('/api/v1/nothing'))).toEqual([]);
 });
 

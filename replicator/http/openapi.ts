@@ -1,3 +1,4 @@
+import { RANGES } from '../observe/history.ts';
 import { SCHEMAS } from './openapi-schemas.ts';
 
 type Json = Record<string, unknown>;
@@ -118,6 +119,12 @@ export function openApi(version: string): Json {
       '/api/v1/events': {
         get: read('What happened, newest last.', ok('The last thousand at most.', list('events', 'Event')), {
           parameters: [AFTER],
+        }),
+      },
+      '/api/v1/history': {
+        get: read('The last 15 minutes by the second, or the last 24 hours by the minute.', ok('The curves.', ref('History')), {
+          parameters: [{ name: 'range', in: 'query', schema: { type: 'string', enum: Object.keys(RANGES), default: '15m' } }],
+          responses: { 400: refused('There is no such range.') },
         }),
       },
       '/api/v1/stream': {

@@ -12,10 +12,10 @@ const lsn = (text: bigint): Lsn => text as Lsn;
 test('the SQL, readable', () => {
   const move = { pipeline: 'shop', from: lsn(0x16_b374d848n), to: lsn(0x16_b374d900n) };
   expect(moveCheckpointSql({ ...move, sourceCommittedAtMs: Date.UTC(2026, 0, 31, 12, 0, 0, 7) })).toMatchInlineSnapshot(
-    `"WITH moved AS (UPDATE pgfollow.checkpoint SET applied_lsn = '16/B374D900', source_committed_at = '2026-01-31T12:00:00.007Z'::pg_catalog.timestamptz, written_at = pg_catalog.clock_timestamp() WHERE pipeline = 'shop' AND applied_lsn = '16/B374D848' RETURNING 1) SELECT 1 / pg_catalog.count(*) FROM moved"`,
+    `"WITH moved AS (UPDATE pgfollow.checkpoint SET applied_lsn = '16/B374D900', source_committed_at = '2026-01-31T12:00:00.007Z'::pg_catalog.timestamptz, written_at = pg_catalog.clock_timestamp() WHERE pipeline = 'shop' AND applied_lsn = '16/B374D848' RETURNING 1) SELECT 1 / pg_catalog.count(*), pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) FROM moved"`,
   );
   expect(moveCheckpointSql({ ...move, from: ZERO_LSN, pipeline: NAME, sourceCommittedAtMs: null })).toMatchInlineSnapshot(
-    `"WITH moved AS (UPDATE pgfollow.checkpoint SET applied_lsn = '16/B374D900', source_committed_at = source_committed_at, written_at = pg_catalog.clock_timestamp() WHERE pipeline =  E'it''s a \\\\ "name"' AND applied_lsn = '0/0' RETURNING 1) SELECT 1 / pg_catalog.count(*) FROM moved"`,
+    `"WITH moved AS (UPDATE pgfollow.checkpoint SET applied_lsn = '16/B374D900', source_committed_at = source_committed_at, written_at = pg_catalog.clock_timestamp() WHERE pipeline =  E'it''s a \\\\ "name"' AND applied_lsn = '0/0' RETURNING 1) SELECT 1 / pg_catalog.count(*), pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) FROM moved"`,
   );
 });
 

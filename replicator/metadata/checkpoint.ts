@@ -9,6 +9,9 @@ export interface CheckpointMove {
   readonly sourceCommittedAtMs: number | null;
 }
 
+/** The target's clock in seconds since 1970, to the microsecond: before and after a commit, so that its time is known. */
+export const CLOCK_SQL = `pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())`;
+
 /**
  * Moves the checkpoint, and fails (division by zero) when it is not where we left it: then somebody else has applied
  * to this target, or it was restored, and nothing of this transaction may be committed. One statement, so that it can
@@ -22,6 +25,6 @@ export function moveCheckpointSql(move: CheckpointMove): string {
   return (
     `WITH moved AS (UPDATE pgfollow.checkpoint SET applied_lsn = '${formatLsn(move.to)}', source_committed_at = ${committedAt}, ` +
     `written_at = pg_catalog.clock_timestamp() WHERE pipeline = ${quoteLiteral(move.pipeline)} AND applied_lsn = '${formatLsn(move.from)}' RETURNING 1) ` +
-    `SELECT 1 / pg_catalog.count(*) FROM moved`
+    `SELECT 1 / pg_catalog.count(*), ${CLOCK_SQL} FROM moved`
   );
 }

@@ -28,6 +28,13 @@ describe('status', () => {
       lag: { seconds: null, bytes: null },
       rates: { rowsPerSecond: 0, transactionsPerSecond: 0 },
       totals: { insert: 0, update: 0, delete: 0, truncate: 0, transactions: 0 },
+      work: {
+        seconds: 0,
+        shares: { source: 0, decode: 0, apply: 0, lock: 0, commit: 0, tables: 0, paused: 0 },
+        queueFull: 0,
+        bottleneck: null,
+        summary: 'Nothing is followed yet, or not long enough to say.',
+      },
       tables: { total: 0, pending: 0, copying: 0, indexing: 0, catching_up: 0, streaming: 0, error: 0 },
       problems: [],
     });
@@ -174,12 +181,38 @@ describe('tables', () => {
   });
 });
 
-it('takes a sample every two seconds and keeps five minutes', () => {
-  for (let i = 0; i < 1000; i++) {
-    model.sample();
+it('remembers what it is asked to sample', () => {
+  model.slot({ name: 'shop', active: true, walStatus: 'reserved', retainedBytes: 7, limitBytes: null, safeBytes: null });
+  model.sample();
+  nowMs += 1000;
+  const perTable = [['public.a', { insert: 20, update: 10, delete: 0, truncate: 0 }]] as const;
+  model.batchApplied({ rows: 30, transactions: 3, durationMs: 4, perTable, at: nowMs });
+  model.sample();
+  const { series } = model.history('15m');
+  expect(series.insertsPerSecond.slice(-2)).toEqual([null, 20]);
+  expect(series.transactionsPerSecond.at(-1)).toBe(3);
+  expect(series.retainedBytes.slice(-2)).toEqual([7, 7]);
+});
+
+it('says what is in the way once that is known', () => {
+  expect(model.status().work).toMatchObject({ seconds: 0, bottleneck: null });
+  model.spent('lock', 9000);
+  model.spent('source', 1000);
+  expect(model.status().work).toMatchObject({ seconds: 10, shares: { lock: 0.9, source: 0.1 }, bottleneck: 'lock' });
+});
+
+it('knows since when a table is in its state, and how busy it is', () => {
+  model.setTables([listing]);
+  nowMs += 5000;
+  model.tableState('public.a', 'streaming');
+  model.tableState('public.a', 'streaming');
+  for (let second = 0; second < 120; second++) {
     nowMs += 1000;
+    const perTable = [['public.a', { insert: 50, update: 50, delete: 0, truncate: 0 }]] as const;
+    model.batchApplied({ rows: 100, transactions: 1, durationMs: 4, perTable, at: nowMs });
   }
-  const samples = model.history();
-  expect(samples.length).toBe(151);
-  expect(samples.at(-1)!.atMs - samples[0]!.atMs).toBe(300_000);
+  expect(model.tableFacts('public.a').sinceMs).toBe(START + 5000);
+  expect(model.tableFacts('public.a').rowsPerSecond).toBeCloseTo(105, 0);
+  nowMs += 60_000;
+  expect(model.tableFacts('public.a').rowsPerSecond).toBeLessThan(1);
 });

@@ -1,15 +1,20 @@
 import { formatLsn } from '../postgres/lsn.ts';
 import type { Lsn } from '../postgres/lsn.ts';
 import type { ProblemCode } from '../problem.ts';
+import { findBottleneck } from './bottleneck.ts';
 import { History } from './history.ts';
-import type { Sample } from './history.ts';
+import type { Curves, Range } from './history.ts';
 import { Lag } from './lag.ts';
 import type { LagReading } from './lag.ts';
+import { ProblemBook } from './problem-book.ts';
 import { Rate } from './rates.ts';
-import type { ConflictKind, PipelineState, Status, StatusProblem, TableState, TableStatus } from './status.ts';
+import { Sampler } from './sampler.ts';
+import type { ConflictKind, PipelineState, Status, TableState, TableStatus } from './status.ts';
 import { summarize } from './summary.ts';
 import { TableBook, iso } from './table-book.ts';
-import type { RowCounts, TableError, TableListing } from './table-book.ts';
+import type { RowCounts, TableError, TableFacts, TableListing } from './table-book.ts';
+import { WorkLedger } from './work.ts';
+import type { Activity } from './work.ts';
 
 export type Role = 'source' | 'target';
 
@@ -71,8 +76,10 @@ export class StatusModel {
   readonly #transactionRate: Rate;
   readonly #totals = { insert: 0, update: 0, delete: 0, truncate: 0, transactions: 0 };
   readonly #tables = new TableBook();
-  readonly #problems = new Map<string, StatusProblem>();
+  readonly #problems = new ProblemBook();
   readonly #history = new History();
+  readonly #sampler = new Sampler();
+  readonly #work = new WorkLedger();
   readonly #batchListeners = new Set<(batch: AppliedBatch) => void>();
   /** Read-only for everybody else. */
   readonly counters: Counters = { receivedBytes: 0, backpressureMs: 0, errors: new Map(), reconnects: { source: 0, target: 0 } };
@@ -168,11 +175,11 @@ export class StatusModel {
 
   /** The set of followed tables; those that stay keep their counters. */
   setTables(listings: Iterable<TableListing>): void {
-    this.#tables.list(listings);
+    this.#tables.list(listings, this.#now());
   }
 
   tableState(source: string, state: TableState, error?: TableError | null): void {
-    this.#tables.state(source, state, error);
+    this.#tables.state(source, state, error, this.#now());
   }
 
   copyStarted(source: string): void {
@@ -196,14 +203,11 @@ export class StatusModel {
 
   /** Shown until cleared; `since` stays while the same code and table are reported again. */
   problem(problem: { code: ProblemCode; message: string; remedy: string; table?: string | null }): void {
-    const table = problem.table ?? null;
-    const key = problemKey(problem.code, table);
-    const since = this.#problems.get(key)?.since ?? iso(this.#now());
-    this.#problems.set(key, { code: problem.code, message: problem.message, remedy: problem.remedy, since, table });
+    this.#problems.put(problem, this.#now());
   }
 
   clearProblem(code: ProblemCode, table?: string | null): void {
-    this.#problems.delete(problemKey(code, table ?? null));
+    this.#problems.clear(code, table ?? null);
   }
 
   error(stage: Stage): void {
@@ -217,6 +221,12 @@ export class StatusModel {
   /** Time in which reading from the source stood still because the target was slower. */
   backpressure(ms: number): void {
     this.counters.backpressureMs += ms;
+    this.#work.queueFull(ms, this.#now());
+  }
+
+  /** Time on the way to the target, by what it went into; see ACTIVITIES. */
+  spent(activity: Activity, ms: number): void {
+    this.#work.spent(activity, ms, this.#now());
   }
 
   // ---- read by http and metrics ------------------------------------------------------------
@@ -249,8 +259,10 @@ export class StatusModel {
   status(): Status {
     const lag = this.lag();
     const tables = this.#tables.counts();
-    const problems = Array.from(this.#problems.values(), (problem) => ({ ...problem }));
+    const problems = this.#problems.all();
     const { source, target } = this.#databases;
+    const work = this.#work.read(this.#now());
+    const bottleneck = findBottleneck(work, lag.seconds);
     const slot = this.#slot;
     return {
       name: this.#name,
@@ -279,20 +291,38 @@ export class StatusModel {
       lag: { seconds: lag.seconds === null ? null : round(lag.seconds, 3), bytes: this.#lagBytes() },
       rates: this.#rates(),
       totals: { ...this.#totals },
+      work: {
+        seconds: round(work.seconds, 1),
+        shares: Object.fromEntries(
+          Object.entries(work.shares).map(([name, share]) => [name, round(share, 3)]),
+        ) as typeof work.shares,
+        queueFull: round(work.queueFull, 3),
+        bottleneck: bottleneck.stage,
+        summary: bottleneck.summary,
+      },
       tables,
       problems,
     };
   }
 
-  /** In the order they were listed. */
+  /** In the order they were listed; copies, which stay as they are. */
   tables(): TableStatus[] {
-    return this.#tables.all().map((status) => structuredClone(status));
+    return this.#tables.all().map(copyOf);
+  }
+
+  /** The same without copying, for whoever reads them at once and keeps nothing. */
+  liveTables(): readonly Readonly<TableStatus>[] {
+    return this.#tables.all();
   }
 
   /** By source name `schema.table`. */
   table(source: string): TableStatus | undefined {
     const status = this.#tables.get(source);
-    return status && structuredClone(status);
+    return status && copyOf(status);
+  }
+
+  tableFacts(source: string): TableFacts {
+    return this.#tables.facts(source, this.#now());
   }
 
   copiedTotals(source: string): { rows: number; bytes: number } {
@@ -305,22 +335,22 @@ export class StatusModel {
     return () => this.#batchListeners.delete(listener);
   }
 
-  /** Takes a sample for the curves when one is due; the HTTP server calls it about once a second. */
+  /** Takes a sample for the curves; the HTTP server calls it once a second. */
   sample(): void {
     const nowMs = this.#now();
-    if (!this.#history.due(nowMs)) return;
-    this.#history.add({
-      atMs: nowMs,
+    const moment = {
       lagSeconds: this.lag().seconds,
       lagBytes: this.#lagBytes(),
-      ...this.#rates(),
-      retainedBytes: this.#slot?.retainedBytes ?? null,
       queueBytes: this.#queue.bytes,
-    });
+      retainedBytes: this.#slot?.retainedBytes ?? null,
+      totals: this.#totals,
+      walEnd: this.#walEnd,
+    };
+    this.#history.add(this.#sampler.sample(moment, nowMs), nowMs);
   }
 
-  history(): readonly Sample[] {
-    return this.#history.samples();
+  history(range: Range): Curves {
+    return this.#history.read(range, this.#now());
   }
 
   #lagBytes(): number | null {
@@ -341,10 +371,6 @@ function unknownDatabase(): { connected: boolean; serverVersion: string | null; 
   return { connected: false, serverVersion: null, database: null };
 }
 
-function problemKey(code: string, table: string | null): string {
-  return JSON.stringify([code, table]);
-}
-
 function text(lsn: Lsn | null): string | null {
   return lsn === null ? null : formatLsn(lsn);
 }
@@ -352,4 +378,15 @@ function text(lsn: Lsn | null): string | null {
 function round(value: number, digits: number): number {
   const factor = 10 ** digits;
   return Math.round(value * factor) / factor;
+}
+
+function copyOf(status: TableStatus): TableStatus {
+  const { snapshot, applied, conflicts, error } = status;
+  return {
+    ...status,
+    snapshot: { ...snapshot },
+    applied: { ...applied },
+    conflicts: { ...conflicts },
+    error: error && { ...error },
+  };
 }

@@ -1,4 +1,5 @@
 import type { ProblemCode } from '../problem.ts';
+import type { Activity } from './work.ts';
 
 export const PIPELINE_STATES = ['starting', 'copying', 'catching_up', 'streaming', 'paused', 'retrying', 'failed'] as const;
 export type PipelineState = (typeof PIPELINE_STATES)[number];
@@ -29,6 +30,14 @@ export interface Status {
   lag: { seconds: number | null; bytes: number | null };
   rates: { rowsPerSecond: number; transactionsPerSecond: number };
   totals: Record<RowOp | 'transactions', number>;
+  /** Where the last minute went, in parts of 1, and what that means. */
+  work: {
+    seconds: number;
+    shares: Readonly<Record<Activity, number>>;
+    queueFull: number;
+    bottleneck: Activity | null;
+    summary: string;
+  };
   tables: { total: number } & Record<TableState, number>;
   problems: StatusProblem[];
 }

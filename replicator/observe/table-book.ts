@@ -18,8 +18,21 @@ export interface TableListing {
   readonly error?: { code: ProblemCode; message: string; remedy: string } | null | undefined;
 }
 
+/** What the page shows of a table beside its status. */
+export interface TableFacts {
+  /** When it came into its state, as far as this process knows; ms since 1970. */
+  readonly sinceMs: number;
+  /** Row changes a second, newer ones counting more: half of what it shows is of the last seven seconds. */
+  readonly rowsPerSecond: number;
+}
+
+/** A rate forgets like this: after so many ms a change counts 1/e of what it did. */
+const RATE_DECAY_MS = 10_000;
+
 interface Entry {
   readonly status: TableStatus;
+  sinceMs: number;
+  rate: { perSecond: number; atMs: number };
   /** Rows and bytes of copies before the running one: what counters need to never fall. */
   copiedBefore: { rows: number; bytes: number };
 }
@@ -29,9 +42,9 @@ export class TableBook {
   #entries = new Map<string, Entry>();
 
   /** The set of followed tables. Counters of those that stay, stay. */
-  list(listings: Iterable<TableListing>): void {
+  list(listings: Iterable<TableListing>, nowMs: number): void {
     const next = new Map<string, Entry>();
-    for (const listing of listings) next.set(listing.source, entryOf(listing, this.#entries.get(listing.source)));
+    for (const listing of listings) next.set(listing.source, entryOf(listing, this.#entries.get(listing.source), nowMs));
     this.#entries = next;
   }
 
@@ -43,10 +56,18 @@ export class TableBook {
     return Array.from(this.#entries.values(), (entry) => entry.status);
   }
 
+  facts(source: string, nowMs: number): TableFacts {
+    const entry = this.#entries.get(source);
+    if (!entry) return { sinceMs: nowMs, rowsPerSecond: 0 };
+    return { sinceMs: entry.sinceMs, rowsPerSecond: decayed(entry.rate, nowMs) };
+  }
+
   /** `error` is kept only in the state `error`. */
-  state(source: string, state: TableState, error?: TableError | null): void {
-    const status = this.#entries.get(source)?.status;
-    if (!status) return;
+  state(source: string, state: TableState, error: TableError | null | undefined, nowMs: number): void {
+    const entry = this.#entries.get(source);
+    if (!entry) return;
+    const { status } = entry;
+    if (status.state !== state) entry.sinceMs = nowMs;
     status.state = state;
     status.error = state === 'error' ? (error ?? status.error) : null;
   }
@@ -81,8 +102,11 @@ export class TableBook {
   }
 
   applied(source: string, counts: RowCounts, atMs: number): void {
-    const status = this.#entries.get(source)?.status;
-    if (!status) return;
+    const entry = this.#entries.get(source);
+    if (!entry) return;
+    const { status } = entry;
+    const rows = counts.insert + counts.update + counts.delete;
+    entry.rate = { perSecond: decayed(entry.rate, atMs) + (rows * 1000) / RATE_DECAY_MS, atMs };
     status.applied.insert += counts.insert;
     status.applied.update += counts.update;
     status.applied.delete += counts.delete;
@@ -119,9 +143,15 @@ export class TableBook {
   }
 }
 
-function entryOf(listing: TableListing, known: Entry | undefined): Entry {
+function decayed({ perSecond, atMs }: Entry['rate'], nowMs: number): number {
+  return perSecond * Math.exp(-Math.max(0, nowMs - atMs) / RATE_DECAY_MS);
+}
+
+function entryOf(listing: TableListing, known: Entry | undefined, nowMs: number): Entry {
   const before = known?.status;
   return {
+    sinceMs: known && known.status.state === listing.state ? known.sinceMs : nowMs,
+    rate: known?.rate ?? { perSecond: 0, atMs: nowMs },
     copiedBefore: known?.copiedBefore ?? { rows: 0, bytes: 0 },
     status: {
       source: listing.source,

@@ -12,6 +12,8 @@ import type { WalStream } from '../source/wal-stream.ts';
 import { blame, on } from './blame.ts';
 import type { Boundary } from './boundary.ts';
 import type { Gate } from './gate.ts';
+import { Stopwatch, type Activity } from './stopwatch.ts';
+import { watchTargetWaits, type LockHolder } from './target-waits.ts';
 import { openUnless, together } from './together.ts';
 
 /** Prefix of our logical messages; other pipelines on the same database use it too, so contents carry a run's own id. */
@@ -43,6 +45,10 @@ export interface FollowObserver {
   sourceWalEnd(lsn: Lsn): void;
   queue(bytes: number, limitBytes: number): void;
   backpressure(ms: number): void;
+  /** Where time went; `ms` may be negative, where it was booked elsewhere before. */
+  spent(activity: Activity, ms: number): void;
+  /** A batch waits for a lock on the target; null once it is over. */
+  locked(holder: LockHolder | null): void;
   batch(batch: Batch, applied: Applied, durationMs: number): void;
   heartbeatEmitted(id: string, atMs: number): void;
   heartbeatApplied(id: string): void;
@@ -55,6 +61,8 @@ export interface FollowOptions {
   readonly heartbeat: { readonly client: Client; readonly intervalMs: number } | null;
   /** A second connection to the target, to ask for its flush position while the first one applies. */
   readonly target: Client;
+  /** The server process that applies. */
+  readonly applyPid: number;
   readonly from: Lsn;
   readonly maxBatchBytes: number;
   /** wal_sender_timeout of the source in ms, 0 for none. */
@@ -81,6 +89,7 @@ export async function follow(options: FollowOptions, signal: AbortSignal): Promi
       follower.apply(),
       follower.acknowledge(),
       follower.watchFlush(),
+      follower.watchWaits(),
       follower.beat(),
     ];
   });
@@ -94,6 +103,7 @@ class Follower {
   readonly #acknowledger: Acknowledger;
   readonly #queueLimit: number;
   readonly #statusIntervalMs: number;
+  readonly #watch: Stopwatch;
   readonly #started = new Milestone();
   readonly #verified = new Milestone();
   #received: Lsn;
@@ -116,6 +126,7 @@ class Follower {
       MOST_STATUS_INTERVAL_MS,
       options.walSenderTimeoutMs > 0 ? options.walSenderTimeoutMs / 4 : MOST_STATUS_INTERVAL_MS,
     );
+    this.#watch = new Stopwatch((activity, ms) => options.observer.spent(activity, ms));
     this.#received = options.from;
     this.#applied = options.from;
     this.#reported = options.from;
@@ -139,8 +150,12 @@ class Follower {
       observer.received(this.#received, 0);
       if (replyRequested) this.#sendStatus();
     };
+    // Decoding while the target is busy costs nobody time.
+    const onRead = (ms: number): void => {
+      if (this.#watch.activity === 'source') this.#watch.move('source', 'decode', ms);
+    };
     try {
-      await stream.run({ onStart: () => this.#started.reach(), onMessage, onKeepalive }, this.#signal);
+      await stream.run({ onStart: () => this.#started.reach(), onMessage, onKeepalive, onRead }, this.#signal);
     } catch (error) {
       throw blame('source', error);
     }
@@ -163,10 +178,15 @@ class Follower {
     const { applier, gate, boundary } = this.#options;
     await this.#verified.reached(this.#signal);
     boundary.attach(() => this.#batcher.wake());
+    const watch = this.#watch;
     while (!this.#signal.aborted) {
+      watch.turn('source');
       if (this.#inPieces || !boundary.due) await this.#batcher.available(this.#signal);
       // A transaction that is half written is finished first: paused in the middle, it would hold its locks all the time.
-      if (!this.#inPieces) await gate.opened(this.#signal);
+      if (!this.#inPieces && !gate.isOpen) {
+        watch.turn('paused');
+        await gate.opened(this.#signal);
+      }
       if (this.#signal.aborted) return;
       const batch = this.#batcher.take();
       // Before this batch is applied, not after: the source goes on sending meanwhile.
@@ -174,13 +194,17 @@ class Follower {
       if (batch) {
         this.#applying = true;
         const startedAt = performance.now();
+        watch.turn('apply');
         const applied = await on('target', applier.apply(batch));
         this.#applying = false;
         this.#inPieces = batch.end === null;
+        watch.look();
+        watch.move(watch.activity, 'commit', applied.commitMs);
         this.#finish(batch, applied, performance.now() - startedAt);
       }
       if (boundary.due && !this.#inPieces) {
         this.#applying = true;
+        watch.turn('tables');
         await on('target', boundary.perform(this.#applied));
         this.#applying = false;
       }
@@ -192,6 +216,8 @@ class Follower {
   async acknowledge(): Promise<void> {
     while (await this.#pause(this.#lookMs)) {
       this.#options.observer.queue(this.#batcher.queuedBytes, this.#queueLimit);
+      this.#watch.look();
+      this.#bookHeld();
       if (this.#idleCheckpointDue) this.#batcher.wake();
       const news = this.#acknowledger.confirmed > this.#reported;
       if (news || Date.now() - this.#statusSentAt >= this.#statusIntervalMs) this.#sendStatus();
@@ -208,6 +234,12 @@ class Follower {
       );
       if (rows[0]) this.#acknowledger.flushed(parseLsn(rows[0].lsn));
     }
+  }
+
+  /** Learns whether a batch that takes long waits for somebody's lock. */
+  async watchWaits(): Promise<void> {
+    const { target, applyPid: pid, observer } = this.#options;
+    await watchTargetWaits({ target, pid, watch: this.#watch, told: (holder) => observer.locked(holder) }, this.#signal);
   }
 
   /** A tiny transaction on the source a second: it measures the lag and moves the slot of an idle database. */
@@ -293,9 +325,16 @@ class Follower {
 
   #release(): void {
     if (this.#heldSince === null) return;
-    this.#options.observer.backpressure(performance.now() - this.#heldSince);
+    this.#bookHeld();
     this.#heldSince = null;
     this.#options.stream.resume();
+  }
+
+  #bookHeld(): void {
+    if (this.#heldSince === null) return;
+    const now = performance.now();
+    this.#options.observer.backpressure(now - this.#heldSince);
+    this.#heldSince = now;
   }
 }
 

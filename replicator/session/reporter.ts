@@ -17,6 +17,7 @@ import { ConflictTally } from './conflicts.ts';
 import type { FollowObserver } from './follow.ts';
 import type { FollowedTable, ResolvedPipelineTables } from './followed-tables.ts';
 import type { Gate } from './gate.ts';
+import { LOCK_TOLD_MS, lockedProblem, type LockHolder } from './target-waits.ts';
 import type { Ends } from './prepare.ts';
 import type { TableObserver } from './tend-tables.ts';
 
@@ -38,6 +39,7 @@ export class Reporter {
   #sessions = 0;
   readonly #findingsTold = new Set<string>();
   readonly #tableErrors = new Map<string, Pick<Problem, 'code' | 'message'>>();
+  #lockTold = false;
   /** Problems of the last session, until a batch shows that they are over. */
   #raised: Problem[] = [];
 
@@ -62,6 +64,7 @@ export class Reporter {
   disconnected(): void {
     this.#following = false;
     this.#caughtUp = false;
+    this.#locked(null);
     this.#events.persistTo(async () => {
       throw new Error('not connected');
     });
@@ -258,10 +261,13 @@ export class Reporter {
       sourceWalEnd: (lsn) => model.sourceWalEnd(lsn),
       queue: (bytes, limit) => model.queue(bytes, limit),
       backpressure: (ms) => model.backpressure(ms),
+      spent: (activity, ms) => model.spent(activity, ms),
+      locked: (holder) => this.#locked(holder),
       heartbeatEmitted: (id, at) => model.heartbeatEmitted(id, at),
       heartbeatApplied: (id) => model.heartbeatApplied(id),
       batch: (batch, applied, durationMs) => {
         this.#conflicts(applied);
+        if (this.#lockTold) this.#locked(null);
         if (this.#raised.length > 0 && batch.end) this.#clearRaised();
         pieces.push(applied);
         if (!batch.end) return;
@@ -275,6 +281,18 @@ export class Reporter {
         );
       },
     };
+  }
+
+  // A lock that is held for a moment is nobody's concern.
+  #locked(holder: LockHolder | null): void {
+    if (!holder || holder.waitedMs < LOCK_TOLD_MS) {
+      this.#lockTold = false;
+      return this.#model.clearProblem('TARGET_LOCKED');
+    }
+    const problem = lockedProblem(holder);
+    this.#model.problem(problem);
+    if (!this.#lockTold) this.#tell({ level: 'warn', ...problem });
+    this.#lockTold = true;
   }
 
   /** Everything that was there when the session began has arrived. */

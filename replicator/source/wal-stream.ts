@@ -31,6 +31,8 @@ export interface WalStreamHandlers {
   onMessage(data: Buffer, start: number, end: number): void;
   /** The source has decoded and sent everything up to here. */
   onKeepalive(walEnd: Lsn, replyRequested: boolean): void;
+  /** One read from the socket is dealt with, all its messages, in so many ms. */
+  onRead?(ms: number): void;
 }
 
 const XLOG_DATA = 0x77;
@@ -46,6 +48,7 @@ class RawPgoutput extends PgoutputPlugin {
   /** Why there is nothing to start any more: the end came while the connection was being made. */
   ended: { readonly reason: unknown } | null = null;
   onCopyData: (data: Buffer, start: number, end: number) => void = () => {};
+  onRead: (ms: number) => void = () => {};
 
   constructor(options: WalStreamOptions) {
     super({ protoVersion: 1, publicationNames: [...options.publications] });
@@ -57,13 +60,17 @@ class RawPgoutput extends PgoutputPlugin {
     this.client = client;
     await liftTransactionTimeout(client);
     // The connection is idle, so the parser holds no part of a message.
-    takeCopyData(client, (data, start, end) => this.onCopyData(data, start, end));
+    takeCopyData(
+      client,
+      (data, start, end) => this.onCopyData(data, start, end),
+      (ms) => this.onRead(ms),
+    );
     return client.query(startReplication(slot, from, this.#options)) as Promise<never>;
   }
 }
 
 // node-postgres goes on parsing everything else, message by message.
-function takeCopyData(client: Client, onCopyData: FrameHandlers['onCopyData']): void {
+function takeCopyData(client: Client, onCopyData: FrameHandlers['onCopyData'], onRead: (ms: number) => void): void {
   const { stream } = client.connection;
   const parsers = stream.listeners('data');
   const frames = new CopyDataFrames({
@@ -73,7 +80,11 @@ function takeCopyData(client: Client, onCopyData: FrameHandlers['onCopyData']): 
     },
   });
   stream.removeAllListeners('data');
-  stream.on('data', (chunk: Buffer) => frames.push(chunk));
+  stream.on('data', (chunk: Buffer) => {
+    const startedAt = performance.now();
+    frames.push(chunk);
+    onRead(performance.now() - startedAt);
+  });
 }
 
 /**
@@ -116,6 +127,7 @@ export class WalStream {
         stop(error);
       }
     };
+    this.#plugin.onRead = (ms): void => handlers.onRead?.(ms);
     this.#service.on('start', () => {
       if (this.#plugin.client) this.#reads = biteReads(this.#plugin.client.connection.stream);
       handlers.onStart();

@@ -90,6 +90,13 @@ export function sampleStatus(parts: Partial<Status> = {}, tables: Partial<Status
     lag: { seconds: 0.2, bytes: 0 },
     rates: { rowsPerSecond: 0, transactionsPerSecond: 0 },
     totals: { insert: 1234567, update: 2, delete: 3, truncate: 0, transactions: 1 },
+    work: {
+      seconds: 60,
+      shares: { source: 0.9, decode: 0, apply: 0.1, lock: 0, commit: 0, tables: 0, paused: 0 },
+      queueFull: 0,
+      bottleneck: null,
+      summary: 'Nothing is in the way.',
+    },
     tables: { total: 3, ...none, streaming: 3, ...tables },
     problems: [],
     ...parts,

@@ -23,7 +23,7 @@ function view(): PageView {
     status: model.status(),
     tables: model.tables(),
     events: events.after(),
-    history: model.history(),
+    curves: model.history('15m'),
     queue: model.queueReading,
     slot: model.slotReading,
     lagAtLeast: model.lag().atLeast,

@@ -1,99 +1,156 @@
-import { History } from '../../observe/history.ts';
-import type { Sample } from '../../observe/history.ts';
+import type { SeriesName } from '../../observe/history.ts';
+import { curve, mean, peak } from './curve.ts';
 import { bytes, bytesText, count, duration, rate } from './format.ts';
 import type { Quantity } from './format.ts';
 import { html } from './html.ts';
 import type { Html } from './html.ts';
+import { slotVerdict } from './slot-tile.ts';
 import { sparkline } from './sparkline.ts';
+import type { Sparkline } from './sparkline.ts';
 import type { PageView } from './view.ts';
 
-/** The numbers that matter, each with its last five minutes. */
+const SPAN = 'in 15 min';
+
+/** The numbers that matter, each with its last 15 minutes. */
 export function renderTiles(view: PageView): Html {
-  const { status, history } = view;
-  const { lag, rates, totals } = status;
-  const peak = Math.max(...history.map((sample) => sample.lagSeconds ?? 0), lag.seconds ?? 0);
-  const { value, unit } = duration(peak);
-  const peakNote = lag.seconds === null ? 'not measured yet' : `peak ${value} ${unit} in 5 min`;
-  const rows = totals.insert + totals.update + totals.delete;
-  const retained = status.slot?.retainedBytes ?? null;
-  const curve = (pick: (sample: Sample) => number | null, atLeast: number): Html =>
-    sparkline(
-      history.map((sample) => ({ atMs: sample.atMs, value: pick(sample) })),
-      { spanMs: History.SPAN_MS, atLeast },
-    );
   return html`<section id="tiles" aria-labelledby="tiles-title">
-    <h2 id="tiles-title" class="sr-only">Numbers, with the last five minutes</h2>
+    <h2 id="tiles-title" class="sr-only">Numbers, with the last 15 minutes</h2>
     <dl class="tiles">
-      ${tile(
-        'Lag',
-        lag.seconds === null ? duration(null) : withPrefix(view.lagAtLeast ? '≥ ' : '', duration(lag.seconds)),
-        peakNote,
-        curve((sample) => sample.lagSeconds, 1),
-      )}
-      ${tile(
-        'WAL to apply',
-        bytes(lag.bytes),
-        'written by the source, not applied',
-        curve((sample) => sample.lagBytes, 65_536),
-      )}
-      ${tile(
-        'Rows',
-        { value: rate(rates.rowsPerSecond), unit: '/s' },
-        `${count(rows)} since start`,
-        curve((sample) => sample.rowsPerSecond, 10),
-      )}
-      ${tile(
-        'Transactions',
-        { value: rate(rates.transactionsPerSecond), unit: '/s' },
-        `${count(totals.transactions)} since start`,
-        curve((sample) => sample.transactionsPerSecond, 10),
-      )}
-      ${tile(
-        'WAL kept by the slot',
-        bytes(retained),
-        slotLimit(view),
-        curve((sample) => sample.retainedBytes, 1_048_576),
-        meter(retained, view.slot?.limitBytes ?? null),
-      )}
-      ${tile(
-        'Queue',
-        bytes(view.queue.bytes),
-        view.queue.limitBytes > 0 ? `of ${bytesText(view.queue.limitBytes)}` : 'in memory',
-        curve((sample) => sample.queueBytes, 65_536),
-        meter(view.queue.bytes, view.queue.limitBytes || null),
-      )}
+      ${lagTile(view)} ${rowsTile(view)} ${transactionsTile(view)} ${walTile(view)} ${queueTile(view)} ${slotTile(view)}
     </dl>
   </section>`;
 }
 
-function tile(label: string, { value, unit }: Quantity, note: string, curve: Html, bar: Html | null = null): Html {
-  return html`<div class="tile">
+function lagTile(view: PageView): Html {
+  const { seconds } = view.status.lag;
+  const highest = peak(view.curves.series.lagSeconds);
+  const now = duration(seconds);
+  return tile({
+    label: 'Lag',
+    quantity: { ...now, value: view.lagAtLeast && seconds !== null ? `≥ ${now.value}` : now.value },
+    note: highest === null ? 'not measured yet' : `peak ${said(duration(Math.max(highest, seconds ?? 0)))} ${SPAN}`,
+    curve: one(view, 'lagSeconds', 'most', { names: ['lag'], unit: 's', atLeast: 1 }),
+  });
+}
+
+function rowsTile(view: PageView): Html {
+  const { rates, totals } = view.status;
+  const { curves } = view;
+  const series = (['insertsPerSecond', 'updatesPerSecond', 'deletesPerSecond'] as const).map((name) =>
+    curve(curves, curves.series[name], 'mean'),
+  );
+  const names = ['inserts', 'updates', 'deletes'];
+  const highest = peak(stackOf(series.map((each) => each.values)));
+  return tile({
+    label: 'Rows',
+    quantity: { value: rate(rates.rowsPerSecond), unit: '/s' },
+    note: html`${count(totals.insert + totals.update + totals.delete)} since start
+      <span class="legend">${names.map((name, i) => html`<span class="series-${i}"><i></i>${name}</span>`)}</span>`,
+    curve: sparkline({
+      curves: series,
+      names,
+      unit: '/s',
+      atLeast: 10,
+      label: label('Rows a second', said({ value: rate(highest ?? 0), unit: '/s' })),
+    }),
+  });
+}
+
+function transactionsTile(view: PageView): Html {
+  const { rates, totals } = view.status;
+  return tile({
+    label: 'Transactions',
+    quantity: { value: rate(rates.transactionsPerSecond), unit: '/s' },
+    note: `${count(totals.transactions)} since start`,
+    curve: one(view, 'transactionsPerSecond', 'mean', { names: ['transactions'], unit: '/s', atLeast: 10 }),
+  });
+}
+
+function walTile(view: PageView): Html {
+  return tile({
+    label: 'WAL to apply',
+    quantity: bytes(view.status.lag.bytes),
+    note: 'written by the source, not applied',
+    curve: one(view, 'lagBytes', 'most', { names: ['to apply'], unit: 'B', atLeast: 65_536 }),
+  });
+}
+
+function queueTile(view: PageView): Html {
+  const { bytes: queued, limitBytes } = view.queue;
+  return tile({
+    label: 'Queue in memory',
+    quantity: bytes(queued),
+    note: limitBytes > 0 ? `of ${bytesText(limitBytes)}` : 'nothing waits',
+    bar: meter(queued, limitBytes || null, null),
+    curve: one(view, 'queueBytes', 'most', { names: ['queued'], unit: 'B', atLeast: 65_536 }),
+  });
+}
+
+function slotTile(view: PageView): Html {
+  const { slot, curves } = view;
+  const verdict = slotVerdict(slot, mean(curves.series.walBytesPerSecond));
+  const retained = slot?.retainedBytes ?? null;
+  return tile({
+    label: 'WAL kept by the slot',
+    quantity: bytes(retained),
+    note: verdict.tone === 'good' ? verdict.note : html`<span class="tone-${verdict.tone} toned">${verdict.note}</span>`,
+    bar: meter(retained, slot?.limitBytes ?? null, verdict.tone),
+    curve: one(view, 'retainedBytes', 'most', { names: ['kept'], unit: 'B', atLeast: 1_048_576 }),
+  });
+}
+
+interface Tile {
+  readonly label: string;
+  readonly quantity: Quantity;
+  readonly note: Html | string;
+  readonly curve: Html;
+  readonly bar?: Html | null;
+}
+
+function tile({ label, quantity, note, curve, bar }: Tile): Html {
+  return html`<div class="tile" data-key="${label}">
     <dt>${label}</dt>
     <dd>
-      <span class="number">${value}<span class="unit">${unit}</span></span
+      <span class="number">${quantity.value}<span class="unit">${quantity.unit}</span></span
       ><span class="note">${note}</span>${bar}${curve}
     </dd>
   </div>`;
 }
 
-function withPrefix(prefix: string, { value, unit }: Quantity): Quantity {
-  return { value: prefix + value, unit };
+function one(
+  { curves }: PageView,
+  name: SeriesName,
+  how: 'most' | 'mean',
+  look: Pick<Sparkline, 'names' | 'unit' | 'atLeast'>,
+): Html {
+  const values = curves.series[name];
+  const highest = peak(values) ?? 0;
+  const { unit } = look;
+  const most = unit === 's' ? said(duration(highest)) : unit === 'B' ? bytesText(highest) : `${rate(highest)}/s`;
+  return sparkline({ ...look, curves: [curve(curves, values, how)], label: label(look.names[0] ?? '', most) });
 }
 
-function slotLimit({ slot }: PageView): string {
-  if (slot === null) return 'no slot yet';
-  if (slot.limitBytes === null) return 'the source sets no limit';
-  const safe = slot.safeBytes === null ? '' : `, ${bytesText(slot.safeBytes)} to go`;
-  return `of ${bytesText(slot.limitBytes)}${safe}`;
+function label(what: string, most: string): string {
+  return `${what}, the last 15 minutes, ${most} at most`;
+}
+
+function said({ value, unit }: Quantity): string {
+  return unit ? `${value} ${unit}` : value;
+}
+
+function stackOf(columns: readonly (readonly (number | null)[])[]): (number | null)[] {
+  return (columns[0] ?? []).map((_, i) =>
+    columns.reduce<number | null>((sum, each) => (each[i] === null ? sum : (sum ?? 0) + each[i]!), null),
+  );
 }
 
 /** How full, in colour from 80 % on; nothing where there is no limit. */
-function meter(value: number | null, limit: number | null): Html | null {
+function meter(value: number | null, limit: number | null, tone: 'good' | 'warn' | 'bad' | null): Html | null {
   if (value === null || limit === null || limit <= 0) return null;
   const percent = Math.min(100, Math.round((value / limit) * 100));
-  const tone = percent >= 95 ? 'bad' : percent >= 80 ? 'warn' : 'good';
+  const shown = tone ?? (percent >= 95 ? 'bad' : percent >= 80 ? 'warn' : 'good');
   return html`<svg
-    class="meter tone-${tone}"
+    class="meter tone-${shown}"
     viewBox="0 0 100 4"
     preserveAspectRatio="none"
     role="img"

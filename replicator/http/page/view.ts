@@ -1,4 +1,4 @@
-import type { Sample } from '../../observe/history.ts';
+import type { Curves } from '../../observe/history.ts';
 import type { SlotReading } from '../../observe/model.ts';
 import type { PipelineEvent, Status, TableStatus } from '../../observe/status.ts';
 
@@ -8,8 +8,8 @@ export interface PageView {
   readonly tables: readonly TableStatus[];
   /** Newest last. */
   readonly events: readonly PipelineEvent[];
-  /** Oldest first. */
-  readonly history: readonly Sample[];
+  /** The last 15 minutes. */
+  readonly curves: Curves;
   readonly queue: { readonly bytes: number; readonly limitBytes: number };
   readonly slot: SlotReading | null;
   /** The source does not answer: the lag may be more than it says. */

@@ -55,7 +55,7 @@ function viewOf({ model, events, access, now }: HttpContext): PageView {
     status: model.status(),
     tables: model.tables(),
     events: events.after(),
-    history: model.history(),
+    curves: model.history('15m'),
     queue: model.queueReading,
     slot: model.slotReading,
     lagAtLeast: model.lag().atLeast,

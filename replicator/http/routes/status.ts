@@ -1,4 +1,6 @@
 import type { FastifyInstance } from 'fastify';
+import { RANGES } from '../../observe/history.ts';
+import type { Range } from '../../observe/history.ts';
 import type { StatusModel } from '../../observe/model.ts';
 import type { TableStatus } from '../../observe/status.ts';
 import type { HttpContext } from '../context.ts';
@@ -14,7 +16,7 @@ export interface TablePath {
 export function statusRoutes(app: FastifyInstance, { model, events }: HttpContext): void {
   app.get('/api/v1/status', async () => model.status());
 
-  app.get('/api/v1/tables', async () => ({ tables: model.tables() }));
+  app.get('/api/v1/tables', async () => ({ tables: model.liveTables() }));
 
   app.get<{ Params: TablePath }>('/api/v1/tables/:schema/:table', async (request) => followedTable(model, request.params));
 
@@ -22,6 +24,12 @@ export function statusRoutes(app: FastifyInstance, { model, events }: HttpContex
     '/api/v1/events',
     { schema: { querystring: { type: 'object', properties: { after: { type: 'integer', minimum: 0 } } } } },
     async (request) => ({ events: events.after(request.query.after) }),
+  );
+
+  app.get<{ Querystring: { range?: Range } }>(
+    '/api/v1/history',
+    { schema: { querystring: { type: 'object', properties: { range: { type: 'string', enum: Object.keys(RANGES) } } } } },
+    async (request) => model.history(request.query.range ?? '15m'),
   );
 
   const description = openApi(model.version);
