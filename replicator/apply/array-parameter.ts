@@ -23,10 +23,9 @@ export class ArrayParameter {
 
   /** Adds the column of `tuple` that begins at `at`. */
   add(tuple: Tuple, at: number): void {
-    const { data } = tuple;
-    const kind = data[at];
+    const kind = tuple.data[at];
     if (kind === COLUMN.text || kind === COLUMN.binary) {
-      this.#elements.slice(data, at + 1, at + 5 + data.readInt32BE(at + 1));
+      this.#elements.slice(tuple, at + 1, at + 5 + tuple.view.getInt32(at + 1));
     } else {
       this.#hasNulls = 1;
       this.#elements.int32(-1);
@@ -50,6 +49,6 @@ export class ArrayParameter {
     writer.uint32(this.#elementType);
     writer.int32(this.#count);
     writer.int32(1);
-    writer.slice(elements, 0, elements.length);
+    writer.bytes(elements);
   }
 }

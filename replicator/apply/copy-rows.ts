@@ -36,9 +36,11 @@ export async function copyRows(pipe: StatementPipe, map: RowMap, rows: readonly 
   pipe.beginCopy(copyRowsSql(map, binary));
   let writer = pipe.copyRows();
   let started = writer.length;
-  if (binary) writer.slice(BINARY_HEADER, 0, BINARY_HEADER.length);
+  if (binary) writer.bytes(BINARY_HEADER);
+  const whole = takesAllColumns(map);
   for (const row of rows) {
-    if (binary) binaryRow(writer, map.columns, row);
+    if (binary && whole && !row.row.partial) wholeBinaryRow(writer, row.row);
+    else if (binary) binaryRow(writer, map.columns, row);
     else textRow(writer, map.columns, row);
     if (writer.length - started < MESSAGE_BYTES) continue;
     pipe.endCopyRows();
@@ -49,6 +51,27 @@ export async function copyRows(pipe: StatementPipe, map: RowMap, rows: readonly 
   if (binary) writer.int16(-1);
   pipe.endCopyRows();
   pipe.endCopy();
+}
+
+// The target takes every column that is sent, in the same order.
+function takesAllColumns(map: RowMap): boolean {
+  return map.columns.length === map.relation.columns.length && map.columns.every((column, i) => column.index === i);
+}
+
+// As binaryRow(), for a row that goes as it came.
+function wholeBinaryRow(writer: FrameWriter, tuple: Tuple): void {
+  writer.int16(tuple.columns);
+  const { data, view, end } = tuple;
+  for (let at = tuple.start; at < end;) {
+    if (data[at] === COLUMN.null) {
+      writer.int32(-1);
+      at++;
+    } else {
+      const next = at + 5 + view.getInt32(at + 1);
+      writer.slice(tuple, at + 1, next);
+      at = next;
+    }
+  }
 }
 
 // int16 columns, each int32 length and bytes: the received column without its kind byte.
@@ -68,7 +91,7 @@ function binaryRow(writer: FrameWriter, columns: readonly MappedColumn[], { row,
 
 function binaryValue(writer: FrameWriter, tuple: Tuple, at: number): void {
   if (tuple.data[at] === COLUMN.null) writer.int32(-1);
-  else writer.slice(tuple.data, at + 1, valueEnd(tuple, at));
+  else writer.slice(tuple, at + 1, valueEnd(tuple, at));
 }
 
 // Columns between tabs, a newline at the end, specials escaped by a backslash, \N for NULL (COPY's text format).
@@ -90,7 +113,7 @@ function textRow(writer: FrameWriter, columns: readonly MappedColumn[], { row, o
 function textValue(writer: FrameWriter, tuple: Tuple, at: number): void {
   const { data } = tuple;
   if (data[at] === COLUMN.null) {
-    writer.slice(NULL_TEXT, 0, NULL_TEXT.length);
+    writer.bytes(NULL_TEXT);
     return;
   }
   const end = valueEnd(tuple, at);
@@ -100,12 +123,12 @@ function textValue(writer: FrameWriter, tuple: Tuple, at: number): void {
     if (byte > 0x0d && byte !== BACKSLASH) continue;
     const letter = ESCAPED.get(byte);
     if (letter === undefined) continue;
-    writer.slice(data, from, i);
+    writer.slice(tuple, from, i);
     writer.byte(BACKSLASH);
     writer.byte(letter);
     from = i + 1;
   }
-  writer.slice(data, from, end);
+  writer.slice(tuple, from, end);
 }
 
 /** Where the value of a column is that the newest version left out. coalesce() gives no row that lacks a value. */

@@ -141,7 +141,7 @@ function sameBytes(a: Tuple, aOffsets: Int32Array, b: Tuple, bOffsets: Int32Arra
 
 function columnEnd(tuple: Tuple, start: number): number {
   const kind = tuple.data[start];
-  return kind === COLUMN.text || kind === COLUMN.binary ? start + 5 + tuple.data.readInt32BE(start + 1) : start + 1;
+  return kind === COLUMN.text || kind === COLUMN.binary ? start + 5 + tuple.view.getInt32(start + 1) : start + 1;
 }
 
 function keyNotSent(statement: Statement, column: MappedColumn): Problem {

@@ -13,12 +13,12 @@ export function newOffsets(): Offsets {
 
 /** Fills in where the kind byte of each column is. */
 export function locateColumns(tuple: Tuple, offsets: Offsets): void {
-  const { data } = tuple;
+  const { data, view } = tuple;
   let at = tuple.start;
   for (let i = 0; i < tuple.columns; i++) {
     offsets[i] = at;
     const kind = data[at++];
-    if (kind === COLUMN.text || kind === COLUMN.binary) at += 4 + data.readInt32BE(at);
+    if (kind === COLUMN.text || kind === COLUMN.binary) at += 4 + view.getInt32(at);
   }
 }
 
@@ -29,7 +29,7 @@ export function kindAt(tuple: Tuple, offsets: Offsets, column: MappedColumn): nu
 /** Where the column that begins at `at` ends. */
 export function valueEnd(tuple: Tuple, at: number): number {
   const kind = tuple.data[at];
-  return kind === COLUMN.text || kind === COLUMN.binary ? at + 5 + tuple.data.readInt32BE(at + 1) : at + 1;
+  return kind === COLUMN.text || kind === COLUMN.binary ? at + 5 + tuple.view.getInt32(at + 1) : at + 1;
 }
 
 /** Writes one column as a parameter: the length and bytes stand in the tuple just as Bind wants them. */
@@ -37,7 +37,7 @@ export function writeParameter(writer: FrameWriter, tuple: Tuple, offsets: Offse
   const at = offsets[column.index] ?? tuple.start;
   const kind = tuple.data[at];
   if (kind === COLUMN.text || kind === COLUMN.binary) {
-    writer.slice(tuple.data, at + 1, at + 5 + tuple.data.readInt32BE(at + 1));
+    writer.slice(tuple, at + 1, at + 5 + tuple.view.getInt32(at + 1));
   } else {
     writer.int32(-1);
   }

@@ -15,6 +15,6 @@ export function writeSpoolRow(pipe: StatementPipe, row: SpoolRow & { pipeline: s
   writer.textParameter(row.source.name);
   writer.textParameter(row.binary ? 't' : 'f');
   writer.int32(row.bytes.length);
-  writer.slice(row.bytes, 0, row.bytes.length);
+  writer.bytes(row.bytes);
   pipe.execute();
 }

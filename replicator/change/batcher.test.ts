@@ -7,10 +7,11 @@ import { Batcher, type Batch } from './batcher.ts';
 const MAX = 1 << 16;
 const RELATION: StreamRelation = { oid: 1, schema: 's', name: 't', replicaIdentity: 'full', columns: [] };
 const data = Buffer.alloc(0);
+const view = new DataView(data.buffer, data.byteOffset, data.length);
 
 /** A change that says where it comes from: transaction and place in it, in its otherwise meaningless row. */
 function change(transaction: number, place: number): Change {
-  return { kind: 'insert', relation: RELATION, row: { data, start: transaction, end: place, columns: 0, partial: false } };
+  return { kind: 'insert', relation: RELATION, row: { data, view, start: transaction, end: place, columns: 0, partial: false } };
 }
 
 function begin(): Message {

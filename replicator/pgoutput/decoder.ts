@@ -42,6 +42,9 @@ const DESCRIPTION: Message = { kind: 'description' };
 export class Decoder {
   readonly #relations = new Map<Oid, StreamRelation>();
   #data: Buffer = Buffer.alloc(0);
+  #view: DataView = new DataView(new ArrayBuffer(0));
+  /** Most rows are of the relation that the row before was of. */
+  #last: StreamRelation | undefined;
   #at = 0;
   #end = 0;
 
@@ -50,7 +53,10 @@ export class Decoder {
    * Throws STREAM_INVALID on anything that is not pgoutput.
    */
   decode(data: Buffer, start = 0, end = data.length): Message {
-    this.#data = data;
+    if (data !== this.#data) {
+      this.#data = data;
+      this.#view = new DataView(data.buffer, data.byteOffset, data.length);
+    }
     this.#at = start + 1;
     this.#end = end;
     const code = start < end ? data[start] : undefined;
@@ -127,6 +133,7 @@ export class Decoder {
     // The source describes a relation again after whatever touched its cache (TRUNCATE, ANALYZE): as long as nothing
     // changed it stays the same object, because what is derived from it is kept by that.
     if (!isDeepStrictEqual(this.#relations.get(oid), described)) this.#relations.set(oid, described);
+    this.#last = undefined;
     return DESCRIPTION;
   }
 
@@ -191,6 +198,7 @@ export class Decoder {
   // whoever reads the columns later may rely on every length, and on as many columns as the relation has.
   #tuple(relation: StreamRelation): Tuple {
     const data = this.#data;
+    const view = this.#view;
     const end = this.#end;
     const columns = this.#int16();
     if (columns !== relation.columns.length)
@@ -202,20 +210,21 @@ export class Decoder {
       const kind = at < end ? data[at++] : undefined;
       if (kind === COLUMN.text || kind === COLUMN.binary) {
         if (at + 4 > end) throw new RangeError('ends inside a column');
-        const length = data.readInt32BE(at);
+        const length = view.getInt32(at);
         at += 4 + length;
         if (length < 0 || at > end) throw new RangeError(`a column of ${length} bytes`);
       } else if (kind === COLUMN.unchangedToast) partial = true;
       else if (kind !== COLUMN.null) throw new RangeError(`unknown column kind ${kind}`);
     }
     this.#at = at;
-    return { data, start, end: at, columns, partial };
+    return { data, view, start, end: at, columns, partial };
   }
 
   #known(oid: Oid): StreamRelation {
+    if (this.#last?.oid === oid) return this.#last;
     const relation = this.#relations.get(oid);
     if (!relation) throw invalid(`relation ${oid} was never described`);
-    return relation;
+    return (this.#last = relation);
   }
 
   #expect(code: number): void {
@@ -223,28 +232,28 @@ export class Decoder {
   }
 
   #byte(): number {
-    return this.#data.readUInt8(this.#skip(1));
+    return this.#view.getUint8(this.#skip(1));
   }
 
   #int16(): number {
-    return this.#data.readInt16BE(this.#skip(2));
+    return this.#view.getInt16(this.#skip(2));
   }
 
   #int32(): number {
-    return this.#data.readInt32BE(this.#skip(4));
+    return this.#view.getInt32(this.#skip(4));
   }
 
   #uint32(): number {
-    return this.#data.readUInt32BE(this.#skip(4));
+    return this.#view.getUint32(this.#skip(4));
   }
 
   #lsn(): Lsn {
-    return this.#data.readBigUInt64BE(this.#skip(8)) as Lsn;
+    return this.#view.getBigUint64(this.#skip(8)) as Lsn;
   }
 
   // Milliseconds since 1970; used for lag and display, never for data.
   #timestamp(): number {
-    return Number(this.#data.readBigInt64BE(this.#skip(8))) / 1000 + POSTGRES_EPOCH_MS;
+    return Number(this.#view.getBigInt64(this.#skip(8))) / 1000 + POSTGRES_EPOCH_MS;
   }
 
   #string(): string {

@@ -10,6 +10,8 @@ export const COLUMN = { null: 0x6e, unchangedToast: 0x75, text: 0x74, binary: 0x
  */
 export interface Tuple {
   readonly data: Buffer;
+  /** The same bytes: numbers are read from it, and copied by it, several times faster than by a Buffer's methods. */
+  readonly view: DataView;
   readonly start: number;
   readonly end: number;
   readonly columns: number;

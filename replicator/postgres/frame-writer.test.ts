@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest';
 import { bytes, cstring, int16, int32, int8 } from '../testing/pgoutput-bytes.ts';
-import { FrameWriter } from './frame-writer.ts';
+import { FrameWriter, type ByteSource } from './frame-writer.ts';
+
+function source(text: string): ByteSource {
+  const data = Buffer.from(text);
+  return { data, view: new DataView(data.buffer, data.byteOffset, data.length) };
+}
 
 test('each value in network order, frames with their lengths', () => {
   const writer = new FrameWriter(8);
@@ -13,7 +18,7 @@ test('each value in network order, frames with their lengths', () => {
   writer.end();
   writer.begin(0x42);
   writer.textParameter('naïve 🐘');
-  writer.slice(Buffer.from('abcdef'), 2, 4);
+  writer.slice(source('abcdef'), 2, 4);
   writer.end();
   const first = bytes(cstring('s1 é'), int16(-2), int32(4_000_000_000), int32(-1), int8(7));
   const second = bytes(int32(Buffer.byteLength('naïve 🐘')), 'naïve 🐘', 'cd');
@@ -25,7 +30,7 @@ test('each value in network order, frames with their lengths', () => {
 test('what was taken is not written over, and the writer begins anew', () => {
   const writer = new FrameWriter(4);
   writer.begin(0x41);
-  writer.slice(Buffer.alloc(300, 'x'), 0, 300);
+  writer.bytes(Buffer.alloc(300, 'x'));
   writer.end();
   const taken = writer.take();
   const copy = Buffer.from(taken);
@@ -39,8 +44,23 @@ test('a frame that outgrows the buffer keeps its beginning and gets its length',
   for (const size of [0, 1, 2, 3, 65_530, 65_536, 200_000]) {
     const writer = new FrameWriter();
     writer.begin(0x64);
-    writer.slice(Buffer.alloc(size, 'y'), 0, size);
+    writer.slice(source('y'.repeat(size)), 0, size);
     writer.end();
     expect(writer.take().equals(bytes('d', int32(size + 4), 'y'.repeat(size)))).toBe(true);
+  }
+});
+
+test('slices of every length, from anywhere to anywhere', () => {
+  const text = Array.from({ length: 600 }, (_, i) => String.fromCharCode(33 + (i % 90))).join('');
+  const from = source(text);
+  for (let length = 0; length <= 450; length++) {
+    const start = length % 7;
+    const writer = new FrameWriter(8);
+    writer.bytes(Buffer.from('x'.repeat(length % 5)));
+    writer.slice(from, start, start + length);
+    writer.slice(from, text.length - length, text.length);
+    expect(writer.take().toString()).toBe(
+      `${'x'.repeat(length % 5)}${text.slice(start, start + length)}${text.slice(text.length - length)}`,
+    );
   }
 });

@@ -14,7 +14,7 @@ async function open(db: TestDatabases): Promise<Client & AsyncDisposable> {
 
 function bindRow(pipe: StatementPipe, name: string, id: number, v: string | null): void {
   const writer = pipe.bind(name, [1, 0]);
-  writer.slice(Buffer.concat([int32(4), int32(id)]), 0, 8);
+  writer.bytes(Buffer.concat([int32(4), int32(id)]));
   if (v === null) writer.int32(-1);
   else writer.textParameter(v);
   pipe.execute();
@@ -125,7 +125,7 @@ test('COPY goes down the same pipe, and a refused row is known', async () => {
     pipe.run('BEGIN');
     pipe.beginCopy('COPY t FROM STDIN');
     const writer = pipe.copyRows();
-    writer.slice(Buffer.from(lines), 0, Buffer.byteLength(lines));
+    writer.bytes(Buffer.from(lines));
     pipe.endCopyRows();
     pipe.endCopy();
     pipe.run(`UPDATE t SET v = 'after'`);

@@ -111,7 +111,7 @@ export class SpoolEncoder {
   #tuple(letter: string, tuple: Tuple): void {
     this.#letter(letter);
     this.#writer.int16(tuple.columns);
-    this.#writer.slice(tuple.data, tuple.start, tuple.end);
+    this.#writer.slice(tuple, tuple.start, tuple.end);
   }
 
   #letter(letter: string): void {
