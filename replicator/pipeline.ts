@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from 'pg';
 import type { Logger } from 'pino';
 import { Applier } from './apply/applier.ts';
 import type { Config } from './config/schema.ts';
@@ -53,6 +54,8 @@ export class Pipeline {
   #ends: Ends | null = null;
   /** What commands on tables work on, while the stream is followed. */
   #following: FollowingSession | null = null;
+  /** Free to be asked for the slot: the copies or the stream are under way. */
+  #watched: Client | null = null;
   #fingerprint = '';
   readonly #clock = new RetryClock(Date.now);
   /** What the stream has brought, since when: over all sessions of this process. */
@@ -68,7 +71,7 @@ export class Pipeline {
       heartbeatIntervalMs: config.heartbeat.interval,
     });
     this.events = new EventLog({ now: Date.now });
-    this.metrics = new Metrics({ model: this.model });
+    this.metrics = new Metrics({ model: this.model, tableLimit: config.http.metricsTables });
     this.#reporter = new Reporter({ model: this.model, events: this.events, log: options.log, gate: this.#gate });
     this.controls = {
       pause: (by) => this.#setPaused(true, by),
@@ -82,6 +85,23 @@ export class Pipeline {
 
   /** Runs until the signal aborts; resolves after a clean stop. Retries by itself for ever, whatever goes wrong. */
   async run(signal: AbortSignal): Promise<void> {
+    const { name, source, slot } = this.#config;
+    const watching = watchSlot(
+      {
+        url: source.url,
+        pipeline: name,
+        slot: slot.name,
+        source: () => this.#watched,
+        report: (reading) => this.#reporter.slot(reading),
+      },
+      signal,
+    );
+    await this.#sessions(signal);
+    await watching;
+    this.#reporter.stopped();
+  }
+
+  async #sessions(signal: AbortSignal): Promise<void> {
     for (let attempt = 0; !signal.aborted;) {
       const before = this.#reporter.furthest;
       const problem = await this.#session(signal);
@@ -92,7 +112,6 @@ export class Pipeline {
       const pause = problem.retry === 'permanent' ? RECHECK_FAILED_MS : backoffMs(attempt);
       await sleep(pause, null, { signal }).catch(() => {});
     }
-    this.#reporter.stopped();
   }
 
   // One session. Returns the Problem that ended it, or null after a stop.
@@ -108,6 +127,7 @@ export class Pipeline {
       abort.abort(blame('target', error));
     } finally {
       this.#ends = null;
+      this.#watched = null;
       this.#following = null;
       this.#reporter.disconnected();
     }
@@ -125,6 +145,7 @@ export class Pipeline {
     const checkpoint = row.snapshotFinished ? row.checkpoint : null;
     if (checkpoint !== null) await checkSlot(ends, this.#config, checkpoint);
     const tables = await this.#prepareTables(ends, checkpoint === null);
+    this.#watched = ends.source;
     const versions = { sourceVersion: ends.sourceIdentity.version, targetVersion: ends.targetVersion };
     const from = checkpoint ?? (await this.#copy(ends, tables, versions, signal));
     signal.throwIfAborted();
@@ -240,7 +261,6 @@ export class Pipeline {
           },
           inner,
         ),
-        watchSlot({ source: ends.source, slot: config.slot.name, report: (slot) => this.#reporter.slot(slot) }, inner),
         ...tender.loops(inner),
       ];
     });

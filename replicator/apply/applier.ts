@@ -140,10 +140,10 @@ export class Applier {
     }
   }
 
-  /** Moves the checkpoint past transactions that brought nothing here, durably. */
-  async moveCheckpoint(to: Lsn): Promise<void> {
+  /** Moves the checkpoint past transactions that brought nothing here, durably. The last of them committed when? Null: not known. */
+  async moveCheckpoint(to: Lsn, sourceCommittedAtMs: number | null): Promise<void> {
     if (to <= this.#checkpoint || this.#open) return;
-    const sql = moveCheckpointSql({ pipeline: this.#options.pipeline, from: this.#checkpoint, to, sourceCommittedAtMs: null });
+    const sql = moveCheckpointSql({ pipeline: this.#options.pipeline, from: this.#checkpoint, to, sourceCommittedAtMs });
     await this.#options.client.query(`SET LOCAL synchronous_commit = on; ${sql}`).catch((error: unknown) => {
       throw sqlState(error) === SQLSTATE.division_by_zero ? checkpointLost(error) : error;
     });

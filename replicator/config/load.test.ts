@@ -58,7 +58,7 @@ describe('defaults', () => {
       },
       origin: 'any',
       heartbeat: { interval: 1000 },
-      http: { host: '127.0.0.1', port: 5884, token: null, insecure: false },
+      http: { host: '127.0.0.1', port: 5884, token: null, insecure: false, metricsTables: 200 },
       log: { level: 'info' },
     });
     expect(origins.get('name')).toBe('default');

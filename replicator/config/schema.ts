@@ -229,6 +229,10 @@ export const fileSchema = z.strictObject({
         defaultText: 'none',
       }),
       insecure: flag(false, 'Bind beyond loopback without a token.'),
+      metricsTables: integer(
+        { min: 0, max: 10_000, fallback: 200 },
+        'How many tables have metrics of their own; what goes beyond is summed up under the label (others).',
+      ),
     })
     .prefault({}),
   log: z

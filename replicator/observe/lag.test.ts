@@ -4,7 +4,8 @@ import { Lag } from './lag.ts';
 type Step =
   | { at: number; emit: string }
   | { at: number; apply: string }
-  | { at: number; before: number }
+  | { at: number; shows: number }
+  | { at: number; session: true }
   | { at: number; seconds: number | null; atLeast?: true };
 
 const SECOND = 1000;
@@ -64,16 +65,53 @@ const CASES: Record<string, Step[]> = {
     { at: 86_402_000, seconds: 86_400 },
   ],
   'downtime: the age of what is on the target, until the first heartbeat of this run': [
-    { at: 100_000, before: 40_000 },
+    { at: 100_000, shows: 40_000 },
     { at: 100_000, emit: 'a' },
     { at: 101_000, seconds: 61 },
-    { at: 102_000, before: 90_000 },
+    { at: 102_000, shows: 90_000 },
     { at: 103_000, seconds: 13 },
     { at: 103_500, apply: 'from an earlier run' },
     { at: 104_000, seconds: 14 },
     { at: 104_500, emit: 'b' },
     { at: 105_000, apply: 'a' },
     { at: 105_500, seconds: 1 },
+  ],
+  'the stream was cut, the source went on writing: not near zero again before something of the new session arrives': [
+    ...beats(0, 3, 40),
+    { at: 3000, emit: 'on its way' },
+    { at: 3600, seconds: 0.6 },
+    // Nothing is sent while the source cannot be reached.
+    { at: 63_000, seconds: 60 },
+    { at: 63_000, session: true },
+    { at: 63_010, emit: 'new' },
+    { at: 63_500, seconds: 61.5 },
+    { at: 64_000, apply: 'on its way' },
+    { at: 64_000, seconds: 61 },
+    // The backlog is worked off.
+    { at: 65_000, shows: 50_000 },
+    { at: 65_000, seconds: 15 },
+    { at: 66_000, emit: 'next' },
+    { at: 66_400, apply: 'new' },
+    { at: 66_500, seconds: 0.5 },
+  ],
+  'the stream was cut for a moment on an idle database: a second at most': [
+    ...beats(0, 3, 40),
+    { at: 2500, session: true },
+    { at: 2510, emit: 'new' },
+    { at: 2520, seconds: 0.52 },
+    { at: 2550, apply: 'new' },
+    { at: 2600, seconds: 0.04 },
+  ],
+  'the first copy: the age of the snapshot that is copied, until the stream has arrived': [
+    { at: 0, shows: 0 },
+    { at: 3_600_000, seconds: 3600 },
+    { at: 3_600_000, session: true },
+    { at: 3_600_000, emit: 'a' },
+    { at: 3_602_000, shows: 1_800_000 },
+    { at: 3_602_000, seconds: 1802 },
+    { at: 3_604_000, emit: 'b' },
+    { at: 3_604_100, apply: 'a' },
+    { at: 3_604_500, seconds: 0.5 },
   ],
   'first start: the age of the first heartbeat': [
     { at: 0, emit: 'a' },
@@ -99,19 +137,23 @@ describe('lag in seconds', () => {
     for (const step of steps) {
       if ('emit' in step) lag.emitted(step.emit, step.at);
       else if ('apply' in step) lag.applied(step.apply, step.at);
-      else if ('before' in step) lag.appliedBeforeStart(step.before);
+      else if ('shows' in step) lag.shows(step.shows);
+      else if ('session' in step) lag.sessionBegins(step.at);
       else expect(lag.read(step.at)).toEqual({ seconds: step.seconds, atLeast: step.atLeast ?? false });
     }
   });
 
   it('knows when the newest heartbeat on the target was emitted', () => {
     const lag = new Lag({ intervalMs: SECOND });
-    expect(lag.appliedEmissionMs).toBeNull();
-    lag.appliedBeforeStart(1000);
-    expect(lag.appliedEmissionMs).toBe(1000);
+    expect(lag.shownMs).toBeNull();
+    lag.shows(1000);
+    expect(lag.shownMs).toBe(1000);
     lag.emitted('a', 5000);
     lag.applied('a', 5100);
     lag.emitted('b', 6000);
-    expect(lag.appliedEmissionMs).toBe(5000);
+    expect(lag.shownMs).toBe(5000);
+    // The source's clock is a little ahead of ours: not taken for the truth.
+    lag.shows(9000);
+    expect(lag.shownMs).toBe(5000);
   });
 });

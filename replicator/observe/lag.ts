@@ -20,19 +20,29 @@ const MAX_IN_FLIGHT = 4096;
  *   one in flight                     now - emission of the oldest in flight (stuck: grows a second a second)
  *   none in flight                    the last round trip (idle: milliseconds)
  *   none in flight, none sent lately  now - the last emission, at least (cut off from the source, or paused)
- *   none applied yet in this run      now - commit time of the newest transaction that is on the target
+ *   none of this session applied yet  now - the newest moment of the source that the target is known to show
+ *
+ * A session begins at the start, and whenever the stream was away: what was written meanwhile was followed by no heartbeat,
+ * so the first new one says little until it has arrived. Heartbeats, never keepalives: a source that decodes a large
+ * transaction sends those too.
  */
 export class Lag {
   readonly #intervalMs: number;
   #inFlight: Heartbeat[] = [];
   #lastEmitted: number | null = null;
   #roundTripMs: number | null = null;
-  #basisMs: number | null = null;
-  #appliedEmission: number | null = null;
+  #shownMs: number | null = null;
+  #sessionFromMs = 0;
   #early: string | null = null;
 
   constructor(options: { intervalMs: number }) {
     this.#intervalMs = options.intervalMs;
+  }
+
+  /** The stream starts, again: until a heartbeat that leaves from now on arrives, what the target shows may be old. */
+  sessionBegins(nowMs: number): void {
+    this.#sessionFromMs = nowMs;
+    this.#roundTripMs = null;
   }
 
   /** A heartbeat leaves for the source at `atMs`. */
@@ -60,15 +70,18 @@ export class Lag {
     this.#settle(atMs, nowMs);
   }
 
-  /** Everything up to this commit was already on the target; while a backlog is read, call it again as it moves. */
-  appliedBeforeStart(commitAtMs: number): void {
-    this.#basisMs = Math.max(commitAtMs, this.#basisMs ?? commitAtMs);
+  /**
+   * Everything that was committed on the source up to `atMs`, by our clock, is on the target: what the checkpoint tells at
+   * a start, and commit times as a backlog is worked off. Once heartbeats of the session arrive they know better.
+   */
+  shows(atMs: number): void {
+    if (this.#roundTripMs === null) this.#showsUpTo(atMs);
   }
 
   read(nowMs: number): LagReading {
     const since = (thenMs: number): number => Math.max(0, nowMs - thenMs) / 1000;
     if (this.#roundTripMs === null) {
-      const from = this.#basisMs ?? this.#inFlight[0]?.atMs ?? null;
+      const from = this.#shownMs ?? this.#inFlight[0]?.atMs ?? null;
       return { seconds: from === null ? null : since(from), atLeast: false };
     }
     const oldest = this.#inFlight[0];
@@ -78,13 +91,18 @@ export class Lag {
     return { seconds: this.#roundTripMs / 1000, atLeast: false };
   }
 
-  /** When the newest heartbeat that is on the target was emitted, else the backlog's basis, else null. */
-  get appliedEmissionMs(): number | null {
-    return this.#appliedEmission ?? this.#basisMs;
+  /** The newest moment of the source that the target is known to show, else null. */
+  get shownMs(): number | null {
+    return this.#shownMs;
   }
 
   #settle(emittedMs: number, nowMs: number): void {
-    this.#roundTripMs = Math.max(0, nowMs - emittedMs);
-    this.#appliedEmission = Math.max(emittedMs, this.#appliedEmission ?? emittedMs);
+    this.#showsUpTo(emittedMs);
+    // One that left before the stream was away says nothing of what was written since.
+    if (emittedMs >= this.#sessionFromMs) this.#roundTripMs = Math.max(0, nowMs - emittedMs);
+  }
+
+  #showsUpTo(atMs: number): void {
+    this.#shownMs = Math.max(atMs, this.#shownMs ?? atMs);
   }
 }

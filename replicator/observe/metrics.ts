@@ -2,7 +2,8 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 import { STAGES } from './model.ts';
 import type { SlotReading, StatusModel } from './model.ts';
 import { PIPELINE_STATES, TABLE_STATES } from './status.ts';
-import type { ConflictKind, RowOp, Status, TableStatus } from './status.ts';
+import type { ConflictKind, RowOp, Status } from './status.ts';
+import { TableSeriesBook, type TableSeries } from './table-series.ts';
 
 const OPS: readonly RowOp[] = ['insert', 'update', 'delete', 'truncate'];
 const KINDS: readonly ConflictKind[] = ['insertExists', 'updateMissing', 'deleteMissing'];
@@ -16,10 +17,13 @@ export class Metrics {
   readonly #model: StatusModel;
   readonly #registry = new Registry();
   #status: Status;
-  #tables: TableStatus[] = [];
+  readonly #book: TableSeriesBook;
+  #tables: TableSeries[] = [];
 
-  constructor(options: { model: StatusModel; defaultMetrics?: boolean }) {
+  /** `tableLimit`: how many tables get series of their own; see TableSeriesBook. */
+  constructor(options: { model: StatusModel; tableLimit?: number; defaultMetrics?: boolean }) {
     this.#model = options.model;
+    this.#book = new TableSeriesBook(options.tableLimit ?? 200);
     this.#status = options.model.status();
     this.#pipeline();
     this.#lagAndFlow();
@@ -37,7 +41,7 @@ export class Metrics {
   /** The text of GET /metrics. */
   async text(): Promise<string> {
     this.#status = this.#model.status();
-    this.#tables = this.#model.tables();
+    this.#tables = this.#book.series(this.#model.tableList(), (source) => this.#model.copiedTotals(source));
     return this.#registry.metrics();
   }
 
@@ -81,7 +85,7 @@ export class Metrics {
     );
     this.#gauge(
       'heartbeat_applied_timestamp_seconds',
-      'When the newest heartbeat that is on the target left; process start before any.',
+      'The newest moment of the source that the target shows: when its newest heartbeat left; process start before any.',
       [],
       (gauge) => gauge.set(model.heartbeatAppliedMs / 1000),
     );
@@ -109,7 +113,7 @@ export class Metrics {
       'Row changes committed on the target; truncate counts statements.',
       ['table', 'op'],
       (counter) => {
-        for (const { source, applied } of this.#tables) for (const op of OPS) counter.inc({ table: source, op }, applied[op]);
+        for (const { label, applied } of this.#tables) for (const op of OPS) counter.inc({ table: label, op }, applied[op]);
       },
     );
     this.#counter(
@@ -117,18 +121,18 @@ export class Metrics {
       'Changes that did not find the target as the source had it.',
       ['table', 'kind'],
       (counter) => {
-        for (const { source, conflicts } of this.#tables)
-          for (const kind of KINDS) counter.inc({ table: source, kind }, conflicts[kind]);
+        for (const { label, conflicts } of this.#tables)
+          for (const kind of KINDS) counter.inc({ table: label, kind }, conflicts[kind]);
       },
     );
     this.#counter('snapshot_rows_total', 'Rows copied initially.', ['table'], (counter) => {
-      for (const { source } of this.#tables) counter.inc({ table: source }, this.#model.copiedTotals(source).rows);
+      for (const { label, copied } of this.#tables) counter.inc({ table: label }, copied.rows);
     });
     this.#counter('snapshot_bytes_total', 'Bytes copied initially.', ['table'], (counter) => {
-      for (const { source } of this.#tables) counter.inc({ table: source }, this.#model.copiedTotals(source).bytes);
+      for (const { label, copied } of this.#tables) counter.inc({ table: label }, copied.bytes);
     });
     this.#gauge('spool_bytes', 'Changes kept on the target for a table that cannot take them yet.', ['table'], (gauge) => {
-      for (const { source, spooledBytes } of this.#tables) gauge.set({ table: source }, spooledBytes);
+      for (const { label, spooledBytes } of this.#tables) gauge.set({ table: label }, spooledBytes);
     });
   }
 

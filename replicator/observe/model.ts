@@ -168,9 +168,14 @@ export class StatusModel {
     this.#lag.applied(id, this.#now());
   }
 
-  /** After a downtime: commit time of the newest transaction that is on the target. May be called again as it moves. */
-  appliedBeforeStart(commitAtMs: number): void {
-    this.#lag.appliedBeforeStart(commitAtMs);
+  /** The stream starts, again: see Lag. */
+  sessionBegins(): void {
+    this.#lag.sessionBegins(this.#now());
+  }
+
+  /** What was committed on the source up to `atMs`, by our clock, is on the target. */
+  targetShows(atMs: number): void {
+    this.#lag.shows(atMs);
   }
 
   /** The set of followed tables; those that stay keep their counters. */
@@ -243,9 +248,9 @@ export class StatusModel {
     return this.#lag.read(this.#now());
   }
 
-  /** Emission of the newest heartbeat on the target; before the first one the backlog's basis, else our start. */
+  /** The newest moment of the source that the target shows: emission of a heartbeat, a commit; before any, our start. */
   get heartbeatAppliedMs(): number {
-    return this.#lag.appliedEmissionMs ?? this.#startedMs;
+    return this.#lag.shownMs ?? this.#startedMs;
   }
 
   get queueReading(): { readonly bytes: number; readonly limitBytes: number } {
@@ -312,6 +317,11 @@ export class StatusModel {
 
   /** The same without copying, for whoever reads them at once and keeps nothing. */
   liveTables(): readonly Readonly<TableStatus>[] {
+    return this.#tables.all();
+  }
+
+  /** The same without a copy: to be read at once, not kept and not changed. */
+  tableList(): readonly TableStatus[] {
     return this.#tables.all();
   }
 

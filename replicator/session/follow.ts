@@ -114,6 +114,8 @@ class Follower {
   #statusSentAt = 0;
   #reported: Lsn;
   #checkpointedAt = Date.now();
+  /** Commit time on the source of the newest transaction that was applied, or brought nothing here. */
+  #committedAtMs: number | null = null;
   #heldSince: number | null = null;
 
   constructor(options: FollowOptions, signal: AbortSignal) {
@@ -278,6 +280,7 @@ class Follower {
         this.#acknowledger.committed(batch.end.endLsn, applied.targetLsn);
         this.#checkpointedAt = Date.now();
       }
+      this.#committedAtMs = batch.end.committedAtMs;
       this.#advance(batch.end.endLsn);
     }
     observer.batch(batch, applied, durationMs);
@@ -303,7 +306,7 @@ class Follower {
     const { applier } = this.#options;
     const position = this.#applied;
     this.#applying = true;
-    await on('target', applier.moveCheckpoint(position));
+    await on('target', applier.moveCheckpoint(position, this.#committedAtMs));
     this.#applying = false;
     this.#checkpointedAt = Date.now();
     if (applier.checkpoint >= position) this.#acknowledger.durable(position);

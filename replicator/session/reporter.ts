@@ -11,6 +11,7 @@ import { formatLsn, maxLsn, ZERO_LSN, type Lsn } from '../postgres/lsn.ts';
 import type { Problem } from '../problem.ts';
 import type { IdentityChange } from '../source/replica-identity.ts';
 import type { SlotState } from '../source/slot.ts';
+import { clockAheadMs } from '../source/clock.ts';
 import { walEnd } from '../source/wal-position.ts';
 import { on } from './blame.ts';
 import { ConflictTally } from './conflicts.ts';
@@ -36,6 +37,8 @@ export class Reporter {
   furthest: Lsn = ZERO_LSN;
   #following = false;
   #caughtUp = false;
+  /** The first copy has begun, its slot is being created. */
+  #slotComes = false;
   #sessions = 0;
   readonly #findingsTold = new Set<string>();
   readonly #tableErrors = new Map<string, Pick<Problem, 'code' | 'message'>>();
@@ -63,6 +66,9 @@ export class Reporter {
 
   disconnected(): void {
     this.#following = false;
+    // Its reader was our stream.
+    const slot = this.#model.slotReading;
+    if (slot) this.#model.slot({ ...slot, active: false });
     this.#caughtUp = false;
     this.#locked(null);
     this.#events.persistTo(async () => {
@@ -168,6 +174,7 @@ export class Reporter {
   }
 
   copying(): void {
+    this.#slotComes = true;
     this.#model.setState('copying');
     this.#tell({
       level: 'info',
@@ -192,7 +199,12 @@ export class Reporter {
       },
       failed: (task, problem) => this.#tableError(name(task), problem),
       waiting: (problem) => {
-        if (!problem) return model.clearProblem('SLOT_WAITING');
+        if (!problem) {
+          // What is copied is as of now.
+          if (this.#slotComes) model.targetShows(Date.now());
+          this.#slotComes = false;
+          return model.clearProblem('SLOT_WAITING');
+        }
         model.problem(problem);
         this.#tell({ level: 'warn', code: problem.code, message: problem.message, remedy: problem.remedy });
       },
@@ -234,7 +246,10 @@ export class Reporter {
   ): Promise<FollowObserver> {
     const model = this.#model;
     const goal = await on('source', walEnd(ends.source, ends.sourceIdentity.inRecovery));
-    if (ends.row.sourceCommittedAtMs !== null) model.appliedBeforeStart(ends.row.sourceCommittedAtMs);
+    // Commit times are the source's clock.
+    const clockAhead = await on('source', clockAheadMs(ends.source));
+    model.sessionBegins();
+    if (ends.row.sourceCommittedAtMs !== null) model.targetShows(ends.row.sourceCommittedAtMs - clockAhead);
     model.sourceWalEnd(goal);
     const reached = (lsn: Lsn): void => {
       if (!this.#following || this.#caughtUp || lsn < goal) return;
@@ -271,6 +286,7 @@ export class Reporter {
         if (this.#raised.length > 0 && batch.end) this.#clearRaised();
         pieces.push(applied);
         if (!batch.end) return;
+        model.targetShows(batch.end.committedAtMs - clockAhead);
         const { rows, perTable } = sum(pieces);
         pieces = [];
         if (applied.targetLsn === null) return;
