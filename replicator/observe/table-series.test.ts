@@ -16,6 +16,7 @@ function follow(names: string[]) {
         rowsEstimated: 1,
         rowsCopied: 10,
       })),
+      0,
     );
   list(names);
   return {
