@@ -32,6 +32,8 @@ export interface StoredTable {
   readonly bytesCopied: number;
   readonly copyStartedAt: string | null;
   readonly copyFinishedAt: string | null;
+  /** The target holds rows of a copy in chunks that was not finished. */
+  readonly partial: boolean;
 }
 
 interface Row {
@@ -48,6 +50,7 @@ interface Row {
   bytes_copied: string;
   copy_started_at: Date | null;
   copy_finished_at: Date | null;
+  partial: boolean;
   error_code: ProblemCode | null;
   error_message: string | null;
   error_remedy: string | null;
@@ -57,8 +60,9 @@ interface Row {
 export async function readTables(target: Client, pipeline: string): Promise<StoredTable[]> {
   const { rows } = await target.query<Row>(
     `SELECT source_schema, source_table, target_schema, target_table, state, spooling, has_rows,
-            copy_snapshot, copy_wal_end::text AS copy_wal_end, rows_copied, bytes_copied, copy_started_at, copy_finished_at, error_code, error_message, error_remedy
-       FROM pgfollow.table_state WHERE pipeline = $1 AND left_at IS NULL ORDER BY source_schema, source_table`,
+            copy_snapshot, copy_wal_end::text AS copy_wal_end, rows_copied, bytes_copied, copy_started_at, copy_finished_at, error_code, error_message, error_remedy,
+            EXISTS (SELECT FROM pgfollow.copy_chunk c WHERE (c.pipeline, c.source_schema, c.source_table) = (t.pipeline, t.source_schema, t.source_table)) AS partial
+       FROM pgfollow.table_state t WHERE pipeline = $1 AND left_at IS NULL ORDER BY source_schema, source_table`,
     [pipeline],
   );
   return rows.map((row) => ({
@@ -75,6 +79,7 @@ export async function readTables(target: Client, pipeline: string): Promise<Stor
     bytesCopied: Number(row.bytes_copied),
     copyStartedAt: row.copy_started_at?.toISOString() ?? null,
     copyFinishedAt: row.copy_finished_at?.toISOString() ?? null,
+    partial: row.partial,
   }));
 }
 
@@ -97,6 +102,16 @@ export async function enrollTable(target: Client, pipeline: string, source: Rela
   return rows[0]?.ours ?? false;
 }
 
+/** Whether the copy of a table is committed. Waits for a transaction that is about to. */
+export async function isCopied(target: Client, pipeline: string, source: RelationName): Promise<boolean> {
+  const { rows } = await target.query<{ copied: boolean }>(
+    `SELECT has_rows AS copied FROM pgfollow.table_state
+      WHERE pipeline = $1 AND source_schema = $2 AND source_table = $3 FOR UPDATE`,
+    [pipeline, source.schema, source.name],
+  );
+  return rows[0]?.copied ?? false;
+}
+
 /** Stores a table's state; whoever copies does it in the transaction that holds the rows. */
 export async function storeProgress(
   target: Client,
@@ -114,7 +129,10 @@ export async function storeProgress(
   );
 }
 
-/** Stores what the copy brought, with the state that follows, in the transaction that holds the rows. */
+/**
+ * Stores what the copy brought, with the state that follows, in the transaction that holds the rows; of a copy in chunks, after
+ * the last of them.
+ */
 export async function storeCopied(
   target: Client,
   pipeline: string,
@@ -122,7 +140,8 @@ export async function storeCopied(
   copied: { rows: number; bytes: number; asOf: CopiedAsOf | null },
 ): Promise<void> {
   await target.query(
-    `UPDATE pgfollow.table_state
+    `WITH brought AS (DELETE FROM pgfollow.copy_chunk WHERE pipeline = $1 AND source_schema = $2 AND source_table = $3)
+     UPDATE pgfollow.table_state
         SET state = 'catching_up', since = pg_catalog.clock_timestamp(), rows_copied = $4, bytes_copied = $5,
             copy_finished_at = pg_catalog.clock_timestamp(), error_code = NULL, error_message = NULL, error_remedy = NULL,
             has_rows = true, copy_snapshot = $6, copy_wal_end = $7::pg_catalog.pg_lsn

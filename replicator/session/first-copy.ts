@@ -6,7 +6,7 @@ import { storeCopied, storeProgress } from '../metadata/table-states.ts';
 import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
 import { formatLsn, type Lsn } from '../postgres/lsn.ts';
 import { Problem } from '../problem.ts';
-import { copySnapshot } from '../snapshot/snapshot.ts';
+import { CopyPool } from '../snapshot/copy-pool.ts';
 import type { CopyObserver, CopyTask } from '../snapshot/copy-table.ts';
 import {
   cancelSlotCreation,
@@ -17,9 +17,9 @@ import {
   slotWaitingProblem,
   waitingFor,
 } from '../source/slot.ts';
-import { quoteRelation } from '../postgres/quote.ts';
 import { on } from './blame.ts';
-import { binaryForStream, failTable, type FollowedTable } from './followed-tables.ts';
+import { copyTask, rowsMixed } from './copy-task.ts';
+import { failTable, type FollowedTable } from './followed-tables.ts';
 
 /** How often it is looked at what the slot's creation waits for. */
 const WAIT_LOOK_MS = 2000;
@@ -121,35 +121,26 @@ async function createWatched(
 }
 
 async function copyAll(options: FirstCopyOptions, snapshotName: string, signal: AbortSignal): Promise<void> {
-  const { config, observer, versions } = options;
+  const { config, target, observer, versions } = options;
   const byTask = new Map<CopyTask, FollowedTable>();
+  const failed: FollowedTable[] = [];
   for (const table of options.tables) {
     if (table.progress.state === 'error' || !table.target) continue;
+    const task = copyTask(table, table.target, { config, versions, first: true });
     // Rows that an interrupted first copy of ours has left are not the user's.
-    const ours = (table.stored?.copyFinishedAt ?? null) !== null;
-    const task: CopyTask = {
-      mapping: table.mapping,
-      source: table.source,
-      target: table.target,
-      columns: table.columns,
-      binary: config.apply.binary === 'auto' && binaryForStream([table], versions),
-      existingRows: ours ? 'truncate' : config.snapshot.existingRows,
-    };
-    if (ours && config.snapshot.existingRows === 'keep') {
+    if (table.ours && config.snapshot.existingRows === 'keep') {
       failTable(table, rowsMixed(table));
-      await storeProgress(options.target, config.name, table.mapping.source, table.progress);
+      failed.push(table);
       observer.failed(task, rowsMixed(table));
     } else {
       table.progress = nextProgress(table.progress, { type: 'copy again' });
       byTask.set(task, table);
     }
   }
-  await copySnapshot({
+  const pool = new CopyPool({
     sourceUrl: config.source.url,
     targetUrl: config.target.url,
     pipeline: config.name,
-    snapshotName,
-    tasks: [...byTask.keys()],
     workers: config.snapshot.workers,
     signal,
     observer: {
@@ -166,29 +157,22 @@ async function copyAll(options: FirstCopyOptions, snapshotName: string, signal: 
       },
       failed(task, problem) {
         const table = byTask.get(task);
-        if (table) failTable(table, problem);
+        if (table) {
+          failTable(table, problem);
+          failed.push(table);
+        }
         observer.failed(task, problem);
       },
     },
   });
+  await pool.copy([...byTask.keys()], { snapshotName, asOf: null });
+  for (const table of failed) await storeProgress(target, config.name, table.mapping.source, table.progress);
 }
 
 function advance(table: FollowedTable | undefined, type: 'copy started' | 'copied'): void {
   if (!table) return;
   table.progress = nextProgress(table.progress, { type });
   if (type === 'copied') table.hasRows = true;
-}
-
-/** Nobody can tell any more which rows of the target are the user's. */
-export function rowsMixed(table: FollowedTable): Problem {
-  return new Problem(
-    'TARGET_TABLE_NOT_EMPTY',
-    `The copy of ${table.name} was interrupted after its rows were in: they can no longer be told from those that were there before.`,
-    {
-      table: table.name,
-      remedy: `Take the copied rows out of ${quoteRelation(table.mapping.target)} on the target; then pgfollow teardown and pgfollow run.`,
-    },
-  );
 }
 
 // snapshot.copy: false. The data is there already, so the table counts as copied.

@@ -33,6 +33,8 @@ export interface FollowedTable {
   spooledBytes: number;
   /** Rows that are on the target come from an earlier copy of ours. */
   ours: boolean;
+  /** The target holds rows of a copy in chunks that was not finished. */
+  partial: boolean;
   /** Every transaction that commits behind this position on the source is in the stream. */
   publishedAt: Lsn;
   /** It was put into the publication in this session: whoever was writing to it then may be in the stream in part only. */
@@ -88,6 +90,7 @@ export async function resolveFollowedTables(
       // The first copy begins with every table, also with those that an earlier attempt has copied or given up.
       ...standing(options.copyAhead ? null : known),
       ours: (known?.copyFinishedAt ?? null) !== null,
+      partial: known?.partial ?? false,
       spooledBytes: 0,
       publishedAt: ZERO_LSN,
       publishedNow: false,

@@ -1,23 +1,21 @@
 import type { Client } from 'pg';
-import { useReplicaRole } from '../apply/target-session.ts';
 import type { Applier } from '../apply/applier.ts';
 import type { Config } from '../config/schema.ts';
-import { joinPipeline } from '../metadata/pipeline-row.ts';
 import { clearSpool } from '../metadata/spool.ts';
 import { nextProgress } from '../metadata/table-state.ts';
 import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
-import { noticeLostClient } from '../postgres/lost-client.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
 import { describeError, isTransient } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
-import { copyTable, type CopyObserver, type CopyTask } from '../snapshot/copy-table.ts';
+import { CopyPool } from '../snapshot/copy-pool.ts';
+import type { CopyObserver } from '../snapshot/copy-table.ts';
 import { beginOnSnapshot } from '../snapshot/live-snapshot.ts';
 import type { RecentXids } from '../spool/pg-snapshot.ts';
 import { walEnd } from '../source/wal-position.ts';
 import { writersGone } from '../source/writers.ts';
 import type { Boundary } from './boundary.ts';
-import { rowsMixed } from './first-copy.ts';
-import { binaryForStream, saveTable, type FollowedTable } from './followed-tables.ts';
+import { copyTask, rowsMixed } from './copy-task.ts';
+import { saveTable, type FollowedTable } from './followed-tables.ts';
 
 export interface LiveCopyOptions {
   readonly config: Config;
@@ -40,30 +38,30 @@ export async function liveCopy(table: FollowedTable, options: LiveCopyOptions, s
   const { config, boundary } = options;
   if (!table.target) return;
   const source = await connect({ role: 'source', url: config.source.url, purpose: `${config.name} copy` });
-  let target: Client | null = null;
-  let checksForeignKeys = false;
-  const cut = (): void => {
-    for (const client of [source, target]) if (client) destroySocket(client);
-  };
+  const cut = (): void => destroySocket(source);
   signal.addEventListener('abort', cut, { once: true });
   try {
-    ({ target, checksForeignKeys } = await openTarget(config));
     signal.throwIfAborted();
     if (table.publishedNow) await afterOldWriters(table, source, config, signal);
     await streamPassed(table, boundary, signal);
     const arrived = await boundary.at(() => startSpooling(table, options));
-    const asOf = await beginOnSnapshot(source, { arrived, since: options.since }, signal);
-    const task = taskOf(table, table.target, options);
-    await copyTable(
-      task,
-      { source, target, checksForeignKeys },
-      { pipeline: config.name, observer: options.observer, signal, asOf },
-    );
+    const point = await beginOnSnapshot(source, { arrived, since: options.since }, signal);
+    const refused: Problem[] = [];
+    const pool = new CopyPool({
+      sourceUrl: config.source.url,
+      targetUrl: config.target.url,
+      pipeline: config.name,
+      workers: config.snapshot.workers,
+      signal,
+      observer: { ...options.observer, failed: (_, problem) => refused.push(problem) },
+    });
+    if (table.ours && !table.partial && config.snapshot.existingRows === 'keep') throw rowsMixed(table);
+    await pool.copy([copyTask(table, table.target, options)], point);
+    if (refused[0]) throw refused[0];
     await boundary.at(async () => {
       table.progress = nextProgress(nextProgress(table.progress, { type: 'copy started' }), { type: 'copied' });
-      Object.assign(table, { hasRows: true, ours: true, copiedAsOf: asOf, saved: '-' });
+      Object.assign(table, { hasRows: true, ours: true, partial: false, copiedAsOf: point.asOf, saved: '-' });
     });
-    await target.query(`ANALYZE ${quoteRelation(table.target)}`);
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof Problem) throw error;
@@ -75,9 +73,8 @@ export async function liveCopy(table: FollowedTable, options: LiveCopyOptions, s
     });
   } finally {
     signal.removeEventListener('abort', cut);
-    // A COPY that is half read has no end to wait for.
     cut();
-    await Promise.all([disconnect(source), ...(target ? [disconnect(target)] : [])]);
+    await disconnect(source);
   }
 }
 
@@ -114,34 +111,4 @@ async function startSpooling(table: FollowedTable, { config, target, applier, re
   await saveTable(target, config.name, table);
   applier.reroute();
   return recent.copy();
-}
-
-function taskOf(
-  table: FollowedTable,
-  target: NonNullable<FollowedTable['target']>,
-  { config, versions }: LiveCopyOptions,
-): CopyTask {
-  if (table.ours && config.snapshot.existingRows === 'keep') throw rowsMixed(table);
-  return {
-    mapping: table.mapping,
-    source: table.source,
-    target,
-    columns: table.columns,
-    binary: config.apply.binary === 'auto' && binaryForStream([table], versions),
-    existingRows: table.ours ? 'replace' : config.snapshot.existingRows,
-  };
-}
-
-async function openTarget(config: Config): Promise<{ target: Client; checksForeignKeys: boolean }> {
-  const settings = { synchronous_commit: 'off' };
-  const target = await connect({ role: 'target', url: config.target.url, purpose: `${config.name} copy`, settings });
-  try {
-    const checksForeignKeys = (await useReplicaRole(target)) !== null;
-    await noticeLostClient(target);
-    await joinPipeline(target, config.name);
-    return { target, checksForeignKeys };
-  } catch (error) {
-    await disconnect(target);
-    throw error;
-  }
 }

@@ -30,8 +30,8 @@ export class TableSet {
     const next = resolved.map((table) => {
       const known = this.#byName.get(table.name);
       if (!known) return table;
-      const { mapping, source, target, columns } = table;
-      return Object.assign(known, { mapping, source, target, columns });
+      const { mapping, source, target, columns, partial } = table;
+      return Object.assign(known, { mapping, source, target, columns, partial });
     });
     this.#index(next);
   }

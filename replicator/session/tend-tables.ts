@@ -252,8 +252,8 @@ export class TableTender {
   #merge(fresh: FollowedTable): FollowedTable {
     const known = this.#options.tables.get(fresh.name);
     if (!known) return fresh;
-    const { mapping, source, target, columns } = fresh;
-    Object.assign(known, { mapping, source, target, columns });
+    const { mapping, source, target, columns, partial } = fresh;
+    Object.assign(known, { mapping, source, target, columns, partial });
     if (known.hasRows || known.spooling || known.progress.state !== 'error' || !this.#options.clock.due(known.name)) return known;
     known.progress = fresh.progress;
     return known;

@@ -41,6 +41,18 @@ test('a partitioned table, a filter, a generated column, a cast want a query', (
   );
 });
 
+test('so does a chunk of a table', () => {
+  const task = { mapping: buildMapping('t', { where: null }), source: buildRelation('t'), columns: [pair(id)], binary: true };
+  expect(copyOutSql(task, { number: 0, from: 0, to: 4096 })).toMatchInlineSnapshot(
+    `"COPY (SELECT "id" FROM ONLY "public"."t" WHERE ctid >= '(0,0)' AND ctid < '(4096,0)') TO STDOUT (FORMAT binary)"`,
+  );
+  const filtered = { ...task, mapping: buildMapping('t', { where: 'id > 0 OR true' }) };
+  expect(copyOutSql(filtered, { number: 1, from: 4096, to: null })).toMatchInlineSnapshot(`
+    "COPY (SELECT "id" FROM ONLY "public"."t" WHERE ctid >= '(4096,0)' AND (id > 0 OR true
+    )) TO STDOUT (FORMAT binary)"
+  `);
+});
+
 test('so does a table without columns', () => {
   expect(out({ columns: [] })).toMatchInlineSnapshot(`"COPY (SELECT  FROM ONLY "public"."t") TO STDOUT (FORMAT binary)"`);
   expect(copyInSql({ target: buildRelation('t'), columns: [], binary: false })).toMatchInlineSnapshot(

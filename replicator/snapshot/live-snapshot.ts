@@ -2,14 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { CopiedAsOf } from '../metadata/table-states.ts';
 import { parseLsn } from '../postgres/lsn.ts';
+import type { CopyPoint } from './copy-pool.ts';
 import { parseSnapshot, seesAll } from '../spool/pg-snapshot.ts';
 
 /** A commit leaves the list of running transactions a moment after its record is written; later where it waits for a standby. */
 const AGAIN_MS = 50;
 
 /**
- * Begins a transaction of the source as of a plain snapshot, and returns what is needed to tell which transactions it
- * contains. `arrived` are those whose commits the stream had brought before the table's changes were kept: one that the
+ * Begins a transaction of the source as of a plain snapshot, exported for as long as that lasts, and returns what is needed to
+ * tell which transactions it contains. `arrived` are those whose commits the stream had brought before the table's changes were kept: one that the
  * snapshot does not see yet would be neither in the spool nor in the copy, and another snapshot is taken. It need not be
  * listed as running: the newest ones are not, they lie beyond xmax.
  * https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT
@@ -18,7 +19,7 @@ export async function beginOnSnapshot(
   source: Client,
   options: { arrived: Uint32Array; since: Date },
   signal: AbortSignal,
-): Promise<CopiedAsOf> {
+): Promise<CopyPoint & { asOf: CopiedAsOf }> {
   for (;;) {
     if (!(await oldCommitWaits(source, options.since))) {
       await source.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
@@ -26,7 +27,10 @@ export async function beginOnSnapshot(
         `SELECT pg_catalog.pg_current_snapshot()::text AS snapshot, pg_catalog.pg_current_wal_insert_lsn()::text AS wal_end`,
       );
       const { snapshot = '', wal_end = '0/0' } = rows[0] ?? {};
-      if (seesAll(parseSnapshot(snapshot), options.arrived)) return { snapshot, walEnd: parseLsn(wal_end) };
+      if (seesAll(parseSnapshot(snapshot), options.arrived)) {
+        const exported = await source.query<{ name: string }>('SELECT pg_catalog.pg_export_snapshot() AS name');
+        return { snapshotName: exported.rows[0]?.name ?? '', asOf: { snapshot, walEnd: parseLsn(wal_end) } };
+      }
       await source.query('ROLLBACK');
     }
     await sleep(AGAIN_MS, null, { signal });

@@ -1,13 +1,11 @@
 import type { Client } from 'pg';
-import { useReplicaRole } from '../apply/target-session.ts';
 import { displayName } from '../catalog/relation.ts';
-import { joinPipeline } from '../metadata/pipeline-row.ts';
-import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
-import { noticeLostClient } from '../postgres/lost-client.ts';
+import { destroySocket, disconnect } from '../postgres/connect.ts';
 import type { Oid } from '../postgres/oid.ts';
 import { quoteRelation } from '../postgres/quote.ts';
 import { SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
+import { openCopyTarget } from './copy-ends.ts';
 import type { CopyTask } from './copy-table.ts';
 
 /**
@@ -62,14 +60,12 @@ export async function emptyTogether(
 ): Promise<void> {
   const replaced = tasks.filter((task) => task.existingRows === 'truncate');
   if (replaced.length < 2) return;
-  const target = await connect({ role: 'target', url: options.targetUrl, purpose: `${options.pipeline} copy` });
+  const { target, checksForeignKeys } = await openCopyTarget(options);
   const cut = (): void => destroySocket(target);
   options.signal.addEventListener('abort', cut, { once: true });
   try {
     options.signal.throwIfAborted();
-    if ((await useReplicaRole(target)) === null) return;
-    await noticeLostClient(target);
-    await joinPipeline(target, options.pipeline);
+    if (!checksForeignKeys) return;
     const alone = await withoutOutsiders(target, replaced);
     if (alone.length > 0) await target.query(`TRUNCATE ${alone.map(targetOf).join(', ')}`);
   } catch (error) {
@@ -99,7 +95,7 @@ function targetOf({ target }: CopyTask): string {
   return `${target.kind === 'table' ? 'ONLY ' : ''}${quoteRelation(target)}`;
 }
 
-async function isFilled(target: Client, task: CopyTask): Promise<boolean> {
+export async function isFilled(target: Client, task: CopyTask): Promise<boolean> {
   const { rows } = await target.query<{ filled: boolean }>(`SELECT EXISTS (SELECT FROM ${targetOf(task)}) AS filled`);
   return rows[0]?.filled ?? false;
 }

@@ -1,0 +1,41 @@
+import type { Config } from '../config/schema.ts';
+import type { Relation } from '../catalog/relation.ts';
+import { quoteRelation } from '../postgres/quote.ts';
+import { Problem } from '../problem.ts';
+import type { CopyTask } from '../snapshot/copy-table.ts';
+import { binaryForStream, type FollowedTable } from './followed-tables.ts';
+
+/** How a table is to be copied; `first`: nobody reads the target yet. */
+export function copyTask(
+  table: FollowedTable,
+  target: Relation,
+  options: {
+    config: Config;
+    versions: { readonly sourceVersion: number; readonly targetVersion: number };
+    first?: boolean;
+  },
+): CopyTask {
+  const { config, versions, first = false } = options;
+  // What a copy in chunks has left is no state that anybody wants to read.
+  const ours = table.partial || (first && table.ours) ? 'truncate' : table.ours ? 'replace' : null;
+  return {
+    mapping: table.mapping,
+    source: table.source,
+    target,
+    columns: table.columns,
+    binary: config.apply.binary === 'auto' && binaryForStream([table], versions),
+    existingRows: ours ?? config.snapshot.existingRows,
+  };
+}
+
+/** Nobody can tell any more which rows of the target are the user's. */
+export function rowsMixed(table: FollowedTable): Problem {
+  return new Problem(
+    'TARGET_TABLE_NOT_EMPTY',
+    `The copy of ${table.name} was interrupted after its rows were in: they can no longer be told from those that were there before.`,
+    {
+      table: table.name,
+      remedy: `Take the copied rows out of ${quoteRelation(table.mapping.target)} on the target; then pgfollow teardown and pgfollow run.`,
+    },
+  );
+}

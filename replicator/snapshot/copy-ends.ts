@@ -1,0 +1,62 @@
+import type { Client } from 'pg';
+import { useReplicaRole } from '../apply/target-session.ts';
+import { joinPipeline } from '../metadata/pipeline-row.ts';
+import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
+import { noticeLostClient } from '../postgres/lost-client.ts';
+import { quoteLiteral } from '../postgres/quote.ts';
+
+/** A connection to each side, for one worker. */
+export interface CopyEnds {
+  readonly source: Client;
+  readonly target: Client;
+  /** The role may not set session_replication_role: foreign keys are checked, and what they cascade to is changed. */
+  readonly checksForeignKeys: boolean;
+}
+
+export interface CopyUrls {
+  readonly sourceUrl: string;
+  readonly targetUrl: string;
+  readonly pipeline: string;
+}
+
+export async function openCopyEnds({ sourceUrl, targetUrl, pipeline }: CopyUrls): Promise<CopyEnds> {
+  const source = await connect({ role: 'source', url: sourceUrl, purpose: `${pipeline} copy` });
+  try {
+    return { source, ...(await openCopyTarget({ targetUrl, pipeline })) };
+  } catch (error) {
+    await disconnect(source);
+    throw error;
+  }
+}
+
+/** A connection of the target that may write to its tables: no session that follows begins before it has ended. */
+export async function openCopyTarget({ targetUrl, pipeline }: Omit<CopyUrls, 'sourceUrl'>): Promise<Omit<CopyEnds, 'source'>> {
+  const settings = { synchronous_commit: 'off' };
+  const target = await connect({ role: 'target', url: targetUrl, purpose: `${pipeline} copy`, settings });
+  try {
+    const checksForeignKeys = (await useReplicaRole(target)) !== null;
+    await noticeLostClient(target);
+    await joinPipeline(target, pipeline);
+    return { target, checksForeignKeys };
+  } catch (error) {
+    await disconnect(target);
+    throw error;
+  }
+}
+
+/** Begins a transaction of the source as of an exported snapshot, in place of the one before. */
+export async function beginOn(source: Client, snapshotName: string): Promise<void> {
+  await source.query('ROLLBACK; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+  await source.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(snapshotName)}`);
+}
+
+/** Whatever they are doing: a COPY that is half read has no end to wait for. */
+export async function closeCopyEnds(ends: CopyEnds): Promise<void> {
+  cutCopyEnds(ends);
+  await Promise.all([disconnect(ends.source), disconnect(ends.target)]);
+}
+
+export function cutCopyEnds({ source, target }: CopyEnds): void {
+  destroySocket(source);
+  destroySocket(target);
+}

@@ -1,0 +1,213 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CopiedAsOf } from '../metadata/table-states.ts';
+import { isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+import { Problem } from '../problem.ts';
+import { beginOn, closeCopyEnds, cutCopyEnds, openCopyEnds, type CopyEnds, type CopyUrls } from './copy-ends.ts';
+import { copyProblem } from './copy-problem.ts';
+import type { CopyObserver, CopyTask } from './copy-table.ts';
+import { analyze, beginCopy, copyChunk, copyWhole, finishChunks } from './copy-transactions.ts';
+import type { Chunk } from './chunks.ts';
+import { emptyTogether } from './make-room.ts';
+import { TableCopy } from './table-copy.ts';
+
+/** A piece whose connection was lost is repeated so often, after 100 ms, 200 ms, 400 ms … */
+const MOST_REPEATS = 5;
+const FIRST_PAUSE_MS = 100;
+
+/** A state of the source that tables are copied as of. */
+export interface CopyPoint {
+  /** Exported, and alive until the copies of it are over. */
+  readonly snapshotName: string;
+  /** What the spool need not bring; null where the stream begins exactly there. */
+  readonly asOf: CopiedAsOf | null;
+}
+
+export interface CopyPoolOptions extends CopyUrls {
+  readonly workers: number;
+  readonly observer: CopyObserver;
+  readonly signal: AbortSignal;
+}
+
+/** Tables that were asked for together. */
+interface Round {
+  readonly point: CopyPoint;
+  /** Tables that are neither copied nor given up. */
+  open: number;
+  /** Some were copied since tables were put off the last time. */
+  progressed: boolean;
+  /** Tables whose rows refer to rows that are not there yet. */
+  putOff: { readonly table: TableCopy; readonly error: unknown }[];
+  readonly done: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+/** What a worker does in one go, and repeats when it loses a connection. */
+interface Piece {
+  readonly round: Round;
+  readonly table: TableCopy;
+  /** `whole` may turn out to be in chunks; `after` is what follows once all rows are there. */
+  part: Chunk | 'whole' | 'after';
+  repeats: number;
+}
+
+/**
+ * Copies tables side by side, large ones in chunks, by several workers with a connection to each side. A worker that loses
+ * a connection repeats its piece alone. A table that one of the servers refuses is told to the observer, and the others go
+ * on. Where foreign keys are checked (a role that may not set session_replication_role), a table waits for those that
+ * it refers to.
+ */
+export class CopyPool {
+  readonly #options: CopyPoolOptions;
+  readonly #queue: Piece[] = [];
+  readonly #rounds = new Set<Round>();
+  readonly #workers = new Set<Promise<void>>();
+  #working = 0;
+
+  constructor(options: CopyPoolOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Resolves once every one of these tables is copied or given up, as the observer was told; rejects when the signal
+   * aborts. They come before what is still waiting.
+   */
+  async copy(tasks: readonly CopyTask[], point: CopyPoint): Promise<void> {
+    if (tasks.length === 0) return;
+    const { signal, observer } = this.#options;
+    await emptyTogether(tasks, this.#options);
+    signal.throwIfAborted();
+    let onAbort = (): void => {};
+    let round: Round | null = null;
+    try {
+      await new Promise<void>((done, failed) => {
+        onAbort = () => failed(signal.reason);
+        signal.addEventListener('abort', onAbort, { once: true });
+        const begun: Round = { point, open: tasks.length, progressed: false, putOff: [], done, failed };
+        this.#rounds.add((round = begun));
+        const tables = tasks.map((task) => new TableCopy(task, observer));
+        // The largest first, so that none is left alone at the end.
+        tables.sort((a, b) => b.task.source.bytes - a.task.source.bytes);
+        this.#take(tables.map((table) => ({ round: begun, table, part: 'whole', repeats: 0 })));
+      });
+    } catch (error) {
+      await Promise.allSettled(this.#workers);
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      if (round) this.#rounds.delete(round);
+    }
+  }
+
+  #take(pieces: readonly Piece[]): void {
+    this.#queue.unshift(...pieces);
+    for (let more = Math.min(this.#options.workers - this.#working, pieces.length); more > 0; more--) {
+      const worker = this.#work()
+        .catch((error: unknown) => this.#rounds.forEach((round) => round.failed(error)))
+        .finally(() => this.#workers.delete(worker));
+      this.#workers.add(worker);
+    }
+  }
+
+  async #work(): Promise<void> {
+    const { signal } = this.#options;
+    let ends: CopyEnds | null = null;
+    let point: CopyPoint | null = null;
+    const cut = (): void => {
+      if (ends) cutCopyEnds(ends);
+    };
+    signal.addEventListener('abort', cut, { once: true });
+    this.#working++;
+    try {
+      for (let piece = this.#queue.shift(); piece && !signal.aborted; piece = this.#queue.shift()) {
+        const { round, table } = piece;
+        if (table.over) continue;
+        try {
+          ends ??= await openCopyEnds(this.#options);
+          signal.throwIfAborted();
+          if (point !== round.point) await beginOn(ends.source, round.point.snapshotName);
+          point = round.point;
+          table.running.add(ends);
+          await this.#do(piece, ends);
+        } catch (error) {
+          // Nothing else ends a COPY midway.
+          if (ends) await closeCopyEnds(ends);
+          if (!signal.aborted) await this.#trouble(piece, error);
+          if (ends) table.running.delete(ends);
+          ends = point = null;
+        }
+        if (ends) table.running.delete(ends);
+        if (table.toldFailure()) this.#close(round);
+      }
+    } finally {
+      // Before anything is waited for: whoever brings more pieces then knows that nobody is here.
+      this.#working--;
+      signal.removeEventListener('abort', cut);
+      if (ends) await closeCopyEnds(ends);
+    }
+  }
+
+  async #do(piece: Piece, ends: CopyEnds): Promise<void> {
+    const { round, table, part } = piece;
+    const { pipeline, workers } = this.#options;
+    const { asOf } = round.point;
+    if (part === 'whole') {
+      table.started();
+      const chunks = await beginCopy(table.task, ends, { pipeline, workers });
+      if (chunks.length > 0) {
+        table.inChunks(chunks);
+        this.#take(chunks.map((chunk) => ({ round, table, part: chunk, repeats: 0 })));
+        return;
+      }
+      const again = piece.repeats > 0;
+      await table.count(0, (progress) => copyWhole(table.task, ends, { pipeline, asOf, again }, progress));
+    } else if (part !== 'after') {
+      await table.count(part.number, (progress) => copyChunk(table.task, part, ends, { pipeline }, progress));
+      if (!table.isLast(part)) return;
+      await finishChunks(table, ends, { pipeline, asOf });
+    }
+    piece.part = 'after';
+    piece.repeats = 0;
+    if (table.rows > 0) await analyze(ends, table.task);
+    table.finished();
+    round.progressed = true;
+    this.#close(round);
+  }
+
+  async #trouble(piece: Piece, error: unknown): Promise<void> {
+    const { round, table } = piece;
+    if (table.over) return;
+    const lost = isTransient(error) || (error instanceof Problem && error.table === null && error.retry === 'transient');
+    if (lost && piece.repeats < MOST_REPEATS) {
+      await sleep(FIRST_PAUSE_MS * 2 ** piece.repeats++, null, { signal: this.#options.signal }).catch(() => {});
+      this.#queue.unshift(piece);
+      return;
+    }
+    if (sqlState(error) === SQLSTATE.foreign_key_violation && piece.part === 'whole') {
+      round.putOff.push({ table, error });
+      if (round.putOff.length === round.open) this.#resume(round);
+      return;
+    }
+    table.giveUp(copyProblem(table.task, error));
+  }
+
+  // One table less.
+  #close(round: Round): void {
+    if (--round.open === 0) round.done();
+    else if (round.putOff.length === round.open) this.#resume(round);
+  }
+
+  // All that are left refer to rows that are not there. Those that came meanwhile may have been what they were waiting for.
+  #resume(round: Round): void {
+    const waiting = round.putOff.splice(0);
+    if (round.progressed) {
+      round.progressed = false;
+      this.#take(waiting.map(({ table }) => ({ round, table, part: 'whole', repeats: 0 })));
+      return;
+    }
+    for (const { table, error } of waiting) {
+      table.giveUp(copyProblem(table.task, error));
+      table.toldFailure();
+    }
+    round.done();
+  }
+}

@@ -1,0 +1,25 @@
+import { displayName } from '../catalog/relation.ts';
+import { quoteRelation } from '../postgres/quote.ts';
+import { describeError, isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+import { Problem } from '../problem.ts';
+import type { CopyTask } from './copy-table.ts';
+
+/** What stands in the way of a table's copy. */
+export function copyProblem(task: CopyTask, error: unknown): Problem {
+  const table = displayName(task.mapping.source);
+  if (error instanceof Problem && error.table !== null) return error;
+  return new Problem('COPY_FAILED', `Copying ${table} failed: ${describeError(error)}`, {
+    table,
+    cause: error,
+    retry: isTransient(error) ? 'transient' : 'permanent',
+    remedy: remedyFor(task, sqlState(error)),
+  });
+}
+
+function remedyFor({ source, target }: CopyTask, state: string | null): string {
+  if (state === SQLSTATE.insufficient_privilege)
+    return `Grant the role SELECT on ${quoteRelation(source)} (source), INSERT on ${quoteRelation(target)} (target).`;
+  const accept = `Make ${quoteRelation(target)} on the target accept the rows of ${quoteRelation(source)}. It is tried again by itself.`;
+  if (state !== SQLSTATE.foreign_key_violation) return accept;
+  return `${accept} Foreign keys are not checked where the role may SET session_replication_role (PostgreSQL 15 and newer: GRANT SET ON PARAMETER session_replication_role TO …).`;
+}
