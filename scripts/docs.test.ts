@@ -8,6 +8,7 @@ import { CONFIG_VARIABLE, VARIABLES } from '../replicator/config/environment.ts'
 import { configTable } from '../replicator/config/reference.ts';
 import { fileSchema } from '../replicator/config/schema.ts';
 import { SETTINGS } from '../replicator/config/setting-list.ts';
+import { FINDING_CODES } from '../replicator/finding.ts';
 import { Metrics } from '../replicator/observe/metrics.ts';
 import { StatusModel } from '../replicator/observe/model.ts';
 import { PROBLEM_CODES } from '../replicator/problem.ts';
@@ -26,7 +27,7 @@ const root = new URL('../', import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, root), 'utf8');
 
 const { GENERATED, fill, readSources } = (await import(new URL('write-docs.mjs', import.meta.url).href)) as Generator;
-const sources = await readSources({ configTable, PROBLEM_CODES, Metrics, StatusModel });
+const sources = await readSources({ configTable, PROBLEM_CODES, FINDING_CODES, Metrics, StatusModel });
 
 const pages = [
   'README.md',

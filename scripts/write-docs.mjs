@@ -4,27 +4,28 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-export const GENERATED = ['README.md', 'docs/configuration.md', 'docs/http.md', 'docs/operations.md'];
+export const GENERATED = ['README.md', 'docs/configuration.md', 'docs/doctor.md', 'docs/http.md', 'docs/operations.md'];
 
 /**
  * What the code says of itself.
  * @typedef {object} Sources
  * @property {string} configTable Markdown, a row a setting: path, environment, default, what it does
  * @property {Readonly<Record<string, string>>} problemCodes code and meaning
+ * @property {Readonly<Record<string, string>>} findingCodes code and what the check looks at
  * @property {string} metricsText as GET /metrics gives it
  */
 
 /**
  * Asks the modules of the program, compiled or not.
- * @param {any} modules configTable, PROBLEM_CODES, Metrics and StatusModel
+ * @param {any} modules configTable, PROBLEM_CODES, FINDING_CODES, Metrics and StatusModel
  * @returns {Promise<Sources>}
  */
-export async function readSources({ configTable, PROBLEM_CODES, Metrics, StatusModel }) {
+export async function readSources({ configTable, PROBLEM_CODES, FINDING_CODES, Metrics, StatusModel }) {
   const model = new StatusModel({ name: 'x', version: '0', now: Date.now });
   // One table, so that metrics of tables show their labels.
   model.setTables([{ source: 's.t', target: 's.t', identity: 'full', state: 'streaming', rowsEstimated: 0 }]);
   const metricsText = await new Metrics({ model, defaultMetrics: false }).text();
-  return { configTable: configTable(), problemCodes: PROBLEM_CODES, metricsText };
+  return { configTable: configTable(), problemCodes: PROBLEM_CODES, findingCodes: FINDING_CODES, metricsText };
 }
 
 /**
@@ -46,6 +47,11 @@ const TABLES = {
   config: ({ configTable }) => configTable,
   environment: ({ configTable }) => environmentTable(configTable),
   codes: ({ problemCodes }, body) => codesTable(problemCodes, body),
+  findings: ({ findingCodes }) =>
+    markdown(
+      ['code', 'what is looked at'],
+      Object.entries(findingCodes).map(([code, about]) => [`\`${code}\``, about]),
+    ),
   metrics: ({ metricsText }) => metricsTable(metricsText),
 };
 
@@ -97,7 +103,7 @@ function markdown(heading, lines) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const built = (/** @type {string} */ path) => import(new URL(`../dist/${path}`, import.meta.url).href);
-  const modules = ['config/reference.js', 'problem.js', 'observe/metrics.js', 'observe/model.js'].map(built);
+  const modules = ['config/reference.js', 'problem.js', 'finding.js', 'observe/metrics.js', 'observe/model.js'].map(built);
   const sources = await readSources(Object.assign({}, ...(await Promise.all(modules))));
   for (const name of GENERATED) {
     const url = new URL(`../${name}`, import.meta.url);

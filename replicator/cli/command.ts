@@ -30,8 +30,8 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./demo-run.ts')).demoCommand,
   },
   doctor: {
-    summary: 'check source, target and configuration (not in this version)',
-    load: async () => (await import('./not-yet.ts')).notYet('doctor'),
+    summary: 'check source, target, network and configuration, without changing anything',
+    load: async () => (await import('./doctor.ts')).doctorCommand,
   },
   status: {
     summary: 'one screen: state, lag, position, slot, tables, problems',

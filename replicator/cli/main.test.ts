@@ -89,14 +89,6 @@ it('run lists every configuration error and shows no secret', async () => {
   expect(io.err()).not.toContain('hunter2');
 });
 
-it.each(['doctor'])('%s fails and names what can be done instead', async (name) => {
-  const io = testIo();
-  expect(await main([name, '--json'], io)).toBe(1);
-  expect(io.err()).toMatch(/^pgfollow: This version cannot/);
-  expect(io.err()).toMatch(/`pgfollow (run|tables|status|config)`|tables\.exclude/);
-  expect(io.out()).toBe('');
-});
-
 describe('start', () => {
   it.each<[env: Record<string, string>, flags: Record<string, unknown>, expected: string]>([
     [{}, {}, 'demo'],

@@ -160,6 +160,13 @@ function refusesTlsOrPlain(error: unknown): boolean {
   );
 }
 
+// What a server without TLS, a failed handshake, or a certificate that does not convince ends with.
+function isTlsError(error: unknown): boolean {
+  if (!(error instanceof Error) || sqlState(error) !== null) return false;
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return refusesTlsOrPlain(error) || /CERT|SIGNATURE|ISSUER/.test(code);
+}
+
 function isHandshakeError(error: Error): boolean {
   return 'code' in error && typeof error.code === 'string' && /^(?:ERR_SSL_|ERR_TLS_|EPROTO$)/.test(error.code);
 }
@@ -184,7 +191,9 @@ function unreachableProblem(options: ConnectOptions, config: ClientConfig, error
       ? `Check user and password in ${options.role}.url, and pg_hba.conf on ${place}.`
       : state === SQLSTATE.invalid_catalog_name
         ? `Create the database, or correct its name in ${options.role}.url.`
-        : `Check that PostgreSQL runs at ${place} and can be reached from here: psql "$PGFOLLOW_${options.role.toUpperCase()}_URL".`;
+        : isTlsError(error)
+          ? `Let the server offer TLS (ALTER SYSTEM SET ssl = on; with ssl_cert_file and ssl_key_file), or correct sslmode and sslrootcert in ${options.role}.url.`
+          : `Check that PostgreSQL runs at ${place} and can be reached from here: psql "$PGFOLLOW_${options.role.toUpperCase()}_URL".`;
   return new Problem(
     options.role === 'source' ? 'SOURCE_UNREACHABLE' : 'TARGET_UNREACHABLE',
     `The ${options.role} at ${place} does not let us in: ${describeError(error)}`,
