@@ -4,7 +4,7 @@ CREATE TABLE pgfollow.replica_identity (
   pipeline text NOT NULL REFERENCES pgfollow.pipeline ON DELETE CASCADE,
   source_schema text NOT NULL,
   source_table text NOT NULL,
-  -- As in ALTER TABLE … REPLICA IDENTITY: what we set, and what it was.
+  -- As in ALTER TABLE ... REPLICA IDENTITY: what we set, and what it was.
   identity text NOT NULL,
   before text NOT NULL,
   PRIMARY KEY (pipeline, source_schema, source_table)

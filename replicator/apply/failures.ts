@@ -21,7 +21,7 @@ export function explain(error: PipeError, run: Run, checkpointStatement: number)
   return new Problem('APPLY_FAILED', `The target refused the ${what}: ${describeError(cause)}`, {
     retry: 'transient',
     cause,
-    remedy: remedyFor(sqlState(cause)),
+    remedy: remedyFor(sqlState(cause), table ?? null),
     ...(table === undefined ? {} : { table }),
   });
 }
@@ -31,7 +31,9 @@ function describeChange({ change, map }: PlannedChange): string {
   return `${change.kind.toUpperCase()} of ${map.table} (${describeKey(map, tuple)})`;
 }
 
-function remedyFor(state: string | null): string {
+function remedyFor(state: string | null, table: string | null): string {
+  if (state === SQLSTATE.untranslatable_character)
+    return `The encoding of the target database lacks a character. Use a target database in UTF8; or change the value on the source, then: pgfollow resync ${table ?? 'SCHEMA.TABLE'}`;
   if (state === SQLSTATE.unique_violation) {
     return 'Delete the row that is in the way on the target, or set apply.onConflict: source_wins. It is tried again by itself.';
   }

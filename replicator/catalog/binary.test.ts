@@ -96,3 +96,18 @@ test('one column decides for the table; no column is safe', () => {
     reason: 'a server is older than PostgreSQL 14',
   });
 });
+
+test('an interval comes as text where the target knows no infinite one', () => {
+  const pair = [
+    {
+      source: buildColumn('i', { type: type(1187, 'interval[]') }),
+      target: buildColumn('i', { type: type(1187, 'interval[]') }),
+    },
+  ];
+  expect(binaryIsSafe(pair, { sourceVersion: 170000, targetVersion: 160009 })).toEqual({
+    safe: false,
+    reason: 'column i: the target knows no infinite interval',
+  });
+  expect(binaryIsSafe(pair, { sourceVersion: 160009, targetVersion: 180000 }).safe).toBe(true);
+  expect(binaryIsSafe(pair, { sourceVersion: 180000, targetVersion: 170000 }).safe).toBe(true);
+});

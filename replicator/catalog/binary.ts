@@ -19,13 +19,18 @@ const NAMES_BY_OID = [
 ];
 
 // These have no binary form, or one that the server refuses to read: aclitem and its array, gtsvector and its array, pg_node_tree,
-// pg_ndistinct, pg_dependencies, pg_mcv_list, pg_brin_bloom_summary, pg_brin_minmax_multi_summary.
-const TEXT_ONLY = [1033, 1034, 3642, 3644, 194, 3361, 3402, 5017, 4600, 4601];
+// pg_ndistinct, pg_dependencies, pg_mcv_list, pg_brin_bloom_summary, pg_brin_minmax_multi_summary; empty ones of int2vector and
+// oidvector, each with its array.
+const TEXT_ONLY = [1033, 1034, 3642, 3644, 194, 3361, 3402, 5017, 4600, 4601, 22, 1006, 30, 1013];
 
 const UNSAFE_BUILT_INS: ReadonlySet<Oid> = new Set([...NAMES_BY_OID, ...TEXT_ONLY]);
 
-/** Binary forms of built-in types have not changed since this version; older ones are not tried. */
+/** Binary forms of built-in types have not changed since this version, but for one; older ones are not tried. */
 const OLDEST_VERSION = 140000;
+
+// Since 17 an interval can be infinite; servers before take the binary form of that for 178 million years.
+const INTERVALS: ReadonlySet<Oid> = new Set([1186, 1187]);
+const INFINITE_INTERVALS = 170000;
 
 /**
  * Whether a table's values may travel in binary format, in COPY and in pgoutput: every column must have the same built-in
@@ -38,7 +43,9 @@ export function binaryIsSafe(pairs: readonly ColumnPair[], { sourceVersion, targ
     return { safe: false, reason: 'a server is older than PostgreSQL 14' };
   }
   for (const { source, target } of pairs) {
-    const fault = faultOf(source.type, target.type);
+    const finite =
+      sourceVersion >= INFINITE_INTERVALS && targetVersion < INFINITE_INTERVALS && INTERVALS.has(source.type.baseOid);
+    const fault = finite ? 'the target knows no infinite interval' : faultOf(source.type, target.type);
     if (fault) return { safe: false, reason: `column ${source.name}: ${fault}` };
   }
   return { safe: true };

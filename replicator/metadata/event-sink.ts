@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { storeText } from './stored-text.ts';
 
 /** Events older than the newest so many are deleted: a log for people, not an archive. */
 const KEEP = 10_000;
@@ -17,11 +18,13 @@ export interface StoredEvent {
 /** Stores events, one that was stored before with its newer text, and forgets the oldest. */
 export async function storeEvents(target: Client, pipeline: string, events: readonly StoredEvent[]): Promise<void> {
   for (const event of events) {
-    await target.query(
-      `INSERT INTO pgfollow.event (pipeline, id, at, level, source_table, code, message, remedy)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-       ON CONFLICT (pipeline, id) DO UPDATE SET at = EXCLUDED.at, message = EXCLUDED.message, remedy = EXCLUDED.remedy`,
-      [pipeline, event.id, event.at, event.level, event.table ?? null, event.code, event.message, event.remedy ?? null],
+    await storeText([event.table ?? null, event.message, event.remedy ?? null], ([table, message, remedy]) =>
+      target.query(
+        `INSERT INTO pgfollow.event (pipeline, id, at, level, source_table, code, message, remedy)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (pipeline, id) DO UPDATE SET at = EXCLUDED.at, message = EXCLUDED.message, remedy = EXCLUDED.remedy`,
+        [pipeline, event.id, event.at, event.level, table, event.code, message, remedy],
+      ),
     );
   }
   await target.query(

@@ -4,6 +4,7 @@ import { formatLsn, parseLsn, type Lsn } from '../postgres/lsn.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
 import { clearSpool } from './spool.ts';
 import type { ProblemCode } from '../problem.ts';
+import { storeText } from './stored-text.ts';
 import type { TableProgress, TableStateName } from './table-state.ts';
 
 /** What a table whose changes are kept has to heed before it may join the others. */
@@ -120,13 +121,15 @@ export async function storeProgress(
   progress: TableProgress,
 ): Promise<void> {
   const error = progress.state === 'error' ? progress : null;
-  await target.query(
-    `UPDATE pgfollow.table_state
+  const store = (texts: readonly (string | null)[]): Promise<unknown> =>
+    target.query(
+      `UPDATE pgfollow.table_state
         SET state = $4, since = pg_catalog.clock_timestamp(), error_code = $5, error_message = $6, error_remedy = $7,
             copy_started_at = CASE WHEN $4 = 'copying' THEN pg_catalog.clock_timestamp() ELSE copy_started_at END
       WHERE pipeline = $1 AND source_schema = $2 AND source_table = $3`,
-    [pipeline, source.schema, source.name, progress.state, error?.code ?? null, error?.message ?? null, error?.remedy ?? null],
-  );
+      [pipeline, source.schema, source.name, progress.state, error?.code ?? null, ...texts],
+    );
+  await storeText([error?.message ?? null, error?.remedy ?? null], store);
 }
 
 /**
@@ -167,26 +170,27 @@ export async function storeRoute(
 ): Promise<void> {
   const { progress, copiedAsOf } = route;
   const error = progress.state === 'error' ? progress : null;
-  await target.query(
-    `UPDATE pgfollow.table_state
+  const store = (texts: readonly (string | null)[]): Promise<unknown> =>
+    target.query(
+      `UPDATE pgfollow.table_state
         SET state = $4, spooling = $5, has_rows = $6, error_code = $7, error_message = $8, error_remedy = $9,
             since = CASE WHEN state = $4 THEN since ELSE pg_catalog.clock_timestamp() END,
             copy_snapshot = $10, copy_wal_end = $11::pg_catalog.pg_lsn
       WHERE pipeline = $1 AND source_schema = $2 AND source_table = $3`,
-    [
-      pipeline,
-      source.schema,
-      source.name,
-      progress.state,
-      route.spooling,
-      route.hasRows,
-      error?.code ?? null,
-      error?.message ?? null,
-      error?.remedy ?? null,
-      copiedAsOf?.snapshot ?? null,
-      copiedAsOf ? formatLsn(copiedAsOf.walEnd) : null,
-    ],
-  );
+      [
+        pipeline,
+        source.schema,
+        source.name,
+        progress.state,
+        route.spooling,
+        route.hasRows,
+        error?.code ?? null,
+        ...texts,
+        copiedAsOf?.snapshot ?? null,
+        copiedAsOf ? formatLsn(copiedAsOf.walEnd) : null,
+      ],
+    );
+  await storeText([error?.message ?? null, error?.remedy ?? null], store);
 }
 
 /** SQL with which a table whose spool is empty joins the others, to be sent with the last of its changes. */

@@ -3,6 +3,7 @@ export const SQLSTATE = {
   feature_not_supported: '0A000',
   division_by_zero: '22012',
   invalid_parameter_value: '22023',
+  untranslatable_character: '22P05',
   foreign_key_violation: '23503',
   unique_violation: '23505',
   invalid_authorization_specification: '28000',

@@ -7,8 +7,8 @@ type Side = Pick<Session, 'query'>;
 const SHOWN = 5;
 
 /**
- * Throws, with a small diff, unless the tables hold exactly the same rows on both sides: as text, all
- * columns of the source, duplicates counted. A table is 'schema.table' or, where its name or columns
+ * Throws, with a small diff, unless the tables hold exactly the same rows on both sides, all columns of the source, duplicates
+ * counted: as text, and as the binary that the types' send functions give where both sides have the same types. A table is 'schema.table' or, where its name or columns
  * differ, what `TableNames` says; without any, every table of the source outside schema pgfollow.
  */
 export async function compareTables(source: Side, target: Side, ...tables: (string | TableNames)[]): Promise<void> {
@@ -31,15 +31,26 @@ export interface TableNames {
 }
 
 async function compareTable(source: Side, target: Side, table: TableNames): Promise<string | null> {
-  const columns = table.columns ?? (await columnsOf(source, table.source));
-  const [expected, actual] = await Promise.all([
-    rowsOf(source, table.source, columns),
+  const all = await columnsOf(source, table.source);
+  const others = new Map((await columnsOf(target, table.target)).map((column) => [column.name, column]));
+  const columns = table.columns ?? all.map(({ name }) => name);
+  const byName = new Map(all.map((column) => [column.name, column]));
+  const pairs = columns.map((name): [Named, Named] => {
+    const renamed = table.rename?.[name] ?? name;
+    const [from, to] = [byName.get(name), others.get(renamed)];
+    const alike = from?.type === to?.type;
+    return [
+      { name, send: alike ? from?.send : null },
+      { name: renamed, send: alike ? to?.send : null },
+    ];
+  });
+  const rows = (side: Side, name: string, which: 0 | 1): Promise<string[]> =>
     rowsOf(
-      target,
-      table.target,
-      columns.map((column) => table.rename?.[column] ?? column),
-    ),
-  ]);
+      side,
+      name,
+      pairs.map((pair) => pair[which]),
+    );
+  const [expected, actual] = await Promise.all([rows(source, table.source, 0), rows(target, table.target, 1)]);
   const { missing, extra } = multisetDifference(expected, actual);
   if (missing.length === 0 && extra.length === 0) return null;
   return [
@@ -74,17 +85,43 @@ function shown(title: string, rows: readonly string[]): string[] {
   return [`  ${title}: ${rows.length}`, ...lines, ...(rows.length > SHOWN ? ['    …'] : [])];
 }
 
-async function rowsOf(side: Side, table: string, columns: readonly string[]): Promise<string[]> {
-  const rows = await side.query(`SELECT ROW(${columns.map(quoteIdent).join(', ')})::text AS r FROM ${quoted(table)}`);
-  return rows.map(({ r }) => r ?? '');
+interface Named {
+  readonly name: string;
+  /** Call of its type's send function, with $ for the value; null where the binary form is not looked at. */
+  readonly send?: string | null | undefined;
 }
 
-async function columnsOf(side: Side, table: string): Promise<string[]> {
+async function rowsOf(side: Side, table: string, columns: readonly Named[]): Promise<string[]> {
+  const names = columns.map(({ name }) => quoteIdent(name)).join(', ');
+  const binary = columns.flatMap(({ name, send }) =>
+    send ? [`coalesce(encode(${send.replace('$', quoteIdent(name))}, 'hex'), 'null')`] : [],
+  );
   const rows = await side.query(
-    `SELECT attname FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
+    `SELECT ROW(${names})::text AS r, ${binary.length === 0 ? 'NULL' : `array_to_string(ARRAY[${binary.join(', ')}], ' ')`} AS b FROM ${quoted(table)}`,
+  );
+  return rows.map(({ r, b }) => (b ? `${r} ${b}` : (r ?? '')));
+}
+
+interface CompareColumn extends Named {
+  readonly name: string;
+  readonly type: string;
+}
+
+// The binary form of what names an object is an OID, and arrays and composites of types of one's own hold the types' OIDs.
+async function columnsOf(side: Side, table: string): Promise<CompareColumn[]> {
+  const rows = await side.query(
+    `SELECT attname AS name, format_type(atttypid, -1) AS type,
+            CASE WHEN t.typsend NOT IN (0, 'record_send'::regproc) AND format_type(atttypid, -1) NOT LIKE 'reg%'
+                  AND (t.typsend <> 'array_send'::regproc OR t.typelem BETWEEN 1 AND 16383) THEN
+              (SELECT format('%I.%I($%s)', n.nspname, p.proname, CASE WHEN a.typtype = 'b' THEN '::' || format_type(a.oid, -1) END)
+                 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_type a ON a.oid = p.proargtypes[0]
+                WHERE p.oid = t.typsend)
+            END AS send
+       FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+      WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
     [quoted(table)],
   );
-  return rows.map(({ attname }) => attname ?? '');
+  return rows.map(({ name, type, send }) => ({ name: name ?? '', type: type ?? '', send: send ?? null }));
 }
 
 async function userTables(side: Side): Promise<string[]> {

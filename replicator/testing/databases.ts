@@ -41,13 +41,13 @@ export interface TestDatabases extends AsyncDisposable {
  * A fresh source and a fresh target database on the shared servers. Dispose drops them with the slots
  * and origins that belong to them. A connection that is open by then fails the run.
  */
-export async function testDatabases(): Promise<TestDatabases> {
+export async function testDatabases(options: { targetEncoding?: string } = {}): Promise<TestDatabases> {
   const servers = inject('testServers');
   if (!servers) throw new Error('only files named *.pg.test.ts get servers');
   const name = uniqueName();
   const source = new Database(servers.source, `${name}_x`, null);
   const target = new Database(servers.target, `${name}_y`, null);
-  await Promise.all([source.create(), target.create()]);
+  await Promise.all([source.create(), target.create(options.targetEncoding)]);
   const test = expect.getState().currentTestName ?? expect.getState().testPath ?? '?';
   return {
     name,
@@ -157,8 +157,11 @@ class Database implements TestDatabase {
     };
   }
 
-  async create(): Promise<void> {
-    await withClient(this.#adminUrl, (admin) => admin.query(`CREATE DATABASE ${quoteIdent(this.name)}`));
+  async create(encoding = 'UTF8'): Promise<void> {
+    const as = `TEMPLATE template0 ENCODING '${encoding}' LOCALE 'C'`;
+    await withClient(this.#adminUrl, (admin) =>
+      admin.query(`CREATE DATABASE ${quoteIdent(this.name)} ${encoding === 'UTF8' ? '' : as}`),
+    );
   }
 
   async end(): Promise<void> {

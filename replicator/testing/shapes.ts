@@ -36,10 +36,14 @@ export interface Shape {
 
 /** How the shapes are played. */
 export interface Staging {
+  /** Fresh ones on the shared servers unless given. */
+  readonly databases?: () => Promise<TestDatabases>;
   /** Configuration beyond the shapes' own. */
   readonly settings?: Record<string, unknown>;
   /** Pause while all changes are made, so that they arrive in few large batches. */
   readonly gathered?: boolean;
+  /** Run on both sides before anything else, in schema public. */
+  readonly before?: readonly string[];
   /** The stream's format; told from START_REPLICATION. */
   readonly format: 'binary' | 'text';
 }
@@ -75,6 +79,8 @@ export function schemaOf(shape: Shape): string {
     .toLowerCase();
 }
 
+const DECOYS = Array.from({ length: 7 }, (_, i) => `CREATE TYPE public.decoy_${i} AS ENUM ('so')`).join('; ');
+
 class Play implements Stage {
   readonly #shapes: readonly Shape[];
   readonly #staging: Staging;
@@ -99,8 +105,11 @@ class Play implements Stage {
   }
 
   async play(): Promise<void> {
-    this.#db = await testDatabases();
+    this.#db = await (this.#staging.databases ?? testDatabases)();
     const { source, target } = this.db;
+    // What is made by both sides alike has other OIDs all the same.
+    await source.query(DECOYS);
+    for (const statement of this.#staging.before ?? []) for (const side of [source, target]) await side.query(statement);
     for (const shape of this.#shapes) {
       await this.#in(shape, source, [shape.ddl, shape.source, shape.rows]);
       await this.#in(shape, target, [shape.ddl, shape.target]);
