@@ -5,29 +5,32 @@ import { parse } from 'yaml';
 import { GLOBAL_OPTIONS } from '../replicator/cli/args.ts';
 import { COMMANDS } from '../replicator/cli/command.ts';
 import { CONFIG_VARIABLE, VARIABLES } from '../replicator/config/environment.ts';
-import { configTable } from '../replicator/config/reference.ts';
+import { configJsonSchema, configTable } from '../replicator/config/reference.ts';
 import { fileSchema } from '../replicator/config/schema.ts';
 import { SETTINGS } from '../replicator/config/setting-list.ts';
 import { FINDING_CODES } from '../replicator/finding.ts';
+import { openApi } from '../replicator/http/openapi.ts';
 import { Metrics } from '../replicator/observe/metrics.ts';
 import { StatusModel } from '../replicator/observe/model.ts';
 import { PROBLEM_CODES } from '../replicator/problem.ts';
 
 interface Sources {
   metricsText: string;
+  files: Record<string, object>;
 }
 
 interface Generator {
   readonly GENERATED: string[];
   readonly fill: (document: string, sources: Sources) => string;
   readonly readSources: (modules: object) => Promise<Sources>;
+  readonly fileText: (description: object) => string;
 }
 
 const root = new URL('../', import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, root), 'utf8');
 
-const { GENERATED, fill, readSources } = (await import(new URL('write-docs.mjs', import.meta.url).href)) as Generator;
-const sources = await readSources({ configTable, PROBLEM_CODES, FINDING_CODES, Metrics, StatusModel });
+const { GENERATED, fileText, fill, readSources } = (await import(new URL('write-docs.mjs', import.meta.url).href)) as Generator;
+const sources = await readSources({ configTable, configJsonSchema, PROBLEM_CODES, FINDING_CODES, Metrics, StatusModel, openApi });
 
 const pages = [
   'README.md',
@@ -46,6 +49,10 @@ test.each(GENERATED)('%s: the generated tables are up to date (npm run docs)', (
   const text = read(page);
   expect(text.match(/<!-- \w+:begin -->/g)?.length).toBe(text.match(/<!-- \w+:end -->/g)?.length);
   expect(text).toBe(fill(text, sources));
+});
+
+test.each(Object.entries(sources.files))('%s is up to date (npm run docs)', (name, description) => {
+  expect(read(name)).toBe(fileText(description));
 });
 
 test('there is something to do for every problem', () => {

@@ -18,6 +18,8 @@ interface Panel {
 }
 
 interface Dashboard {
+  links: { type: string; tags: string[] }[];
+  tags: string[];
   uid: string;
   title: string;
   id: null;
@@ -105,6 +107,35 @@ function metricsIn(expression: string): string[] {
   return [...bare.matchAll(/[A-Za-z_]\w*(?!\w|\s*\()/g)].map(([name]) => name).filter((name) => !OPERATORS.has(name));
 }
 
+/** All that is asked of Prometheus. */
+const asked = [
+  ...dashboards.flatMap(({ panels }) => allPanels(panels).flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))),
+  ...dashboards.flatMap(({ annotations }) => annotations.list.flatMap(({ expr }) => expr ?? [])),
+  ...dashboards.flatMap(({ templating }) =>
+    templating.list.map(({ definition }) => definition.replace(/^label_values\(|, \w+\)$/g, '')),
+  ),
+  ...rules.map(({ expr }) => expr),
+  ...ruleTests.flatMap(({ input_series }) => input_series.map(({ series }) => series)),
+];
+
+/** What Prometheus adds, `le` of histograms, and the labels of its own ALERTS. */
+const SCRAPED_LABELS = new Set(['instance', 'job', 'le', 'alertname', 'alertstate', 'severity']);
+const base = (name: string): string => name.replace(/_(?:bucket|sum|count)$/, '');
+
+/** Of each metric of a process that follows a table: its labels, and the values they have. */
+async function liveSeries(): Promise<Map<string, Map<string, Set<string>>>> {
+  const model = new StatusModel({ name: 'x', version: '0', now: Date.now });
+  model.setTables([{ source: 's.t', target: 's.t', identity: 'full', state: 'streaming', rowsEstimated: 1 }]);
+  const found = new Map<string, Map<string, Set<string>>>();
+  for (const [, name = '', pairs = ''] of (await new Metrics({ model }).text()).matchAll(/^(\w+)(?:\{(.*)\})? /gm)) {
+    const labels = found.get(base(name)) ?? new Map<string, Set<string>>();
+    found.set(base(name), labels);
+    for (const [, label = '', value = ''] of pairs.matchAll(/(\w+)="([^"]*)"/g))
+      labels.set(label, (labels.get(label) ?? new Set()).add(value));
+  }
+  return found;
+}
+
 /** What GET /metrics of the process names. */
 async function exposed(): Promise<Set<string>> {
   const metrics = new Metrics({ model: new StatusModel({ name: 'x', version: '0', now: Date.now }) });
@@ -125,19 +156,29 @@ describe('metrics', () => {
     expect(PROMISED.filter((name) => !names.has(name))).toEqual([]);
   });
 
-  test('dashboards, alerts and their tests ask for promised names and those of Node.js only', async () => {
-    const nodes = [...(await exposed())].filter((name) => !name.startsWith('pgfollow_'));
-    const known = new Set([...PROMISED, ...BUILT_IN, ...nodes]);
-    const asked = [
-      ...dashboards.flatMap(({ panels }) => allPanels(panels).flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))),
-      ...dashboards.flatMap(({ annotations }) => annotations.list.flatMap(({ expr }) => expr ?? [])),
-      ...rules.map(({ expr }) => expr),
-      ...ruleTests.flatMap(({ input_series }) => input_series.map(({ series }) => series)),
-    ].flatMap(metricsIn);
+  test('dashboards, alerts and their tests ask for what the process has, and for labels and values that it gives', async () => {
+    const live = await liveSeries();
+    const known = new Set([...(await exposed()), ...BUILT_IN]);
     expect(asked.length).toBeGreaterThan(100);
-    const unknown = asked.filter((name) => !known.has(name) && !known.has(name.replace(/_(?:bucket|sum|count)$/, '')));
+    const unknown = asked.flatMap(metricsIn).filter((name) => !known.has(name) && !known.has(base(name)));
     // One case of the tests is about a Prometheus that does not scrape pgfollow at all.
     expect([...new Set(unknown)]).toEqual(['other_metric']);
+    for (const [text, name = '', matchers = ''] of asked.flatMap((each) => [...each.matchAll(/(\w+)\{([^}]*)\}/g)])) {
+      if (!live.has(base(name))) continue;
+      for (const [, label = '', operator, value = ''] of matchers.matchAll(/(\w+)\s*(=~|=)\s*"([^"]*)"/g)) {
+        if (SCRAPED_LABELS.has(label)) continue;
+        const values = live.get(base(name))?.get(label);
+        expect([text, label, values !== undefined]).toEqual([text, label, true]);
+        // Names of tables and what the user chose are whatever they are.
+        if (label === 'table' || value.startsWith('$')) continue;
+        for (const one of operator === '=~' ? value.split('|') : [value])
+          expect([text, one, values?.has(one)]).toEqual([text, one, true]);
+      }
+    }
+    for (const [text, labels = ''] of asked.flatMap((each) => [...each.matchAll(/\bby\s*\(([^)]*)\)/g)])) {
+      const every = new Set([...SCRAPED_LABELS, ...[...live.values()].flatMap((labels) => [...labels.keys()])]);
+      for (const label of labels.split(',')) expect([text, label, every.has(label.trim())]).toEqual([text, label, true]);
+    }
   });
 });
 
@@ -156,7 +197,9 @@ describe('grafana', () => {
   });
 
   test('dashboards have their own uid and title', () => {
-    expect(dashboards.length).toBeGreaterThan(0);
+    expect(dashboards.map(({ uid }) => uid).toSorted()).toEqual(
+      ['overview', 'runtime', 'snapshot', 'tables'].map((name) => `pgfollow-${name}`),
+    );
     expect(new Set(dashboards.map(({ uid }) => uid)).size).toBe(dashboards.length);
     expect(new Set(dashboards.map(({ title }) => title)).size).toBe(dashboards.length);
   });
@@ -166,6 +209,9 @@ describe('grafana', () => {
     expect(dashboard.schemaVersion).toBeGreaterThanOrEqual(39);
     expect(dashboard.schemaVersion).toBeLessThanOrEqual(41);
     expect(JSON.stringify(dashboard)).not.toMatch(/__inputs|\$\{DS_/);
+    // From each to all the others.
+    expect(dashboard.tags).toContain('pgfollow');
+    expect(dashboard.links.filter(({ type }) => type === 'dashboards').flatMap(({ tags }) => tags)).toEqual(['pgfollow']);
     for (const variable of dashboard.templating.list) expect(variable.datasource.uid).toBe(datasource?.uid);
     const panels = allPanels(dashboard.panels);
     expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
@@ -190,6 +236,10 @@ describe('grafana', () => {
   });
 });
 
+/** The headings of a document as links name them. */
+const headings = (document: string): string[] =>
+  [...read(document).matchAll(/^## (.+)$/gm)].map(([, text = '']) => text.toLowerCase().replaceAll(' ', '-').replaceAll("'", ''));
+
 describe('prometheus', () => {
   const COMMANDS = ['run', 'doctor', 'status', 'tables', 'pause', 'resume', 'add', 'remove', 'resync', 'retry', 'teardown'];
 
@@ -207,6 +257,9 @@ describe('prometheus', () => {
       const severity = rule.labels['severity'];
       expect(['critical', 'warning']).toContain(severity);
       for (const key of ['summary', 'cause', 'remedy']) expect(rule.annotations[key]).toMatch(/\S/);
+      const [document = '', anchor = ''] = rule.annotations['runbook']?.split('#') ?? [];
+      expect(headings(document)).toContain(anchor);
+      expect(dashboards.map(({ uid }) => `/d/${uid}`)).toContain(rule.annotations['dashboard']);
       for (const [, command] of rule.annotations['remedy']?.matchAll(/pgfollow ([a-z]+)/g) ?? [])
         expect(COMMANDS).toContain(command);
       const fired = ruleTests.flatMap((test) => test.promql_expr_test.flatMap(({ exp_samples }) => exp_samples));

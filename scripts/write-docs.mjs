@@ -1,8 +1,9 @@
 // Writes the generated tables of README.md and docs/ anew, between <!-- name:begin --> and <!-- name:end -->:
 //   npm run docs
-// docs.test.ts says so when that was forgotten.
+// and docs/pgfollow.schema.json and docs/openapi.json as a whole. docs.test.ts says so when that was forgotten.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
 
 export const GENERATED = ['README.md', 'docs/configuration.md', 'docs/doctor.md', 'docs/http.md', 'docs/operations.md'];
 
@@ -13,19 +14,43 @@ export const GENERATED = ['README.md', 'docs/configuration.md', 'docs/doctor.md'
  * @property {Readonly<Record<string, string>>} problemCodes code and meaning
  * @property {Readonly<Record<string, string>>} findingCodes code and what the check looks at
  * @property {string} metricsText as GET /metrics gives it
+ * @property {Record<string, object>} files what the program describes itself with, by file name
  */
 
 /**
  * Asks the modules of the program, compiled or not.
- * @param {any} modules configTable, PROBLEM_CODES, FINDING_CODES, Metrics and StatusModel
+ * @param {any} modules configTable, configJsonSchema, PROBLEM_CODES, FINDING_CODES, Metrics, StatusModel and openApi
  * @returns {Promise<Sources>}
  */
-export async function readSources({ configTable, PROBLEM_CODES, FINDING_CODES, Metrics, StatusModel }) {
+export async function readSources({
+  configTable,
+  configJsonSchema,
+  PROBLEM_CODES,
+  FINDING_CODES,
+  Metrics,
+  StatusModel,
+  openApi,
+}) {
   const model = new StatusModel({ name: 'x', version: '0', now: Date.now });
   // One table, so that metrics of tables show their labels.
   model.setTables([{ source: 's.t', target: 's.t', identity: 'full', state: 'streaming', rowsEstimated: 0 }]);
   const metricsText = await new Metrics({ model, defaultMetrics: false }).text();
-  return { configTable: configTable(), problemCodes: PROBLEM_CODES, findingCodes: FINDING_CODES, metricsText };
+  const { version } = JSON.parse(read('package.json'));
+  const files = { 'docs/pgfollow.schema.json': configJsonSchema(), 'docs/openapi.json': openApi(version) };
+  return { configTable: configTable(), problemCodes: PROBLEM_CODES, findingCodes: FINDING_CODES, metricsText, files };
+}
+
+/**
+ * A description as it stands in its file.
+ * @param {object} description
+ */
+export function fileText(description) {
+  return `${JSON.stringify(description, null, 2)}\n`;
+}
+
+/** @param {string} path */
+function read(path) {
+  return readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 }
 
 /**
@@ -53,7 +78,19 @@ const TABLES = {
       Object.entries(findingCodes).map(([code, about]) => [`\`${code}\``, about]),
     ),
   metrics: ({ metricsText }) => metricsTable(metricsText),
+  alerts: () => alertsTable(parse(read('grafana/prometheus/alerts.yml'))),
 };
+
+/** @param {{groups: {rules: {alert: string, labels: {severity: string}, annotations: Record<string, string>}[]}[]}} rules */
+function alertsTable({ groups }) {
+  const lines = groups
+    .flatMap(({ rules }) => rules)
+    .map(({ alert, labels, annotations: { cause, remedy = '', runbook = '' } }) => {
+      const anchor = runbook.replace('docs/operations.md', '');
+      return [`[${alert}](${anchor})`, labels.severity, cause, remedy.replaceAll('|', '\\|')];
+    });
+  return markdown(['alert', 'severity', 'cause', 'what to do'], lines);
+}
 
 /**
  * Only what has a variable, without what is allowed: the short form.
@@ -103,10 +140,12 @@ function markdown(heading, lines) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const built = (/** @type {string} */ path) => import(new URL(`../dist/${path}`, import.meta.url).href);
-  const modules = ['config/reference.js', 'problem.js', 'finding.js', 'observe/metrics.js', 'observe/model.js'].map(built);
+  const modules = ['config/reference.js', 'problem.js', 'observe/metrics.js', 'observe/model.js', 'http/openapi.js'].map(built);
   const sources = await readSources(Object.assign({}, ...(await Promise.all(modules))));
   for (const name of GENERATED) {
     const url = new URL(`../${name}`, import.meta.url);
     writeFileSync(url, fill(readFileSync(url, 'utf8'), sources));
   }
+  for (const [name, description] of Object.entries(sources.files))
+    writeFileSync(new URL(`../${name}`, import.meta.url), fileText(description));
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { loadConfig } from '../config/load.ts';
+import { configJsonSchema } from '../config/reference.ts';
 import { main } from './main.ts';
 import { testIo } from '../testing/cli-io.ts';
 
@@ -56,4 +57,10 @@ it('--json has the values and their origins', async () => {
   const { config, origins } = JSON.parse(io.out()) as { config: Record<string, unknown>; origins: Record<string, string> };
   expect(config).toMatchObject({ heartbeat: { interval: '1s' }, source: { url: 'postgresql://app:***@x/shop' } });
   expect(origins).toMatchObject({ name: 'default', 'target.url': 'environment PGFOLLOW_TARGET_URL' });
+});
+
+it('--schema has what an editor needs to know, also where nothing is configured yet', async () => {
+  const io = testIo({ env: {} });
+  expect(await main(['config', '--schema'], io)).toBe(0);
+  expect(JSON.parse(io.out())).toEqual(configJsonSchema());
 });

@@ -1,4 +1,5 @@
 import { loadConfig, redact, type LoadedConfig } from '../config/load.ts';
+import { configJsonSchema } from '../config/reference.ts';
 import type { Config } from '../config/schema.ts';
 import { formatDuration, formatSize } from '../config/units.ts';
 import { Document, isMap, isScalar, isSeq } from 'yaml';
@@ -7,11 +8,19 @@ import type { Command } from './command.ts';
 import { EXIT } from './failure.ts';
 
 export const configCommand: Command = {
-  usage: 'config [--json] [OPTIONS]',
-  options: { json: { type: 'boolean', help: 'as {"config": …, "origins": …}' }, ...CONFIG_OPTIONS },
+  usage: 'config [--json | --schema] [OPTIONS]',
+  options: {
+    json: { type: 'boolean', help: 'as {"config": …, "origins": …}' },
+    schema: { type: 'boolean', help: 'the JSON Schema of pgfollow.yaml instead, for editors' },
+    ...CONFIG_OPTIONS,
+  },
   notes: 'Prints what `pgfollow run` would use, as a pgfollow.yaml. Secrets are not shown.',
   async run(args, io) {
     refusePositionals('config', args);
+    if (args.values['schema']) {
+      io.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+      return EXIT.done;
+    }
     const loaded = loadConfig({ flags: args.values, env: io.env, cwd: io.cwd });
     io.stdout.write(args.values['json'] ? renderJson(loaded) : renderYaml(loaded));
     return EXIT.done;

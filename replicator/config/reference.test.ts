@@ -1,4 +1,6 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { VARIABLES } from './environment.ts';
 import { configJsonSchema, configTable } from './reference.ts';
 import { SETTINGS } from './setting-list.ts';
@@ -39,4 +41,22 @@ it('describes the file as JSON Schema: keys, values, and nothing else', () => {
   });
   expect(schema.properties['http']).toMatchObject({ properties: { tokenFile: { type: 'string' } } });
   expect(schema.properties['source']).not.toHaveProperty('required');
+});
+
+it.each<[string, string, boolean]>([
+  ['nothing', '{}', true],
+  ['URLs', 'source: { url: postgresql://a/b }', true],
+  ['URLs in files', 'source: { urlFile: /run/secrets/source }', true],
+  [
+    'everything that is nested',
+    'tables: { include: [public.*], map: [{ from: a.b, to: c.d, columns: { exclude: [x], rename: { y: z } }, where: n > 0 }] }',
+    true,
+  ],
+  ['sizes and durations', 'apply: { maxBatchBytes: 1MB }\nheartbeat: { interval: 500ms }', true],
+  ['an unknown key', 'tabels: {}', false],
+  ['an unknown key further down', 'apply: { onErorr: table }', false],
+  ['a value that is none of those', 'apply: { onError: nothing }', false],
+  ['a number where a list belongs', 'tables: { include: 3 }', false],
+])('as a JSON Schema it judges %s', (_, text, valid) => {
+  expect(new Ajv2020({ strict: true }).validate(configJsonSchema(), parse(text))).toBe(valid);
 });

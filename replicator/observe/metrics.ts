@@ -3,6 +3,7 @@ import { STAGES } from './model.ts';
 import type { SlotReading, StatusModel } from './model.ts';
 import { PIPELINE_STATES, TABLE_STATES } from './status.ts';
 import type { ConflictKind, RowOp, Status } from './status.ts';
+import { ACTIVITIES } from './work.ts';
 import { TableSeriesBook, type TableSeries } from './table-series.ts';
 
 const OPS: readonly RowOp[] = ['insert', 'update', 'delete', 'truncate'];
@@ -101,6 +102,14 @@ export class Metrics {
       [],
       (counter) => counter.inc(model.counters.backpressureMs / 1000),
     );
+    this.#counter(
+      'work_seconds_total',
+      'Time on the way to the target, by what it went into; together a second a second while the stream is followed.',
+      ['activity'],
+      (counter) => {
+        for (const activity of ACTIVITIES) counter.inc({ activity }, model.secondsSpent(activity));
+      },
+    );
     this.#gauge('queue_bytes', 'Changes received and not applied yet, in memory.', [], (gauge) =>
       gauge.set(model.queueReading.bytes),
     );
@@ -131,6 +140,15 @@ export class Metrics {
     this.#counter('snapshot_bytes_total', 'Bytes copied initially.', ['table'], (counter) => {
       for (const { label, copied } of this.#tables) counter.inc({ table: label }, copied.bytes);
     });
+    this.#gauge(
+      'snapshot_rows_estimated',
+      'Rows of a table by the statistics of the source; absent where it has none.',
+      ['table'],
+      (gauge) => {
+        for (const { label, rowsEstimated } of this.#tables)
+          if (rowsEstimated !== null) gauge.set({ table: label }, rowsEstimated);
+      },
+    );
     this.#gauge('spool_bytes', 'Changes kept on the target for a table that cannot take them yet.', ['table'], (gauge) => {
       for (const { label, spooledBytes } of this.#tables) gauge.set({ table: label }, spooledBytes);
     });

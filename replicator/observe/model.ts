@@ -244,6 +244,11 @@ export class StatusModel {
     return this.#version;
   }
 
+  /** Seconds since the start; see WorkLedger. */
+  secondsSpent(activity: Activity): number {
+    return this.#work.total(activity);
+  }
+
   lag(): LagReading {
     return this.#lag.read(this.#now());
   }

@@ -16,6 +16,8 @@ export interface TableCounts {
 export interface TableSeries extends TableCounts {
   readonly label: string;
   readonly spooledBytes: number;
+  /** Null where it is not known, or several tables are meant. */
+  readonly rowsEstimated: number | null;
 }
 
 type Copied = (source: string) => { rows: number; bytes: number };
@@ -44,20 +46,22 @@ export class TableSeriesBook {
       for (const source of known.keys()) if (!followed.has(source)) known.delete(source);
     const all = tables.length <= this.#limit;
     const series: TableSeries[] = [];
-    let spooledBytes = 0;
+    let spooled = 0;
     for (const table of tables) {
       const { source, applied, conflicts } = table;
       const copied = copiedOf(source);
       if (this.#own.size < this.#limit && (all || tells(table))) this.#own.add(source);
       if (this.#own.has(source)) {
         this.#counted.delete(source);
-        series.push({ label: source, applied, conflicts, copied, spooledBytes: table.spooledBytes });
+        const { spooledBytes, snapshot } = table;
+        series.push({ label: source, applied, conflicts, copied, spooledBytes, rowsEstimated: snapshot.rowsEstimated });
       } else {
         this.#count(source, { applied, conflicts, copied });
-        spooledBytes += table.spooledBytes;
+        spooled += table.spooledBytes;
       }
     }
-    if (followed.size > this.#own.size || this.#counted.size > 0) series.push({ label: OTHERS, ...this.#others, spooledBytes });
+    if (followed.size > this.#own.size || this.#counted.size > 0)
+      series.push({ label: OTHERS, ...this.#others, spooledBytes: spooled, rowsEstimated: null });
     return series;
   }
 

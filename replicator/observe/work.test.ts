@@ -61,3 +61,13 @@ it.each([
 it('says nothing of the first seconds', () => {
   expect(findBottleneck({ seconds: 1, shares: { ...NONE, apply: 1 }, queueFull: 0 }, 99).stage).toBeNull();
 });
+
+it('as a counter it never falls', () => {
+  const ledger = new WorkLedger();
+  ledger.spent('apply', 1000, START);
+  expect(ledger.total('apply')).toBe(1);
+  ledger.spent('apply', -300, START);
+  expect(ledger.total('apply')).toBe(1);
+  ledger.spent('apply', 500, START + 3_600_000);
+  expect(ledger.total('apply')).toBe(1.2);
+});

@@ -30,10 +30,22 @@ const QUEUE_FULL = ACTIVITIES.length;
 export class WorkLedger {
   readonly #ms = new Float64Array(SECONDS * COLUMNS);
   readonly #epochs = new Float64Array(SECONDS).fill(-1);
+  /** All of it since the start, in ms, and the most of it that was ever told. */
+  readonly #totals = new Float64Array(ACTIVITIES.length);
+  readonly #told = new Float64Array(ACTIVITIES.length);
 
   /** `ms` may be negative: then it was booked too early, and is booked elsewhere in the same breath. */
   spent(activity: Activity, ms: number, nowMs: number): void {
-    this.#add(ACTIVITIES.indexOf(activity), ms, nowMs);
+    const column = ACTIVITIES.indexOf(activity);
+    this.#add(column, ms, nowMs);
+    this.#totals[column]! += ms;
+  }
+
+  /** Seconds since the start. Never falls, although what was booked too early is taken back: then it stands still for a while. */
+  total(activity: Activity): number {
+    const column = ACTIVITIES.indexOf(activity);
+    this.#told[column] = Math.max(this.#told[column]!, this.#totals[column]!);
+    return this.#told[column] / 1000;
   }
 
   queueFull(ms: number, nowMs: number): void {
