@@ -140,7 +140,14 @@ function markdown(heading, lines) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const built = (/** @type {string} */ path) => import(new URL(`../dist/${path}`, import.meta.url).href);
-  const modules = ['config/reference.js', 'problem.js', 'observe/metrics.js', 'observe/model.js', 'http/openapi.js'].map(built);
+  const modules = [
+    'config/reference.js',
+    'problem.js',
+    'observe/metrics.js',
+    'observe/model.js',
+    'http/openapi.js',
+    'finding.js',
+  ].map(built);
   const sources = await readSources(Object.assign({}, ...(await Promise.all(modules))));
   for (const name of GENERATED) {
     const url = new URL(`../${name}`, import.meta.url);
