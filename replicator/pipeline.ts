@@ -6,6 +6,7 @@ import type { Config } from './config/schema.ts';
 import { takesChanges, nextProgress } from './metadata/table-state.ts';
 import { storeCaughtUp } from './metadata/table-states.ts';
 import { markPipeline } from './metadata/pipeline-row.ts';
+import { Checkup } from './doctor/checkup.ts';
 import { EventLog } from './observe/events.ts';
 import { Metrics } from './observe/metrics.ts';
 import { StatusModel } from './observe/model.ts';
@@ -57,6 +58,7 @@ export class Pipeline {
   /** Free to be asked for the slot: the copies or the stream are under way. */
   #watched: Client | null = null;
   #fingerprint = '';
+  readonly #checkup: Checkup;
   readonly #clock = new RetryClock(Date.now);
   /** What the stream has brought, since when: over all sessions of this process. */
   readonly #recent = new RecentXids();
@@ -73,6 +75,7 @@ export class Pipeline {
     this.events = new EventLog({ now: Date.now });
     this.metrics = new Metrics({ model: this.model, tableLimit: config.http.metricsTables });
     this.#reporter = new Reporter({ model: this.model, events: this.events, log: options.log, gate: this.#gate });
+    this.#checkup = new Checkup(config, (findings) => this.#reporter.examined(findings));
     this.controls = {
       pause: (by) => this.#setPaused(true, by),
       resume: (by) => this.#setPaused(false, by),
@@ -262,6 +265,7 @@ export class Pipeline {
           inner,
         ),
         ...tender.loops(inner),
+        this.#checkup.loop(inner),
       ];
     });
   }

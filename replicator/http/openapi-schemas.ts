@@ -94,6 +94,20 @@ export const SCHEMAS: Record<string, Schema> = {
     lastChangeAt: orNull(time),
     error: { oneOf: [object(problem), { type: 'null' }] },
   }),
+  Findings: object({
+    checkedAt: { ...orNull(time), description: 'Null before the first look, a moment after the start.' },
+    findings: {
+      type: 'array',
+      items: object({
+        ...problem,
+        level: { type: 'string', enum: ['warning', 'error'] },
+        where: { type: 'string', enum: ['config', 'network', 'source', 'target'] },
+        table: orNull(text),
+        remedy: orNull(text),
+        since: time,
+      }),
+    },
+  }),
   Event: object(
     {
       id: { ...count, description: 'Rises with time, over restarts too.' },

@@ -40,6 +40,9 @@ it('describes what is given', async () => {
   expect(mismatches(SCHEMAS['Status']!, await get('/api/v1/status'))).toEqual([]);
   expect(mismatches(SCHEMAS['Table']!, await get('/api/v1/tables/public/orders'))).toEqual([]);
   expect(mismatches(SCHEMAS['Event']!, ((await get('/api/v1/events')) as { events: unknown[] }).events[0])).toEqual([]);
+  const finding = { level: 'warning', where: 'source', table: null, message: 'so', remedy: 'mend' } as const;
+  server.model.findings.replace([{ ...finding, code: 'SLOT_WAL_LIMIT' }]);
+  expect(mismatches(SCHEMAS['Findings']!, await get('/api/v1/findings'))).toEqual([]);
   server.model.sample();
   expect(mismatches(SCHEMAS['History']!, await get('/api/v1/history'))).toEqual([]);
   expect(mismatches(SCHEMAS['History']!, await get('/api/v1/history?range=24h'))).toEqual([]);

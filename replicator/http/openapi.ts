@@ -116,6 +116,12 @@ export function openApi(version: string): Json {
       },
       '/api/v1/tables/{schema}/{table}/resync': { post: tableOperation('Copy a table again.') },
       '/api/v1/tables/{schema}/{table}/retry': { post: tableOperation('Try a table in error again, at once.') },
+      '/api/v1/findings': {
+        get: read(
+          'What a look at both databases found that is no problem, but worth knowing.',
+          ok('The last look.', ref('Findings')),
+        ),
+      },
       '/api/v1/events': {
         get: read('What happened, newest last.', ok('The last thousand at most.', list('events', 'Event')), {
           parameters: [AFTER],

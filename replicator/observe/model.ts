@@ -2,6 +2,7 @@ import { formatLsn } from '../postgres/lsn.ts';
 import type { Lsn } from '../postgres/lsn.ts';
 import type { ProblemCode } from '../problem.ts';
 import { findBottleneck } from './bottleneck.ts';
+import { FindingBook } from './finding-book.ts';
 import { History } from './history.ts';
 import type { Curves, Range } from './history.ts';
 import { Lag } from './lag.ts';
@@ -78,6 +79,7 @@ export class StatusModel {
   readonly #tables = new TableBook();
   readonly #problems = new ProblemBook();
   readonly #history = new History();
+  readonly findings: FindingBook;
   readonly #sampler = new Sampler();
   readonly #work = new WorkLedger();
   readonly #batchListeners = new Set<(batch: AppliedBatch) => void>();
@@ -88,6 +90,7 @@ export class StatusModel {
     this.#name = options.name;
     this.#version = options.version;
     this.#now = options.now;
+    this.findings = new FindingBook(options.now);
     const nowMs = options.now();
     this.#startedMs = nowMs;
     this.#state = { name: 'starting', detail: null, sinceMs: nowMs };

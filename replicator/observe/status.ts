@@ -1,3 +1,4 @@
+import type { Finding } from '../finding.ts';
 import type { ProblemCode } from '../problem.ts';
 import type { Activity } from './work.ts';
 
@@ -68,6 +69,18 @@ export interface TableStatus {
   spooledBytes: number;
   lastChangeAt: string | null;
   error: { code: ProblemCode; message: string; remedy: string } | null;
+}
+
+/** One of GET /api/v1/findings. */
+export interface StatusFinding extends Finding {
+  readonly since: string;
+}
+
+/** GET /api/v1/findings: what a look at both databases found that is no problem, but worth knowing. */
+export interface Findings {
+  /** Null before the first look. */
+  readonly checkedAt: string | null;
+  readonly findings: readonly StatusFinding[];
 }
 
 /** One of GET /api/v1/events, newest last. */

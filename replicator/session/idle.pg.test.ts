@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { ownServers, sql, type TestDatabase } from '../testing/databases.ts';
+import { eventually } from '../testing/eventually.ts';
 import { spawnReplicator } from '../testing/replicator-process.ts';
 
 const SECONDS = 15;
@@ -17,7 +18,8 @@ test(
     for (const side of [db.source, db.target]) await sql(side, 'CREATE TABLE t (id int PRIMARY KEY)');
     await using replicator = await spawnReplicator(db);
     await replicator.streaming();
-    await sleep(3000);
+    // It looks at both databases once, a moment after its start.
+    await eventually(async () => (await replicator.findings()).checkedAt !== null);
     const before = { source: statements(db.source), target: statements(db.target), cpu: cpuSeconds(replicator.pid) };
     await sleep(SECONDS * 1000);
     const perSecond = (side: 'source' | 'target'): number => (statements(db[side]).length - before[side].length) / SECONDS;

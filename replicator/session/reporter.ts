@@ -4,6 +4,7 @@ import type { Applied, RowCounts } from '../apply/run.ts';
 import { displayName } from '../catalog/relation.ts';
 import type { CopyObserver, CopyTask } from '../snapshot/copy-table.ts';
 import { readEvents, storeEvents } from '../metadata/event-sink.ts';
+import type { Finding } from '../finding.ts';
 import type { EventInput, EventLog } from '../observe/events.ts';
 import type { Stage, StatusModel } from '../observe/model.ts';
 import type { TableStatus } from '../observe/status.ts';
@@ -139,6 +140,11 @@ export class Reporter {
       });
     }
     for (const table of tables) this.tableStands(table);
+  }
+
+  /** What a look at both databases found: shown, and written to the log once. */
+  examined(findings: readonly Finding[]): void {
+    for (const { message, ...fields } of this.#model.findings.replace(findings)) this.#log.warn(fields, message);
   }
 
   /** Where one table is now: tells of an error that is new, and of one that is over. */

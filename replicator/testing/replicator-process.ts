@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { guard } from '../embedded/guard.ts';
-import type { Status, TableStatus } from '../observe/status.ts';
+import type { Findings, Status, TableStatus } from '../observe/status.ts';
 import type { TestDatabases } from './databases.ts';
 import { eventually } from './eventually.ts';
 
@@ -16,6 +16,7 @@ export interface ReplicatorProcess extends AsyncDisposable {
   readonly pid: number;
   status(): Promise<Status>;
   tables(): Promise<TableStatus[]>;
+  findings(): Promise<Findings>;
   /** A request that changes something; resolves with the HTTP status. */
   request(method: 'PUT' | 'POST' | 'DELETE', path: string): Promise<number>;
   /** Resolves once the pipeline says that it streams. */
@@ -58,6 +59,7 @@ export async function spawnReplicator(db: TestDatabases, settings: Record<string
     kill,
     output: () => pieces.join(''),
     tables: async () => ((await (await fetch(`${api}/tables`)).json()) as { tables: TableStatus[] }).tables,
+    findings: async () => (await (await fetch(`${api}/findings`)).json()) as Findings,
     request: async (method, path) => (await fetch(`${api}/${path}`, { method })).status,
     async streaming(timeout = 30_000) {
       await eventually(async () => endedEarly(child, pieces) ?? (await status()).state === 'streaming', { timeout });

@@ -22,6 +22,7 @@ function view(): PageView {
   return {
     status: model.status(),
     tables: model.tables(),
+    findings: model.findings.read(),
     events: events.after(),
     curves: model.history('15m'),
     queue: model.queueReading,
@@ -59,6 +60,7 @@ describe('hostile names', () => {
       listing(`c.${EVIL}`, { state: 'copying' }),
     ]);
     model.problem({ ...error, table: EVIL });
+    model.findings.replace([{ ...error, level: 'warning', where: 'source', table: EVIL }]);
     model.setState('failed', EVIL);
     events.append({ level: 'warn', code: EVIL, message: EVIL, table: EVIL, remedy: EVIL });
     const name = new StatusModel({ name: EVIL, version: EVIL, now: () => nowMs }).status();

@@ -1,5 +1,6 @@
 import type { Status } from '../../observe/status.ts';
 import { renderEvents } from './events-section.ts';
+import { renderFindings } from './findings-section.ts';
 import { renderFlow } from './flow-section.ts';
 import { clock, count, plural } from './format.ts';
 import { html } from './html.ts';
@@ -55,7 +56,7 @@ export function renderMain(view: PageView): string {
 function main(view: PageView): Html {
   return html`<main id="main" data-title="${titleOf(view)}">
     ${renderVerdict(view)} ${renderProblems(view)} ${renderFlow(view)} ${renderSnapshot(view)} ${renderTiles(view)}
-    ${renderTables(view)} ${renderEvents(view)}
+    ${renderTables(view)} ${renderFindings(view)} ${renderEvents(view)}
   </main>`;
 }
 

@@ -1,11 +1,12 @@
 import type { Curves } from '../../observe/history.ts';
 import type { SlotReading } from '../../observe/model.ts';
-import type { PipelineEvent, Status, TableStatus } from '../../observe/status.ts';
+import type { Findings, PipelineEvent, Status, TableStatus } from '../../observe/status.ts';
 
 /** Everything the page shows, as it was at one moment. */
 export interface PageView {
   readonly status: Status;
   readonly tables: readonly TableStatus[];
+  readonly findings: Findings;
   /** Newest last. */
   readonly events: readonly PipelineEvent[];
   /** The last 15 minutes. */

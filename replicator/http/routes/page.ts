@@ -54,6 +54,7 @@ function viewOf({ model, events, access, now }: HttpContext): PageView {
   return {
     status: model.status(),
     tables: model.tables(),
+    findings: model.findings.read(),
     events: events.after(),
     curves: model.history('15m'),
     queue: model.queueReading,

@@ -20,6 +20,8 @@ export function statusRoutes(app: FastifyInstance, { model, events }: HttpContex
 
   app.get<{ Params: TablePath }>('/api/v1/tables/:schema/:table', async (request) => followedTable(model, request.params));
 
+  app.get('/api/v1/findings', async () => model.findings.read());
+
   app.get<{ Querystring: { after?: number } }>(
     '/api/v1/events',
     { schema: { querystring: { type: 'object', properties: { after: { type: 'integer', minimum: 0 } } } } },
