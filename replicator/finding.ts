@@ -67,6 +67,7 @@ export const FINDING_CODES = {
   ENCODING: 'Whether the target can hold every character of the source.',
   COLLATION: 'Whether both databases sort text the same way.',
   COLLATION_VERSION: 'Whether the indexes of a database were built with the collations that it has now.',
+  LEFT_OUT: 'What is around tables that were created on the target, and was not created with them.',
   EXTENSION: 'An extension of the source that the target lacks.',
   TYPE_DIFFERENCE: 'An enum or domain that is not the same on both sides.',
   DISK: 'Room on the disk of the target, where that can be seen from here.',

@@ -147,7 +147,7 @@ export class Pipeline {
     // Null until the first copy is finished.
     const checkpoint = row.snapshotFinished ? row.checkpoint : null;
     if (checkpoint !== null) await checkSlot(ends, this.#config, checkpoint);
-    const tables = await this.#prepareTables(ends, checkpoint === null);
+    const tables = await this.#prepareTables(ends, checkpoint === null, signal);
     this.#watched = ends.source;
     const versions = { sourceVersion: ends.sourceIdentity.version, targetVersion: ends.targetVersion };
     const from = checkpoint ?? (await this.#copy(ends, tables, versions, signal));
@@ -155,9 +155,13 @@ export class Pipeline {
     await this.#follow(ends, tables, from, this.#config.apply.binary === 'auto' && binaryForStream(tables, versions), signal);
   }
 
-  async #prepareTables(ends: Ends, copyAhead: boolean): Promise<FollowedTable[]> {
+  async #prepareTables(ends: Ends, copyAhead: boolean, signal: AbortSignal): Promise<FollowedTable[]> {
     this.#fingerprint = await on('source', catalogFingerprint(ends.source));
-    const resolved = await resolveFollowedTables(ends, this.#config, { sourceVersion: ends.sourceIdentity.version, copyAhead });
+    const resolved = await resolveFollowedTables(ends, this.#config, {
+      sourceVersion: ends.sourceIdentity.version,
+      copyAhead,
+      signal,
+    });
     const identityChanges = await publishTables(ends, this.#config, resolved);
     this.#reporter.prepared(resolved, identityChanges);
     return resolved.tables;

@@ -47,6 +47,7 @@ export const PROBLEM_CODES = {
   NO_TABLES: 'No table matches tables.include.',
   TABLE_NOT_PUBLISHABLE: 'Publishing this table would make writes on the source fail, so it stays out.',
   TARGET_TABLE_MISSING: 'The target table does not exist.',
+  SCHEMA_NOT_CREATED: 'The target table does not exist, and it could not be created.',
   TARGET_COLUMN_MISSING: 'The target table lacks a column of the source table.',
   TARGET_COLUMN_TYPE: 'The target column has a type that the source column cannot be cast to.',
   TARGET_TABLE_NOT_EMPTY: 'The target table already holds rows and snapshot.existingRows is error.',

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import { TYPE_OID, type Oid } from '../postgres/oid.ts';
+import { groupBy } from './group-by.ts';
 import {
   COLUMNS,
   INDEXES,
@@ -51,16 +52,6 @@ export async function readRelations(client: Client, filter?: RelationFilter): Pr
 
 async function rowsOf<Row>(client: Client, text: string, values: unknown[]): Promise<Row[]> {
   return (await client.query<Row & Record<string, unknown>>(text, values)).rows;
-}
-
-function groupBy<Row>(rows: readonly Row[], key: (row: Row) => Oid): Map<Oid, Row[]> {
-  const groups = new Map<Oid, Row[]>();
-  for (const row of rows) {
-    const group = groups.get(key(row));
-    if (group) group.push(row);
-    else groups.set(key(row), [row]);
-  }
-  return groups;
 }
 
 const KINDS: Readonly<Record<string, ColumnType['kind']>> = {

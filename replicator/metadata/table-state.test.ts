@@ -17,7 +17,9 @@ const FROM: Record<TableStateName, TableProgress> = {
 const EVENTS: Record<TableEvent['type'], TableEvent> = {
   'copy started': { type: 'copy started' },
   copied: { type: 'copied' },
+  'copied bare': { type: 'copied bare' },
   indexed: { type: 'indexed' },
+  'index again': { type: 'index again' },
   'caught up': { type: 'caught up' },
   'copy again': { type: 'copy again' },
   mended: { type: 'mended' },
@@ -29,7 +31,9 @@ const TABLE: Record<TableStateName, Record<TableEvent['type'], TableStateName | 
   pending: {
     'copy started': 'copying',
     copied: '-',
+    'copied bare': '-',
     indexed: '-',
+    'index again': '-',
     'caught up': '-',
     'copy again': 'pending',
     mended: '-',
@@ -38,7 +42,9 @@ const TABLE: Record<TableStateName, Record<TableEvent['type'], TableStateName | 
   copying: {
     'copy started': '-',
     copied: 'catching_up',
+    'copied bare': 'indexing',
     indexed: '-',
+    'index again': '-',
     'caught up': '-',
     'copy again': 'pending',
     mended: '-',
@@ -47,7 +53,9 @@ const TABLE: Record<TableStateName, Record<TableEvent['type'], TableStateName | 
   indexing: {
     'copy started': '-',
     copied: '-',
+    'copied bare': '-',
     indexed: 'catching_up',
+    'index again': '-',
     'caught up': '-',
     'copy again': 'pending',
     mended: '-',
@@ -56,7 +64,9 @@ const TABLE: Record<TableStateName, Record<TableEvent['type'], TableStateName | 
   catching_up: {
     'copy started': '-',
     copied: '-',
+    'copied bare': '-',
     indexed: '-',
+    'index again': '-',
     'caught up': 'streaming',
     'copy again': 'pending',
     mended: '-',
@@ -65,7 +75,9 @@ const TABLE: Record<TableStateName, Record<TableEvent['type'], TableStateName | 
   streaming: {
     'copy started': '-',
     copied: '-',
+    'copied bare': '-',
     indexed: '-',
+    'index again': '-',
     'caught up': 'streaming',
     'copy again': 'pending',
     mended: '-',
@@ -74,7 +86,9 @@ const TABLE: Record<TableStateName, Record<TableEvent['type'], TableStateName | 
   error: {
     'copy started': '-',
     copied: '-',
+    'copied bare': '-',
     indexed: '-',
+    'index again': 'indexing',
     'caught up': '-',
     'copy again': 'pending',
     mended: 'catching_up',

@@ -3,14 +3,15 @@ import { Problem, unreachable, type ProblemCode } from '../problem.ts';
 /**
  * A followed table's life. Each variant carries only its own data.
  *
- *   pending ──copy──> copying ──copied──> catching_up ──caught up──> streaming
- *      ^                 │                     │                        │
- *      │                 └──────── failed ─────┴──────── failed ────────┤
- *      │                                                                v
- *      └───────────────────────── copy again ───────────────────────  error
+ *   pending ──copy──> copying ──copied──────────────────> catching_up ──caught up──> streaming
+ *      ^                 │ └───copied bare──> indexing ──indexed──^ │                    │
+ *      │                 └──────── failed ───────┴────── failed ────┴───── failed ───────┤
+ *      │                                                                                 v
+ *      └─────────────────────────────── copy again ──────────────────────────────────  error
  *
- * `mended` leads from error back to catching_up, where the rows are there and the changes since were kept.
- * `indexing` (between copying and catching_up) belongs to tables whose indexes pgfollow builds itself.
+ * A table that pgfollow has created is copied bare: its indexes come after its rows.
+ * `mended` leads from error back to catching_up, where the rows are there and the changes since were kept; `index again`
+ * back to indexing, where the rows are there and an index was refused.
  */
 export type TableProgress =
   | { readonly state: 'pending' }
@@ -25,7 +26,9 @@ export type TableStateName = TableProgress['state'];
 export type TableEvent =
   | { readonly type: 'copy started' }
   | { readonly type: 'copied' }
+  | { readonly type: 'copied bare' }
   | { readonly type: 'indexed' }
+  | { readonly type: 'index again' }
   | { readonly type: 'caught up' }
   | { readonly type: 'copy again' }
   | { readonly type: 'mended' }
@@ -38,6 +41,10 @@ export function nextProgress(from: TableProgress, event: TableEvent): TableProgr
       return allow(from, event, ['pending'], { state: 'copying' });
     case 'copied':
       return allow(from, event, ['copying'], { state: 'catching_up' });
+    case 'copied bare':
+      return allow(from, event, ['copying'], { state: 'indexing' });
+    case 'index again':
+      return allow(from, event, ['error'], { state: 'indexing' });
     case 'indexed':
       return allow(from, event, ['indexing'], { state: 'catching_up' });
     case 'caught up':

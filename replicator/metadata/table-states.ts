@@ -134,18 +134,19 @@ export async function storeProgress(
 
 /**
  * Stores what the copy brought, with the state that follows, in the transaction that holds the rows; of a copy in chunks, after
- * the last of them.
+ * the last of them. `bare`: its indexes are still to be built, and its changes go to the spool until then.
  */
 export async function storeCopied(
   target: Client,
   pipeline: string,
   source: RelationName,
-  copied: { rows: number; bytes: number; asOf: CopiedAsOf | null },
+  copied: { rows: number; bytes: number; asOf: CopiedAsOf | null; bare: boolean },
 ): Promise<void> {
   await target.query(
     `WITH brought AS (DELETE FROM pgfollow.copy_chunk WHERE pipeline = $1 AND source_schema = $2 AND source_table = $3)
      UPDATE pgfollow.table_state
-        SET state = 'catching_up', since = pg_catalog.clock_timestamp(), rows_copied = $4, bytes_copied = $5,
+        SET state = CASE WHEN $8 THEN 'indexing' ELSE 'catching_up' END, spooling = spooling OR $8,
+            since = pg_catalog.clock_timestamp(), rows_copied = $4, bytes_copied = $5,
             copy_finished_at = pg_catalog.clock_timestamp(), error_code = NULL, error_message = NULL, error_remedy = NULL,
             has_rows = true, copy_snapshot = $6, copy_wal_end = $7::pg_catalog.pg_lsn
       WHERE pipeline = $1 AND source_schema = $2 AND source_table = $3`,
@@ -157,6 +158,7 @@ export async function storeCopied(
       copied.bytes,
       copied.asOf?.snapshot ?? null,
       copied.asOf ? formatLsn(copied.asOf.walEnd) : null,
+      copied.bare,
     ],
   );
 }

@@ -25,6 +25,7 @@ export function copyTask(
     columns: table.columns,
     binary: config.apply.binary === 'auto' && binaryForStream([table], versions),
     existingRows: ours ?? config.snapshot.existingRows,
+    bare: table.unbuilt,
   };
 }
 

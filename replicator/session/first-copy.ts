@@ -148,11 +148,11 @@ async function copyAll(options: FirstCopyOptions, snapshotName: string, signal: 
       started(task) {
         const table = byTask.get(task);
         // Not so for one that is tried again.
-        if (table?.progress.state === 'pending') advance(table, 'copy started');
+        if (table?.progress.state === 'pending') table.progress = nextProgress(table.progress, { type: 'copy started' });
         observer.started(task);
       },
       finished(task, rows, bytes) {
-        advance(byTask.get(task), 'copied');
+        rowsAreIn(byTask.get(task));
         observer.finished(task, rows, bytes);
       },
       failed(task, problem) {
@@ -169,18 +169,20 @@ async function copyAll(options: FirstCopyOptions, snapshotName: string, signal: 
   for (const table of failed) await storeProgress(target, config.name, table.mapping.source, table.progress);
 }
 
-function advance(table: FollowedTable | undefined, type: 'copy started' | 'copied'): void {
+// The changes of a table that has no indexes yet go to its spool until they are built.
+function rowsAreIn(table: FollowedTable | undefined): void {
   if (!table) return;
-  table.progress = nextProgress(table.progress, { type });
-  if (type === 'copied') table.hasRows = true;
+  table.progress = nextProgress(table.progress, { type: table.unbuilt ? 'copied bare' : 'copied' });
+  table.hasRows = true;
+  if (table.unbuilt) table.spooling = true;
 }
 
 // snapshot.copy: false. The data is there already, so the table counts as copied.
 async function takeAsIs(target: Client, pipeline: string, table: FollowedTable): Promise<void> {
   if (table.progress.state === 'error') return;
   table.progress = nextProgress(table.progress, { type: 'copy again' });
-  advance(table, 'copy started');
-  advance(table, 'copied');
+  table.progress = nextProgress(table.progress, { type: 'copy started' });
+  rowsAreIn(table);
   await storeProgress(target, pipeline, table.mapping.source, { state: 'copying' });
-  await storeCopied(target, pipeline, table.mapping.source, { rows: 0, bytes: 0, asOf: null });
+  await storeCopied(target, pipeline, table.mapping.source, { rows: 0, bytes: 0, asOf: null, bare: table.unbuilt });
 }

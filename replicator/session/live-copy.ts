@@ -59,7 +59,9 @@ export async function liveCopy(table: FollowedTable, options: LiveCopyOptions, s
     await pool.copy([copyTask(table, table.target, options)], point);
     if (refused[0]) throw refused[0];
     await boundary.at(async () => {
-      table.progress = nextProgress(nextProgress(table.progress, { type: 'copy started' }), { type: 'copied' });
+      table.progress = nextProgress(nextProgress(table.progress, { type: 'copy started' }), {
+        type: table.unbuilt ? 'copied bare' : 'copied',
+      });
       Object.assign(table, { hasRows: true, ours: true, partial: false, copiedAsOf: point.asOf, saved: '-' });
     });
   } catch (error) {

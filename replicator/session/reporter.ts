@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Client } from 'pg';
 import type { Applied, RowCounts } from '../apply/run.ts';
+import { groupBy } from '../catalog/group-by.ts';
 import { displayName } from '../catalog/relation.ts';
 import type { CopyObserver, CopyTask } from '../snapshot/copy-table.ts';
 import { readEvents, storeEvents } from '../metadata/event-sink.ts';
@@ -10,6 +11,7 @@ import type { Stage, StatusModel } from '../observe/model.ts';
 import type { TableStatus } from '../observe/status.ts';
 import { formatLsn, maxLsn, ZERO_LSN, type Lsn } from '../postgres/lsn.ts';
 import type { Problem } from '../problem.ts';
+import type { Refusal } from '../schema/build-steps.ts';
 import type { IdentityChange } from '../source/replica-identity.ts';
 import type { SlotState } from '../source/slot.ts';
 import { clockAheadMs } from '../source/clock.ts';
@@ -101,7 +103,7 @@ export class Reporter {
   }
 
   /** The set of tables, at the beginning of a session and whenever it changes. What was told already is not told again. */
-  prepared({ tables, findings }: ResolvedPipelineTables, changes: readonly IdentityChange[]): void {
+  prepared({ tables, findings, created }: ResolvedPipelineTables, changes: readonly IdentityChange[]): void {
     for (const gone of this.#model.tables().filter((known) => !tables.some((table) => table.name === known.source)))
       this.#tableRecovered(gone.source);
     this.#model.setTables(
@@ -128,6 +130,8 @@ export class Reporter {
         message: `Set on the source, so that UPDATE and DELETE of this table can be followed: ${change.sql}`,
       });
     }
+    if (created.length > 0)
+      this.#tell({ level: 'info', code: 'SCHEMA_CREATED', message: `Created on the target: ${countedKinds(created)}.` });
     for (const finding of findings) {
       if (finding.level === 'ok' || this.#findingsTold.has(finding.message)) continue;
       this.#findingsTold.add(finding.message);
@@ -200,7 +204,7 @@ export class Reporter {
       progress: (task, rows, bytes) => model.copyProgress(name(task), rows, bytes),
       finished: (task, rows, bytes) => {
         model.copyFinished(name(task), rows, bytes);
-        model.tableState(name(task), 'catching_up');
+        model.tableState(name(task), task.bare ? 'indexing' : 'catching_up');
         this.#log.info({ table: name(task), rows, bytes }, 'table copied');
       },
       failed: (task, problem) => this.#tableError(name(task), problem),
@@ -218,7 +222,8 @@ export class Reporter {
   }
 
   copied(tables: readonly FollowedTable[]): void {
-    for (const table of tables) if (table.progress.state === 'catching_up') this.#model.tableState(table.name, 'catching_up');
+    for (const { name, progress } of tables)
+      if (progress.state === 'catching_up' || progress.state === 'indexing') this.#model.tableState(name, progress.state);
     const done = tables.filter((table) => table.progress.state !== 'error').length;
     this.#tell({
       level: 'info',
@@ -233,6 +238,7 @@ export class Reporter {
       changed: (resolved, identities) => this.prepared(resolved, identities),
       stands: (table) => this.tableStands(table),
       joined: (table) => this.tableJoined(table),
+      refused: (table, refusals) => this.#refused(table, refusals),
       drained: (table, applied, durationMs) => this.drained(table, applied, durationMs),
       spooled: (table) => this.#model.spooled(table.name, table.spooledBytes),
     };
@@ -347,6 +353,17 @@ export class Reporter {
     this.#model.setState(this.#gate.isOpen ? (this.#caughtUp ? 'streaming' : 'catching_up') : 'paused');
   }
 
+  #refused(table: FollowedTable, refusals: readonly Refusal[]): void {
+    for (const { part, reason, sql } of refusals)
+      this.#tell({
+        level: 'warn',
+        table: table.name,
+        code: 'PART_NOT_CREATED',
+        message: `${displayName(table.mapping.target)} goes without the ${part}: ${reason}.`,
+        ...(sql.length > 0 ? { remedy: `Mend what the message names, then run on the target:\n${sql.join(';\n')};` } : {}),
+      });
+  }
+
   #conflicts(applied: Applied): void {
     for (const conflict of applied.conflicts) this.#model.conflict(conflict.table, conflict.kind, 1);
     for (const event of this.#tally.events(applied.conflicts)) this.#tell(event);
@@ -402,6 +419,12 @@ function sum(pieces: readonly Applied[]): Pick<Applied, 'rows' | 'perTable'> {
     perTable.set(table, known);
   }
   return { rows: pieces.reduce((rows, piece) => rows + piece.rows, 0), perTable };
+}
+
+// Labels begin with what kind of thing they are.
+function countedKinds(labels: readonly string[]): string {
+  const kinds = groupBy(labels, (label) => label.split(' ', 1)[0] ?? '');
+  return [...kinds].map(([kind, all]) => (all.length === 1 ? all[0] : `${all.length} ${kind}s`)).join(', ');
 }
 
 function stageOf(problem: Problem): Stage {

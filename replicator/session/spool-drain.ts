@@ -54,7 +54,7 @@ export async function drainSpools(options: DrainOptions, signal: AbortSignal): P
 }
 
 function isDue(table: FollowedTable, { clock }: DrainOptions): boolean {
-  return table.spooling && table.hasRows && table.target !== null && clock.due(table.name);
+  return table.spooling && table.hasRows && !table.unbuilt && table.target !== null && clock.due(table.name);
 }
 
 /** True when something was done. */

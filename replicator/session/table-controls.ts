@@ -59,7 +59,7 @@ export async function removeTable(session: FollowingSession, name: string): Prom
 export async function resyncTable(session: FollowingSession, name: string): Promise<void> {
   const { ends, config, boundary, applier, clock, tender } = session;
   const table = tableOf(session, name);
-  if (!table.hasRows && table.progress.state !== 'error')
+  if ((!table.hasRows && table.progress.state !== 'error') || table.progress.state === 'indexing')
     throw notPossible(`${name} is being copied, or about to be.`, 'Wait until it is complete.', name);
   if (ends.sourceIdentity.inRecovery)
     throw notPossible(

@@ -5,6 +5,13 @@ import type { Oid } from '../postgres/oid.ts';
 import type { StreamRelation } from '../pgoutput/messages.ts';
 import type { FollowedTable } from './followed-tables.ts';
 
+/** What a table is by what was resolved anew; where it stands is known here. */
+export function takeOver(known: FollowedTable, fresh: FollowedTable): FollowedTable {
+  const { mapping, source, target, columns, partial, unbuilt, unlinked } = fresh;
+  // With its rows there nobody has created it in between.
+  return Object.assign(known, { mapping, source, target, columns, partial, ...(known.hasRows ? {} : { unbuilt, unlinked }) });
+}
+
 /** The tables that are followed now. */
 export class TableSet {
   #byName = new Map<string, FollowedTable>();
@@ -30,8 +37,7 @@ export class TableSet {
     const next = resolved.map((table) => {
       const known = this.#byName.get(table.name);
       if (!known) return table;
-      const { mapping, source, target, columns, partial } = table;
-      return Object.assign(known, { mapping, source, target, columns, partial });
+      return takeOver(known, table);
     });
     this.#index(next);
   }

@@ -7,9 +7,11 @@ import { readSpoolBytes } from '../metadata/spool.ts';
 import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
 import { Problem } from '../problem.ts';
 import { catalogFingerprint } from '../source/fingerprint.ts';
+import type { Refusal } from '../schema/build-steps.ts';
 import type { IdentityChange } from '../source/replica-identity.ts';
 import { walEnd } from '../source/wal-position.ts';
 import { on } from './blame.ts';
+import { buildTables } from './build-tables.ts';
 import {
   binaryForStream,
   failTable,
@@ -22,7 +24,7 @@ import { liveCopy, type LiveCopyOptions } from './live-copy.ts';
 import { publishTables, type Ends } from './prepare.ts';
 import type { RetryClock } from './retry-clock.ts';
 import { drainSpools, type DrainOptions } from './spool-drain.ts';
-import type { TableSet } from './table-set.ts';
+import { takeOver, type TableSet } from './table-set.ts';
 
 /** How often it is looked whether the source has other tables than before. */
 const WATCH_MS = 2000;
@@ -46,6 +48,8 @@ export interface TableObserver {
   /** Its state is another one. */
   stands(table: FollowedTable): void;
   joined(table: FollowedTable): void;
+  /** What a table that we have created goes without. */
+  refused(table: FollowedTable, refusals: readonly Refusal[]): void;
   drained: DrainOptions['observer']['drained'];
   spooled(table: FollowedTable): void;
 }
@@ -68,6 +72,21 @@ export class TableTender {
     const loops = [
       this.#copyAll(signal),
       this.#watch(signal),
+      buildTables(
+        {
+          ends,
+          config,
+          tables,
+          boundary,
+          clock,
+          observer: {
+            stands: (table) => told.stands(table),
+            failed: (table, problem) => this.fail(table, problem),
+            refused: (table, refusals) => told.refused(table, refusals),
+          },
+        },
+        signal,
+      ),
       drainSpools(
         {
           pipeline: config.name,
@@ -183,9 +202,13 @@ export class TableTender {
   async #takeAsIs(table: FollowedTable, published: boolean): Promise<void> {
     if (!published) return;
     const { ends, config, applier } = this.#options;
-    await on('target', storeCopied(ends.target, config.name, table.mapping.source, { rows: 0, bytes: 0, asOf: null }));
-    for (const type of ['copy started', 'copied', 'caught up'] as const) table.progress = nextProgress(table.progress, { type });
-    table.hasRows = true;
+    await on(
+      'target',
+      storeCopied(ends.target, config.name, table.mapping.source, { rows: 0, bytes: 0, asOf: null, bare: table.unbuilt }),
+    );
+    const steps = table.unbuilt ? (['copy started', 'copied bare'] as const) : (['copy started', 'copied', 'caught up'] as const);
+    for (const type of steps) table.progress = nextProgress(table.progress, { type });
+    Object.assign(table, { hasRows: true, spooling: table.unbuilt });
     await on('target', saveTable(ends.target, config.name, table));
     applier.reroute();
     this.#options.told.joined(table);
@@ -215,7 +238,7 @@ export class TableTender {
     const cut = (): void => destroySocket(source);
     signal.addEventListener('abort', cut, { once: true });
     try {
-      await this.#resolve({ ...ends, source, row: { ...ends.row, snapshotFinished: true, publicationCreated: true } });
+      await this.#resolve(signal, { ...ends, source, row: { ...ends.row, snapshotFinished: true, publicationCreated: true } });
     } catch (error) {
       if (signal.aborted) return;
       throw error;
@@ -225,9 +248,13 @@ export class TableTender {
     }
   }
 
-  async #resolve(ends: Ends): Promise<void> {
+  async #resolve(signal: AbortSignal, ends: Ends): Promise<void> {
     const { config, tables, clock, boundary, applier, versions, binary } = this.#options;
-    const resolved = await resolveFollowedTables(ends, config, { sourceVersion: versions.sourceVersion, copyAhead: false });
+    const resolved = await resolveFollowedTables(ends, config, {
+      sourceVersion: versions.sourceVersion,
+      copyAhead: false,
+      signal,
+    });
     // Those that stay keep their standing, except that what failed may be tried again.
     const now = resolved.tables.map((fresh) => this.#merge(fresh));
     const merged = { ...resolved, tables: now };
@@ -252,8 +279,7 @@ export class TableTender {
   #merge(fresh: FollowedTable): FollowedTable {
     const known = this.#options.tables.get(fresh.name);
     if (!known) return fresh;
-    const { mapping, source, target, columns, partial } = fresh;
-    Object.assign(known, { mapping, source, target, columns, partial });
+    takeOver(known, fresh);
     if (known.hasRows || known.spooling || known.progress.state !== 'error' || !this.#options.clock.due(known.name)) return known;
     known.progress = fresh.progress;
     return known;

@@ -17,6 +17,8 @@ export interface CopyTask {
   /** Both ends agree on the binary form of every column. */
   readonly binary: boolean;
   readonly existingRows: ExistingRows;
+  /** The target has no indexes yet: they are built after the rows. */
+  readonly bare: boolean;
 }
 
 /** What is shown of a copy under way. Row counts are about right until it is finished. */

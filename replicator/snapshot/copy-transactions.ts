@@ -49,7 +49,7 @@ export async function copyWhole(
     if (options.again && (await isCopied(target, pipeline, task.mapping.source))) return null;
     await makeRoom(target, task, ends);
     const copied = await pipe(task, null, ends, progress);
-    await storeCopied(target, pipeline, task.mapping.source, { ...copied, asOf });
+    await storeCopied(target, pipeline, task.mapping.source, { ...copied, asOf, bare: task.bare });
     return copied;
   });
 }
@@ -77,11 +77,12 @@ export async function finishChunks(
   { target }: CopyEnds,
   { pipeline, asOf }: { pipeline: string; asOf: CopiedAsOf | null },
 ): Promise<void> {
-  await storeCopied(target, pipeline, task.mapping.source, { rows, bytes, asOf });
+  await storeCopied(target, pipeline, task.mapping.source, { rows, bytes, asOf, bare: task.bare });
 }
 
-/** The rows are in and committed: statistics that cannot be had (an index over a function that fails) change nothing about that. */
+/** Not before there are indexes. The rows are in and committed: statistics that cannot be had (an index over a function that fails) change nothing about that. */
 export async function analyze({ target }: CopyEnds, task: CopyTask): Promise<void> {
+  if (task.bare) return;
   await target.query(`ANALYZE ${quoteRelation(task.target)}`).catch((error: unknown) => {
     if (sqlState(error) === null || isTransient(error)) throw error;
   });

@@ -41,7 +41,7 @@ export function startPipeline(db: TestDatabases, settings: Record<string, unknow
         () => {
           const { position, state, problems, tables } = pipeline.model.status();
           const reached = position.applied !== null && parseLsn(position.applied) >= wanted;
-          if (reached && tables.pending + tables.copying + tables.catching_up === 0) return;
+          if (reached && tables.pending + tables.copying + tables.indexing + tables.catching_up === 0) return;
           throw new Error(`${state}, applied ${position.applied}, wanted ${wanted}: ${JSON.stringify(problems)}`);
         },
         { timeout },

@@ -1,0 +1,80 @@
+import type { Client } from 'pg';
+import { displayName, type RelationName } from '../catalog/relation.ts';
+
+/** A target table that pgfollow has made, as far as something of it is still missing. */
+export interface CreatedTable {
+  readonly target: RelationName;
+  /** Keys, indexes and constraints of its own are there. */
+  readonly built: boolean;
+  /** And its foreign keys. */
+  readonly linked: boolean;
+}
+
+/** Tables of this pipeline's making, by the display name of the target table. */
+export async function readCreatedTables(target: Client, pipeline: string): Promise<Map<string, CreatedTable>> {
+  const { rows } = await target.query<{ schema: string; name: string; built: boolean; linked: boolean }>(
+    `SELECT target_schema AS schema, target_table AS name, built_at IS NOT NULL AS built, linked_at IS NOT NULL AS linked
+       FROM pgfollow.created_table WHERE pipeline = $1`,
+    [pipeline],
+  );
+  return new Map(
+    rows.map(({ schema, name, built, linked }) => [displayName({ schema, name }), { target: { schema, name }, built, linked }]),
+  );
+}
+
+/** Remembers that we make this table, in the transaction that makes it. One of that name that was dropped is forgotten. */
+export async function storeCreated(target: Client, pipeline: string, { schema, name }: RelationName): Promise<void> {
+  await target.query('DELETE FROM pgfollow.created_table WHERE pipeline = $1 AND target_schema = $2 AND target_table = $3', [
+    pipeline,
+    schema,
+    name,
+  ]);
+  await target.query('INSERT INTO pgfollow.created_table (pipeline, target_schema, target_table) VALUES ($1, $2, $3)', [
+    pipeline,
+    schema,
+    name,
+  ]);
+}
+
+/** The table is as it should be, but for foreign keys (`built_at`), or altogether (`linked_at`). */
+export async function markCreated(
+  target: Client,
+  pipeline: string,
+  { schema, name }: RelationName,
+  what: 'built_at' | 'linked_at',
+): Promise<void> {
+  await target.query(
+    `UPDATE pgfollow.created_table SET ${what} = pg_catalog.clock_timestamp()
+      WHERE pipeline = $1 AND target_schema = $2 AND target_table = $3`,
+    [pipeline, schema, name],
+  );
+}
+
+/** What is done of these tables: display name of the target table -> the parts that are there, or were refused. */
+export async function readParts(
+  target: Client,
+  pipeline: string,
+  tables: readonly RelationName[],
+): Promise<Map<string, Set<string>>> {
+  const { rows } = await target.query<{ schema: string; name: string; parts: string[] }>(
+    `SELECT target_schema AS schema, target_table AS name, pg_catalog.array_agg(part) AS parts FROM pgfollow.created_part
+      WHERE pipeline = $1 AND (target_schema, target_table) IN (SELECT * FROM unnest($2::pg_catalog.text[], $3::pg_catalog.text[]))
+      GROUP BY 1, 2`,
+    [pipeline, tables.map(({ schema }) => schema), tables.map(({ name }) => name)],
+  );
+  return new Map(rows.map((row) => [displayName(row), new Set(row.parts)]));
+}
+
+/** Writes down that a part is there, in the transaction that made it, or why it never will be. */
+export async function storePart(
+  target: Client,
+  pipeline: string,
+  table: RelationName,
+  { part, refused }: { part: string; refused: string | null },
+): Promise<void> {
+  await target.query(
+    `INSERT INTO pgfollow.created_part (pipeline, target_schema, target_table, part, refused) VALUES ($1, $2, $3, $4, $5)
+     ON CONFLICT (pipeline, target_schema, target_table, part) DO UPDATE SET refused = EXCLUDED.refused`,
+    [pipeline, table.schema, table.name, part, refused],
+  );
+}

@@ -1,0 +1,226 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from 'pg';
+import { useReplicaRole } from '../apply/target-session.ts';
+import { displayName } from '../catalog/relation.ts';
+import type { Config } from '../config/schema.ts';
+import { markCreated } from '../metadata/created-tables.ts';
+import { joinPipeline } from '../metadata/pipeline-row.ts';
+import { nextProgress } from '../metadata/table-state.ts';
+import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
+import { noticeLostClient } from '../postgres/lost-client.ts';
+import { Problem } from '../problem.ts';
+import { addForeignKeys } from '../schema/add-foreign-keys.ts';
+import { buildAfterData, type Refusal } from '../schema/build-steps.ts';
+import { planForeignKeys } from '../schema/foreign-keys.ts';
+import { planTables } from '../schema/read-parts.ts';
+import type { TablePlan } from '../schema/step.ts';
+import { blame, on } from './blame.ts';
+import type { Boundary } from './boundary.ts';
+import { ClientPool } from './client-pool.ts';
+import { saveTable, type FollowedTable } from './followed-tables.ts';
+import type { Ends } from './prepare.ts';
+import { RetryClock } from './retry-clock.ts';
+import type { TableSet } from './table-set.ts';
+import { openUnless } from './together.ts';
+
+const LOOK_MS = 200;
+/** Tables whose catalogs are read in one go. */
+const TABLES_A_LOOK = 200;
+
+export interface BuildTablesOptions {
+  readonly ends: Ends;
+  readonly config: Config;
+  readonly tables: TableSet;
+  readonly boundary: Boundary;
+  readonly clock: RetryClock;
+  readonly observer: {
+    /** It is being built, or complete. */
+    stands(table: FollowedTable): void;
+    failed(table: FollowedTable, problem: Problem): Promise<void>;
+    /** What the table goes without. */
+    refused(table: FollowedTable, refusals: readonly Refusal[]): void;
+  };
+}
+
+/**
+ * Gives tables that we have created what they get after their rows, wherever the last session has left it: keys, indexes
+ * and constraints while their changes are spooled, then foreign keys, once both sides stream. Several tables, and
+ * several indexes of one, side by side.
+ */
+export async function buildTables(options: BuildTablesOptions, signal: AbortSignal): Promise<void> {
+  const builder = new Builder(options, signal);
+  try {
+    while (!signal.aborted) {
+      await builder.look();
+      await sleep(LOOK_MS, null, { signal }).catch(() => {});
+    }
+  } finally {
+    await builder.close();
+  }
+}
+
+class Builder {
+  readonly #options: BuildTablesOptions;
+  readonly #signal: AbortSignal;
+  readonly #pool: ClientPool;
+  readonly #underWay = new Map<FollowedTable, Promise<void>>();
+  /** When foreign keys that had to wait are looked at again. */
+  readonly #links = new RetryClock(Date.now);
+  readonly #cut = (): void => this.#pool.cut();
+
+  constructor(options: BuildTablesOptions, signal: AbortSignal) {
+    this.#options = options;
+    this.#signal = signal;
+    this.#pool = new ClientPool(options.config.snapshot.workers, () => this.#openTarget());
+    signal.addEventListener('abort', this.#cut, { once: true });
+  }
+
+  async close(): Promise<void> {
+    this.#pool.cut();
+    this.#signal.removeEventListener('abort', this.#cut);
+    await Promise.allSettled(this.#underWay.values());
+    await this.#pool.rest();
+  }
+
+  /** Starts what is due. */
+  async look(): Promise<void> {
+    const { tables, clock } = this.#options;
+    const free = tables.all.filter((table) => table.target !== null && !this.#underWay.has(table));
+    const bare = free.filter((table) => table.unbuilt && table.hasRows && clock.due(table.name)).slice(0, TABLES_A_LOOK);
+    if (bare.length > 0) await this.#start(bare);
+    const alone = free
+      .filter((table) => !table.unbuilt && table.unlinked && streams(table) && this.#links.due(table.name))
+      .slice(0, TABLES_A_LOOK);
+    if (alone.length > 0) await this.#link(alone);
+    if (this.#underWay.size === 0) await this.#pool.rest();
+  }
+
+  async #start(tables: readonly FollowedTable[]): Promise<void> {
+    const { ends, config } = this.#options;
+    try {
+      const plans = await this.#onSource((source) =>
+        planTables({ source, target: ends.target }, config.name, tables.map(ofSource)),
+      );
+      for (const [at, table] of tables.entries()) {
+        const plan = plans[at];
+        if (plan) this.#track(table, this.#build(table, plan));
+      }
+    } catch (error) {
+      if (this.#signal.aborted) return;
+      for (const table of tables) await this.#options.observer.failed(table, blame('source', error));
+    }
+  }
+
+  #track(table: FollowedTable, work: Promise<void>): void {
+    const tracked = work
+      .catch(async (error: unknown) => {
+        if (!this.#signal.aborted) await this.#options.observer.failed(table, blame('target', error));
+      })
+      .finally(() => this.#underWay.delete(table));
+    this.#underWay.set(table, tracked);
+    tracked.catch(() => {});
+  }
+
+  async #build(table: FollowedTable, plan: TablePlan): Promise<void> {
+    const { ends, config, boundary, clock, observer } = this.#options;
+    if (table.progress.state === 'error') {
+      table.progress = nextProgress(table.progress, { type: 'index again' });
+      await on('target', saveTable(ends.target, config.name, table));
+    }
+    observer.stands(table);
+    const refusals = await buildAfterData(plan, { pipeline: config.name, use: (work) => this.#pool.use(work) });
+    const lacking = refusals.find(({ isKey }) => isKey);
+    if (lacking) throw keyRefused(table, lacking);
+    await boundary.at(async () => {
+      if (table.progress.state !== 'indexing') return;
+      await on('target', markCreated(ends.target, config.name, table.mapping.target, 'built_at'));
+      table.unbuilt = false;
+      table.progress = nextProgress(table.progress, { type: 'indexed' });
+      await on('target', saveTable(ends.target, config.name, table));
+    });
+    clock.succeeded(table.name);
+    observer.stands(table);
+    observer.refused(table, refusals);
+  }
+
+  async #link(tables: readonly FollowedTable[]): Promise<void> {
+    const { ends, config, tables: all, observer } = this.#options;
+    const checked = ends.limits.some(({ code }) => code === 'REPLICA_ROLE_REFUSED');
+    try {
+      const plans = await this.#onSource((source) =>
+        planForeignKeys({ source, target: ends.target }, config.name, tables.map(ofSource), {
+          mappingOf: (name) => all.get(displayName(name))?.mapping ?? null,
+          targetVersion: ends.targetVersion,
+        }),
+      );
+      for (const [at, table] of tables.entries()) {
+        const keys = plans[at] ?? [];
+        const now = keys.filter((key) => key.impossible !== null || checked || isStreaming(all.get(key.refersTo)));
+        const refusals = await this.#pool.use((client) =>
+          addForeignKeys(client, config.name, table.mapping.target, { keys: now, checked }),
+        );
+        observer.refused(table, refusals);
+        if (now.length < keys.length) {
+          this.#links.failed(table.name);
+          continue;
+        }
+        await on('target', markCreated(ends.target, config.name, table.mapping.target, 'linked_at'));
+        table.unlinked = false;
+      }
+    } catch {
+      // Locks that were not to be had, or a connection that ends: the session ends with it, or it is tried again.
+      for (const table of tables) if (table.unlinked) this.#links.failed(table.name);
+    }
+  }
+
+  async #onSource<T>(work: (source: Client) => Promise<T>): Promise<T> {
+    const { config } = this.#options;
+    const settings = { lock_timeout: '5s' };
+    const source = await openUnless(
+      this.#signal,
+      connect({ role: 'source', url: config.source.url, purpose: `${config.name} schema`, settings }),
+      (late) => void disconnect(late),
+    );
+    const cut = (): void => destroySocket(source);
+    this.#signal.addEventListener('abort', cut, { once: true });
+    try {
+      return await work(source);
+    } finally {
+      this.#signal.removeEventListener('abort', cut);
+      await disconnect(source);
+    }
+  }
+
+  async #openTarget(): Promise<Client> {
+    const { config } = this.#options;
+    const target = await connect({ role: 'target', url: config.target.url, purpose: `${config.name} index` });
+    try {
+      await useReplicaRole(target);
+      await noticeLostClient(target);
+      await joinPipeline(target, config.name);
+      return target;
+    } catch (error) {
+      await disconnect(target);
+      throw error;
+    }
+  }
+}
+
+function ofSource({ source, mapping }: FollowedTable): Pick<FollowedTable, 'mapping'> & { oid: number } {
+  return { oid: source.oid, mapping };
+}
+
+function streams(table: FollowedTable): boolean {
+  return table.progress.state === 'streaming' && !table.spooling;
+}
+
+function isStreaming(table: FollowedTable | null): boolean {
+  return table !== null && streams(table);
+}
+
+function keyRefused(table: FollowedTable, { part, reason, sql }: Refusal): Problem {
+  return new Problem('SCHEMA_NOT_CREATED', `The target does not take the ${part} of ${table.name}: ${reason}.`, {
+    table: table.name,
+    remedy: `Mend what the message names; it is tried again by itself. It was: ${sql.join('; ')}`,
+  });
+}
