@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { originName } from './apply/target-session.ts';
+import { originsOf } from './apply/target-session.ts';
 import { displayName } from './catalog/relation.ts';
 import type { Config } from './config/schema.ts';
 import { isSameSource, lockPipeline, readPipeline, type PipelineRow } from './metadata/pipeline-row.ts';
@@ -97,8 +97,7 @@ async function planTarget(
 ): Promise<TeardownPlan> {
   const actions: TeardownAction[] = [];
   const remains: string[] = [];
-  const origin = await originName(target, config.name);
-  if (await exists(target, 'SELECT FROM pg_catalog.pg_replication_origin WHERE roname = $1', origin)) {
+  for (const origin of await originsOf(target, config.name)) {
     const sql = `SELECT pg_catalog.pg_replication_origin_drop(${quoteLiteral(origin)});`;
     if (await mayDropOrigin(target)) actions.push({ where: 'target', kind: 'origin', what: `replication origin ${origin}`, sql });
     else remains.push(`Replication origin ${origin} on the target stays, its role may not drop it; as a superuser: ${sql}`);

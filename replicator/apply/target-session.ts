@@ -66,6 +66,7 @@ export async function useOrigin(client: Client, pipeline: string): Promise<Sessi
       `SELECT pg_catalog.pg_replication_origin_create(${name}) WHERE pg_catalog.pg_replication_origin_oid(${name}) IS NULL`,
     );
     await whenFree(() => client.query(`SELECT pg_catalog.pg_replication_origin_session_setup(${name})`));
+    await dropCopyOrigins(client, name);
     return null;
   } catch (error) {
     const state = sqlState(error);
@@ -80,8 +81,58 @@ export async function useOrigin(client: Client, pipeline: string): Promise<Sessi
   }
 }
 
+/**
+ * As useOrigin(), for one of several sessions that copy: only one session at a time may use an origin. Dropped by the next
+ * session that follows.
+ */
+export async function useCopyOrigin(client: Client, pipeline: string): Promise<void> {
+  const origin = await originName(client, pipeline);
+  for (let n = 1; ; n++) {
+    const name = quoteLiteral(copyOrigin(origin, n));
+    try {
+      await client
+        .query(
+          `SELECT pg_catalog.pg_replication_origin_create(${name}) WHERE pg_catalog.pg_replication_origin_oid(${name}) IS NULL`,
+        )
+        .catch((error: unknown) => {
+          // Another session was faster.
+          if (sqlState(error) !== SQLSTATE.duplicate_object && sqlState(error) !== SQLSTATE.unique_violation) throw error;
+        });
+      await client.query(`SELECT pg_catalog.pg_replication_origin_session_setup(${name})`);
+      return;
+    } catch (error) {
+      if (sqlState(error) !== SQLSTATE.object_in_use) throw error;
+    }
+  }
+}
+
+function copyOrigin(origin: string, n: number | ''): string {
+  return `${origin}_copy_${n}`;
+}
+
+// Each keeps one of the places that the server has for origins. Who may not drop them has them used again.
+async function dropCopyOrigins(client: Client, pipelineOrigin: string): Promise<void> {
+  const sql = `SELECT pg_catalog.pg_replication_origin_drop(roname) FROM pg_catalog.pg_replication_origin
+    WHERE pg_catalog.starts_with(roname, ${pipelineOrigin} || ${quoteLiteral(copyOrigin('', ''))})`;
+  await client.query(sql).catch((error: unknown) => {
+    const state = sqlState(error);
+    if (state !== SQLSTATE.insufficient_privilege && state !== SQLSTATE.object_in_use) throw error;
+  });
+}
+
+/** Every origin of a pipeline that is there. */
+export async function originsOf(client: Client, pipeline: string): Promise<string[]> {
+  const origin = await originName(client, pipeline);
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT roname AS name FROM pg_catalog.pg_replication_origin
+      WHERE roname = $1 OR pg_catalog.starts_with(roname, $2) ORDER BY roname`,
+    [origin, copyOrigin(origin, '')],
+  );
+  return rows.map(({ name }) => name);
+}
+
 /** Origins belong to the whole cluster, where pipelines to other databases may have the same name. */
-export async function originName(client: Client, pipeline: string): Promise<string> {
+async function originName(client: Client, pipeline: string): Promise<string> {
   const { rows } = await client.query<{ oid: number }>(
     'SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()',
   );

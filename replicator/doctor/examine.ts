@@ -45,7 +45,7 @@ export async function examine(
     report.add(source.findings, target.findings);
     const [x, y] = [source.client, target.client];
     if (x && y && !(await report.check('target', async () => [await differ(x, y)]))) return report.findings;
-    const facts = y && (await lookAtTarget(report, y));
+    const facts = y && (await lookAtTarget(report, y, config));
     const standing = y && (await report.get('target', () => readStanding(y, config)));
     report.add(standing?.findings ?? []);
     if (x) await lookAtSource(report, x, { config, target: y, facts, standing: standing?.standing ?? null });
@@ -101,9 +101,9 @@ async function differ(source: Client, target: Client): Promise<Finding> {
   return fine('config', 'SAME_DATABASE', 'Source and target are two databases.');
 }
 
-async function lookAtTarget(report: Report, target: Client): Promise<TargetFacts | null> {
+async function lookAtTarget(report: Report, target: Client, config: Config): Promise<TargetFacts | null> {
   const facts = await report.get('target', () => readTarget(target));
-  if (facts) report.add(classifyTarget(facts));
+  if (facts) report.add(classifyTarget(facts, { originNone: config.origin === 'none' }));
   return facts;
 }
 
@@ -120,7 +120,11 @@ async function lookAtSource(report: Report, source: Client, known: Known): Promi
   if (!identity) return;
   const slot = await report.get('source', () => readSlot(source, config.slot.name));
   await report.check('source', async () => {
-    const needs = { slotExists: slot !== null, managedPublication: config.publication.managed };
+    const needs = {
+      slotExists: slot !== null,
+      managedPublication: config.publication.managed,
+      originNone: config.origin === 'none',
+    };
     return classifySource(identity, await readSourceSettings(source), needs);
   });
   if (identity.version < 140000) return;

@@ -57,8 +57,8 @@ async function readOnlyByFile(client: Client): Promise<string | null> {
 }
 
 /** Pure. */
-export function classifyTarget(target: TargetFacts): Finding[] {
-  return [version(target), readOnly(target), replicaRole(target), origins(target)];
+export function classifyTarget(target: TargetFacts, { originNone = false } = {}): Finding[] {
+  return [version(target), readOnly(target), replicaRole(target), origins(target, originNone)];
 }
 
 function version({ version, versionText }: TargetFacts): Finding {
@@ -98,9 +98,10 @@ function replicaRole({ replicaRole: limit, user }: TargetFacts): Finding {
   });
 }
 
-function origins({ mayUseOrigins, user }: TargetFacts): Finding {
+// A pipeline with origin: none does not start without.
+function origins({ mayUseOrigins, user }: TargetFacts, needed: boolean): Finding {
   if (mayUseOrigins) return fine('target', 'REPLICATION_ORIGIN', 'The role may use replication origins.');
-  return complaint('warning', 'target', 'REPLICATION_ORIGIN', {
+  return complaint(needed ? 'error' : 'warning', 'target', 'REPLICATION_ORIGIN', {
     message:
       'The role may not use replication origins. Only a pipeline in the other direction with origin: none needs them: it would send the rows back.',
     remedy: `As a superuser: GRANT EXECUTE ON FUNCTION pg_replication_origin_create(text), pg_replication_origin_oid(text), pg_replication_origin_session_setup(text), pg_replication_origin_drop(text) TO "${user}";`,

@@ -140,6 +140,7 @@ async function copyAll(options: FirstCopyOptions, snapshotName: string, signal: 
   const pool = new CopyPool({
     sourceUrl: config.source.url,
     targetUrl: config.target.url,
+    marked: config.origin === 'none',
     pipeline: config.name,
     workers: config.snapshot.workers,
     signal,

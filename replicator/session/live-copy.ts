@@ -50,6 +50,7 @@ export async function liveCopy(table: FollowedTable, options: LiveCopyOptions, s
     const pool = new CopyPool({
       sourceUrl: config.source.url,
       targetUrl: config.target.url,
+      marked: config.origin === 'none',
       pipeline: config.name,
       workers: config.snapshot.workers,
       signal,

@@ -74,6 +74,7 @@ export async function openEnds(config: Config, session: AbortController, over: A
     await on('target', noticeLostClient(apply));
     await on('target', lockPipeline(apply, config.name));
     const origin = await on('target', useOrigin(apply, config.name));
+    if (origin && config.origin === 'none') throw cannotMark(origin);
     const sourceIdentity = await on(
       'source',
       identifySource(source, () => identifyOverReplication(config)),
@@ -82,7 +83,9 @@ export async function openEnds(config: Config, session: AbortController, over: A
     const row = known ?? (await on('target', enroll(target, config, sourceIdentity)));
     checkSameSource(config.name, row, sourceIdentity, config.slot.name);
     const slotExists = (await on('source', readSlot(source, config.slot.name))) !== null;
-    const [unsuitable] = checkSource(sourceIdentity, { slotExists, managedPublication: config.publication.managed });
+    const originNone = config.origin === 'none';
+    const needs = { slotExists, managedPublication: config.publication.managed, originNone };
+    const [unsuitable] = checkSource(sourceIdentity, needs);
     if (unsuitable) throw unsuitable;
     if (row.checkpoint !== null) await on('target', makeDurable(target, config.name));
     lines.opened({ apply, target });
@@ -227,6 +230,14 @@ function sourceWentBack(pipeline: string, checkpoint: Lsn, walEnd: Lsn): Problem
       `the source was restored to an earlier time, or failed over to a standby that lacked its last transactions. The target has them.`,
     { remedy: COPY_ALL_AGAIN },
   );
+}
+
+// Two pipelines with origin: none follow each other. Rows without an origin would be sent back, over newer ones.
+function cannotMark({ message, remedy }: SessionLimit): Problem {
+  return new Problem('TARGET_UNSUITABLE', `With origin: none the target role has to use a replication origin. ${message}`, {
+    retry: 'transient',
+    remedy: `${remedy} Where nobody follows the target: origin: any.`,
+  });
 }
 
 async function enroll(target: Client, config: Config, source: SourceIdentity): Promise<PipelineRow> {

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { useReplicaRole } from '../apply/target-session.ts';
+import { useCopyOrigin, useReplicaRole } from '../apply/target-session.ts';
 import { joinPipeline } from '../metadata/pipeline-row.ts';
 import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
 import { noticeLostClient } from '../postgres/lost-client.ts';
@@ -17,12 +17,14 @@ export interface CopyUrls {
   readonly sourceUrl: string;
   readonly targetUrl: string;
   readonly pipeline: string;
+  /** Rows carry a replication origin of the pipeline's, so that a pipeline in the other direction can leave them out. */
+  readonly marked: boolean;
 }
 
-export async function openCopyEnds({ sourceUrl, targetUrl, pipeline }: CopyUrls): Promise<CopyEnds> {
+export async function openCopyEnds({ sourceUrl, targetUrl, pipeline, marked }: CopyUrls): Promise<CopyEnds> {
   const source = await connect({ role: 'source', url: sourceUrl, purpose: `${pipeline} copy` });
   try {
-    return { source, ...(await openCopyTarget({ targetUrl, pipeline })) };
+    return { source, ...(await openCopyTarget({ targetUrl, pipeline, marked })) };
   } catch (error) {
     await disconnect(source);
     throw error;
@@ -30,13 +32,18 @@ export async function openCopyEnds({ sourceUrl, targetUrl, pipeline }: CopyUrls)
 }
 
 /** A connection of the target that may write to its tables: no session that follows begins before it has ended. */
-export async function openCopyTarget({ targetUrl, pipeline }: Omit<CopyUrls, 'sourceUrl'>): Promise<Omit<CopyEnds, 'source'>> {
+export async function openCopyTarget({
+  targetUrl,
+  pipeline,
+  marked,
+}: Omit<CopyUrls, 'sourceUrl'>): Promise<Omit<CopyEnds, 'source'>> {
   const settings = { synchronous_commit: 'off' };
   const target = await connect({ role: 'target', url: targetUrl, purpose: `${pipeline} copy`, settings });
   try {
     const checksForeignKeys = (await useReplicaRole(target)) !== null;
     await noticeLostClient(target);
     await joinPipeline(target, pipeline);
+    if (marked) await useCopyOrigin(target, pipeline);
     return { target, checksForeignKeys };
   } catch (error) {
     await disconnect(target);

@@ -56,7 +56,7 @@ async function deleteRows(target: Client, task: CopyTask, checksForeignKeys: boo
  */
 export async function emptyTogether(
   tasks: readonly CopyTask[],
-  options: { targetUrl: string; pipeline: string; signal: AbortSignal },
+  options: { targetUrl: string; pipeline: string; marked: boolean; signal: AbortSignal },
 ): Promise<void> {
   const replaced = tasks.filter((task) => task.existingRows === 'truncate');
   if (replaced.length < 2) return;

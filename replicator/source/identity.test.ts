@@ -42,6 +42,8 @@ const CASES: [name: string, source: Partial<SourceIdentity>, needs: SourceNeeds,
   ],
   ['a standby of 15', { inRecovery: true, version: 150000 }, { managedPublication: false }, [/primary/]],
   ['a standby of 16', { inRecovery: true, version: 160000 }, { managedPublication: false }, []],
+  ['that cannot tell origins', { version: 150013 }, { originNone: true }, [/PostgreSQL 16.*origin: any/]],
+  ['that can tell origins', { version: 160000 }, { originNone: true }, []],
   ['a standby, and the publication is ours', { inRecovery: true }, {}, [/publication.managed: false/]],
 ];
 

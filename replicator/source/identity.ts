@@ -74,6 +74,8 @@ export interface SourceNeeds {
   readonly slotExists?: boolean;
   /** We create and change the publication, which a standby cannot. Default true. */
   readonly managedPublication?: boolean;
+  /** `origin: none`. Default false. */
+  readonly originNone?: boolean;
 }
 
 /** What stands in the way of following a source, with the SQL that mends it. */
@@ -91,7 +93,7 @@ export function checkSource(source: SourceIdentity, needs: SourceNeeds = {}): Pr
 /** Everything that stands in the way of following this source. */
 export function sourceFaults(
   source: SourceIdentity,
-  { slotExists = false, managedPublication = true }: SourceNeeds = {},
+  { slotExists = false, managedPublication = true, originNone = false }: SourceNeeds = {},
 ): SourceFault[] {
   const faults: SourceFault[] = [];
   if (source.version < 140000) {
@@ -99,6 +101,13 @@ export function sourceFaults(
       code: 'SOURCE_VERSION',
       message: `The source runs PostgreSQL ${source.versionText}; 14 is the oldest that can be followed.`,
       remedy: 'Upgrade the source to PostgreSQL 14 or newer.',
+    });
+  }
+  if (originNone && source.version >= 140000 && source.version < 160000) {
+    faults.push({
+      code: 'SOURCE_VERSION',
+      message: `The source runs PostgreSQL ${source.versionText}; origin: none needs 16, where the stream can leave out what came by replication.`,
+      remedy: 'Upgrade the source to PostgreSQL 16 or newer, or set origin: any.',
     });
   }
   if (source.inRecovery && source.version < 160000) {
