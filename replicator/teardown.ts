@@ -6,7 +6,7 @@ import { isSameSource, lockPipeline, readPipeline, type PipelineRow } from './me
 import { readIdentities, type GivenIdentity } from './metadata/replica-identities.ts';
 import { connect, disconnect } from './postgres/connect.ts';
 import { quoteIdent, quoteLiteral, quoteRelation } from './postgres/quote.ts';
-import { identifyOverReplication } from './session/prepare.ts';
+import { identifyOverReplication } from './session/identify.ts';
 import { identifySource } from './source/identity.ts';
 import { dropPublication } from './source/publication.ts';
 import { dropSlot, readSlot } from './source/slot.ts';

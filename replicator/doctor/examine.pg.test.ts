@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Finding } from '../finding.ts';
 import { ownServers, sql, testDatabases, value, type TestDatabases } from '../testing/databases.ts';
+import { eventually } from '../testing/eventually.ts';
 import { startPipeline, testConfig } from '../testing/run-pipeline.ts';
 import { TEST_VERSION } from '../testing/servers.ts';
 import { examine } from './examine.ts';
@@ -89,6 +90,13 @@ test('roles that may do nothing: each remedy helps, and then nothing is left', a
     target: { url: withRole(db.target.url, role) },
   };
   try {
+    {
+      // The pipeline stops early, with the same words.
+      await using running = startPipeline(db, settings);
+      await eventually(() => expect(running.pipeline.model.status().state).toBe('retrying'));
+      const [problem] = running.pipeline.model.status().problems;
+      expect(problem).toMatchObject({ code: 'TARGET_UNSUITABLE', remedy: only(await look(db, settings), 'METADATA').remedy });
+    }
     const first = await look(db, settings);
     expect(new Set(codes(first, 'error'))).toEqual(
       new Set(['REPLICATION_ROLE', 'READ_TABLES', 'OWN_TABLES', 'PUBLICATION', 'METADATA', 'WRITE_TABLES']),

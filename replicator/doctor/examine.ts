@@ -4,7 +4,7 @@ import { complaint, fine, ofProblem, type Finding } from '../finding.ts';
 import { clientConfig, disconnect } from '../postgres/connect.ts';
 import { describeError } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
-import { identifyOverReplication, refuseSameDatabase } from '../session/prepare.ts';
+import { identifyOverReplication, refuseSameDatabase } from '../session/identify.ts';
 import { identifySource, type SourceIdentity } from '../source/identity.ts';
 import { readSlot, waitingFor, type SlotState } from '../source/slot.ts';
 import { classifyTransactions } from './activity.ts';

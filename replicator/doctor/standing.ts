@@ -2,11 +2,11 @@ import type { Client } from 'pg';
 import type { Config } from '../config/schema.ts';
 import { complaint, fine, ofProblem, type Finding } from '../finding.ts';
 import { checkSameSource, readPipeline, type PipelineRow } from '../metadata/pipeline-row.ts';
+import { metadataFault, readMetadataRights, type MetadataRights } from '../metadata/rights.ts';
 import { readChoices, type TableChoice } from '../metadata/table-choices.ts';
 import { readTables, type StoredTable } from '../metadata/table-states.ts';
 import { formatLsn } from '../postgres/lsn.ts';
 import { missingMigrations } from '../postgres/migrate.ts';
-import { quoteIdent } from '../postgres/quote.ts';
 import { SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
 import type { SourceIdentity } from '../source/identity.ts';
@@ -44,31 +44,12 @@ export async function readStanding(target: Client, config: Config): Promise<{ st
   }
 }
 
-export interface MetadataRights {
-  readonly exists: boolean;
-  readonly usage: boolean;
-  readonly mayCreate: boolean;
-  readonly database: string;
-  readonly user: string;
-}
-
 /** Pure: whether schema pgfollow is there, or can be made. */
-export function classifyMetadata({ exists, usage, mayCreate, database, user }: MetadataRights): Finding[] {
-  if (exists && usage) return [fine('target', 'METADATA', 'Schema pgfollow is there.')];
-  if (exists) {
-    return [
-      complaint('error', 'target', 'METADATA', {
-        message: `Role ${user} may not use schema pgfollow of the target, which another role made.`,
-        remedy: `Use the role that made it, or as that role: GRANT ALL ON SCHEMA pgfollow TO ${quoteIdent(user)}; GRANT ALL ON ALL TABLES IN SCHEMA pgfollow TO ${quoteIdent(user)};`,
-      }),
-    ];
-  }
-  if (mayCreate) return [fine('target', 'METADATA', 'Schema pgfollow will be made at the first start.')];
+export function classifyMetadata(rights: MetadataRights): Finding[] {
+  const fault = metadataFault(rights);
+  if (fault) return [complaint('error', 'target', 'METADATA', fault)];
   return [
-    complaint('error', 'target', 'METADATA', {
-      message: `Role ${user} may not make schema pgfollow, where position and table states are kept.`,
-      remedy: `GRANT CREATE ON DATABASE ${quoteIdent(database)} TO ${quoteIdent(user)};`,
-    }),
+    fine('target', 'METADATA', rights.exists ? 'Schema pgfollow is there.' : 'Schema pgfollow will be made at the first start.'),
   ];
 }
 
@@ -138,16 +119,6 @@ async function isRunning(target: Client, pipeline: string): Promise<boolean> {
     [`pgfollow ${pipeline} apply`.slice(0, 63)],
   );
   return rows[0]?.running ?? false;
-}
-
-async function readMetadataRights(target: Client): Promise<MetadataRights> {
-  const { rows } = await target.query<MetadataRights>(
-    `SELECT n.oid IS NOT NULL AS exists, coalesce(pg_catalog.has_schema_privilege(n.oid, 'USAGE'), false) AS usage,
-            pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS "mayCreate",
-            pg_catalog.current_database() AS database, current_user AS user
-       FROM (VALUES (1)) one LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = 'pgfollow'`,
-  );
-  return rows[0] ?? { exists: false, usage: false, mayCreate: true, database: '', user: '' };
 }
 
 /** Tables that a migration is still to make. */

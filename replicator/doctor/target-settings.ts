@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import { useReplicaRole, type SessionLimit } from '../apply/target-session.ts';
 import { complaint, fine, type Finding } from '../finding.ts';
+import { targetTooOld } from '../session/identify.ts';
 
 /** The target as a server, and what its role may do for us. */
 export interface TargetFacts {
@@ -62,11 +63,10 @@ export function classifyTarget(target: TargetFacts, { originNone = false } = {})
 }
 
 function version({ version, versionText }: TargetFacts): Finding {
-  if (version >= 140000) return fine('target', 'TARGET_VERSION', `The target runs PostgreSQL ${versionText}.`);
-  return complaint('error', 'target', 'TARGET_VERSION', {
-    message: `The target runs PostgreSQL ${versionText}; 14 is the oldest that can be written to.`,
-    remedy: 'Upgrade the target to PostgreSQL 14 or newer.',
-  });
+  const old = targetTooOld(version, versionText);
+  return old
+    ? complaint('error', 'target', 'TARGET_VERSION', old)
+    : fine('target', 'TARGET_VERSION', `The target runs PostgreSQL ${versionText}.`);
 }
 
 function readOnly({ inRecovery, readOnlyBy, user }: TargetFacts): Finding {

@@ -11,18 +11,19 @@ import {
 import { noteIdentities, type GivenIdentity } from '../metadata/replica-identities.ts';
 import type { Config } from '../config/schema.ts';
 import { openTargetSession, useOrigin, type SessionLimit } from '../apply/target-session.ts';
-import { connect, disconnect } from '../postgres/connect.ts';
+import { disconnect } from '../postgres/connect.ts';
 import { formatLsn, type Lsn } from '../postgres/lsn.ts';
 import { noticeLostClient } from '../postgres/lost-client.ts';
 import { quoteIdent, quoteLiteral } from '../postgres/quote.ts';
 import { migrateMetadata } from '../postgres/migrate.ts';
 import { Problem } from '../problem.ts';
-import { checkSource, identifySource, identifySystem, type SourceIdentity } from '../source/identity.ts';
+import { checkSource, identifySource, type SourceIdentity } from '../source/identity.ts';
 import { ensurePublication, wantedTables } from '../source/publication.ts';
 import type { WantedTable } from '../source/publish-table.ts';
 import { planReplicaIdentity, type IdentityChange } from '../source/replica-identity.ts';
 import { readSlot, slotVerdict } from '../source/slot.ts';
 import { blame, on } from './blame.ts';
+import { identifyOverReplication, refuseSameDatabase, targetFacts } from './identify.ts';
 import { walEnd } from '../source/wal-position.ts';
 import { Lines } from './lines.ts';
 import { openUnless } from './together.ts';
@@ -253,42 +254,4 @@ async function makeDurable(target: Client, pipeline: string): Promise<void> {
   await target.query(
     `SET LOCAL synchronous_commit = on; UPDATE pgfollow.pipeline SET paused = paused WHERE name = ${quoteLiteral(pipeline)}`,
   );
-}
-
-// Two URLs can mean one database (localhost and an address). It would follow its own writes for ever. System identifiers
-// do not tell: a copy of the data directory has the same. A session of the one that is seen on the other does.
-export async function refuseSameDatabase(source: Client, target: Client): Promise<void> {
-  const session = `SELECT pid, backend_start::text AS since FROM pg_catalog.pg_stat_activity
-    WHERE datname = pg_catalog.current_database() AND pid = `;
-  const { rows } = await on('source', source.query<{ pid: number; since: string }>(`${session} pg_catalog.pg_backend_pid()`));
-  const [ours] = rows;
-  if (!ours) return;
-  const seen = await on('target', target.query(`${session} $1 AND backend_start::text = $2`, [ours.pid, ours.since]));
-  if (seen.rows.length === 0) return;
-  throw new Problem('SAME_DATABASE', 'source.url and target.url lead to the same database.', { remedy: 'Correct one of them.' });
-}
-
-async function targetFacts(target: Client): Promise<{ version: number; versionText: string; database: string }> {
-  const { rows } = await target.query<{ version: number; text: string; database: string; readonly: boolean }>(
-    `SELECT pg_catalog.current_setting('server_version_num')::int AS version, pg_catalog.current_setting('server_version') AS text,
-            pg_catalog.current_database() AS database, pg_catalog.pg_is_in_recovery() AS readonly`,
-  );
-  const row = rows[0];
-  if (!row || row.readonly) {
-    throw new Problem('TARGET_UNSUITABLE', 'The target is a standby: nothing can be written there.', {
-      retry: 'transient',
-      remedy: 'Use the URL of the primary as target.url. After a failover it is tried again by itself.',
-    });
-  }
-  return { version: row.version, versionText: row.text.split(' ', 1)[0] ?? row.text, database: row.database };
-}
-
-/** For a source where the role may not ask otherwise who it is. */
-export async function identifyOverReplication(config: Config): Promise<{ systemIdentifier: string; timeline: number }> {
-  const client = await connect({ role: 'source', url: config.source.url, purpose: `${config.name} identify`, replication: true });
-  try {
-    return await identifySystem(client);
-  } finally {
-    await disconnect(client);
-  }
 }
