@@ -14,7 +14,7 @@ import { OrderedReplay } from './ordered-replay.ts';
 import { plan, planInOrder, type Step } from './plan.ts';
 import { mapRows, type RowMap } from './row-map.ts';
 import { Run, SetMismatch, type Applied } from './run.ts';
-import { ArrayTypes, SetApply } from './set-apply.ts';
+import { ArrayTypes, SetApply, type StagedStatement } from './set-apply.ts';
 import type { Route } from './route.ts';
 import { writeSpoolRow } from './write-spool.ts';
 import { truncateSql, type OnConflict, type OnMissing } from './statements.ts';
@@ -46,6 +46,18 @@ export interface SpooledChanges {
   readonly after: readonly string[];
 }
 
+/** A step that is ready to be sent. */
+type ReadyStep =
+  | Exclude<Step, { kind: 'set' }>
+  | (Extract<Step, { kind: 'set' }> & { readonly staged: readonly StagedStatement[] });
+
+/** A batch that was made ready while the one before it was under way. */
+export interface ReadyBatch {
+  readonly steps: Promise<readonly ReadyStep[]>;
+  /** Where changes went when it was made ready. */
+  readonly routes: number;
+}
+
 /** How the transaction of some rows goes on after them. */
 interface Ending {
   /** Further statements; null for none. */
@@ -72,6 +84,8 @@ export class Applier {
   readonly #spooled = new Map<StreamRelation, RelationName>();
   readonly #spoolMaps = new Map<StreamRelation, RowMap>();
   #checkpoint: Lsn;
+  /** How often it was asked anew where changes go. */
+  #routes = 0;
   /** A piece of a large transaction has been written, its commit is still to come. */
   #open = false;
 
@@ -96,6 +110,23 @@ export class Applier {
     this.#spooled.clear();
     this.#spoolMaps.clear();
     this.#replay.reset();
+    this.#routes++;
+  }
+
+  /**
+   * Works out what the next batch comes to while the target is busy with this one. Null when something must be asked of
+   * the target first.
+   */
+  makeReady(batch: Batch): ReadyBatch | null {
+    const knows = (relation: StreamRelation): boolean => this.#maps.has(relation);
+    const known = batch.changes.every((change) =>
+      change.kind === 'truncate' ? change.relations.every(knows) : knows(change.relation),
+    );
+    if (!known) return null;
+    const steps = this.#ready(batch.changes, (relation) => this.#maps.get(relation) ?? null);
+    // Whoever applies the batch hears of it.
+    steps.catch(() => {});
+    return { steps, routes: this.#routes };
   }
 
   /**
@@ -103,11 +134,11 @@ export class Applier {
    * (see moveCheckpoint). A table that refuses a change is put into quarantine, and the batch applied again without it.
    * Throws APPLY_FAILED with the row, ROW_MISSING, CHECKPOINT_LOST, or the connection's error.
    */
-  async apply(batch: Batch): Promise<Applied> {
+  async apply(batch: Batch, ready: ReadyBatch | null = null): Promise<Applied> {
     const inPieces = this.#open;
     for (;;) {
       try {
-        return await this.#applyBatch(batch);
+        return await this.#applyBatch(batch, ready?.routes === this.#routes ? ready : null);
       } catch (error) {
         if (!isTableFault(error)) throw error;
         await this.#rollback();
@@ -128,7 +159,8 @@ export class Applier {
         }
       }
       const write = async (pipe: StatementPipe): Promise<void> => spooled.after.forEach((sql) => pipe.run(sql));
-      return await this.#applyChanges(spooled.changes, (relation) => this.#spoolMaps.get(relation) ?? null, {
+      const mapOf = (relation: StreamRelation): RowMap | null => this.#spoolMaps.get(relation) ?? null;
+      return await this.#applyChanges(spooled.changes, mapOf, await this.#ready(spooled.changes, mapOf), {
         write,
         committed: () => {},
         skippable: false,
@@ -150,7 +182,7 @@ export class Applier {
     this.#checkpoint = to;
   }
 
-  async #applyBatch(batch: Batch): Promise<Applied> {
+  async #applyBatch(batch: Batch, ready: ReadyBatch | null): Promise<Applied> {
     await this.#learn(batch.changes);
     const spool = this.#spooled.size > 0 ? spoolRows(batch, (relation) => this.#spooled.get(relation) ?? null) : [];
     const { end } = batch;
@@ -169,7 +201,9 @@ export class Applier {
       if (end) this.#checkpoint = end.endLsn;
     };
     const nothing = spool.length === 0 && !this.#open;
-    return await this.#applyChanges(batch.changes, (relation) => this.#maps.get(relation) ?? null, {
+    const mapOf = (relation: StreamRelation): RowMap | null => this.#maps.get(relation) ?? null;
+    const steps = await (ready?.steps ?? this.#ready(batch.changes, mapOf));
+    return await this.#applyChanges(batch.changes, mapOf, steps, {
       write: end || spool.length > 0 ? write : null,
       committed: end ? committed : null,
       skippable: nothing,
@@ -179,9 +213,9 @@ export class Applier {
   async #applyChanges(
     changes: readonly Change[],
     mapOf: (relation: StreamRelation) => RowMap | null,
+    steps: readonly ReadyStep[],
     ending: Ending,
   ): Promise<Applied> {
-    const steps = await plan(changes, { mapOf, canStage: (map) => this.#setsOf(map).canStage(map) });
     if (steps.length === 0 && ending.skippable) return new Run().result();
     if (!steps.some((step) => step.kind === 'set')) return await this.#applyInOrder(steps, ending, 'in order');
     return (
@@ -189,8 +223,17 @@ export class Applier {
     );
   }
 
+  async #ready(changes: readonly Change[], mapOf: (relation: StreamRelation) => RowMap | null): Promise<ReadyStep[]> {
+    const ready: ReadyStep[] = [];
+    for (const step of await plan(changes, { mapOf, canStage: (map) => this.#setsOf(map).canStage(map) })) {
+      if (step.kind === 'set') ready.push({ ...step, staged: await this.#setsOf(step.map).stage(step.map, step.net) });
+      else ready.push(step);
+    }
+    return ready;
+  }
+
   // Null when the target did not take the net effect: then nothing of this batch is left there.
-  async #applyFolded(steps: readonly Step[], ending: Ending): Promise<Applied | null> {
+  async #applyFolded(steps: readonly ReadyStep[], ending: Ending): Promise<Applied | null> {
     const run = new Run();
     run.way = 'folded';
     // A piece must not take the pieces before it down with it.
@@ -216,7 +259,7 @@ export class Applier {
     return run.result();
   }
 
-  async #applyInOrder(steps: readonly Step[], ending: Ending, way: Applied['way']): Promise<Applied> {
+  async #applyInOrder(steps: readonly ReadyStep[], ending: Ending, way: Applied['way']): Promise<Applied> {
     const run = new Run();
     run.way = way;
     const rows = async (pipe: StatementPipe): Promise<void> => {
@@ -291,15 +334,16 @@ export class Applier {
     return map.binary ? this.#sets.binary : this.#sets.text;
   }
 
-  async #write(pipe: StatementPipe, step: Step, run: Run): Promise<void> {
+  async #write(pipe: StatementPipe, step: ReadyStep, run: Run): Promise<void> {
     if (step.kind === 'truncate') {
       run.expectTruncate(pipe.nextStatement, step.maps);
       pipe.run(truncateSql(step.maps, step.restartIdentity));
       return;
     }
     if (step.kind === 'set') {
-      await this.#setsOf(step.map).write(pipe, step.map, step.net, (statement, rows) =>
-        run.expectRows(statement, step.map, rows),
+      const { map, staged, net } = step;
+      await this.#setsOf(map).write(pipe, { map, staged, inserts: net.inserts }, (statement, rows) =>
+        run.expectRows(statement, map, rows),
       );
       run.folded(step.map, step.changes);
       return;

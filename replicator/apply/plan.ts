@@ -54,11 +54,15 @@ export async function plan(changes: readonly Change[], options: PlanOptions): Pr
 }
 
 /** The same changes one by one, in source order: what the source accepted in that order the target accepts too. */
-export function planInOrder(changes: readonly Change[], mapOf: PlanOptions['mapOf']): Step[] {
+export function planInOrder(changes: readonly Change[], mapOf: PlanOptions['mapOf']): Exclude<Step, { kind: 'set' }>[] {
   return betweenBarriers(changes, mapOf).map((part) => (part.kind === 'rows' ? inOrder(part.changes, () => true, mapOf) : part));
 }
 
-function inOrder(changes: readonly RowChange[], wanted: (map: RowMap) => boolean, mapOf: PlanOptions['mapOf']): Step {
+function inOrder(
+  changes: readonly RowChange[],
+  wanted: (map: RowMap) => boolean,
+  mapOf: PlanOptions['mapOf'],
+): Extract<Step, { kind: 'ordered' }> {
   const planned: PlannedChange[] = [];
   for (const change of changes) {
     const map = mapOf(change.relation);

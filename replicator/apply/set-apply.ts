@@ -1,9 +1,10 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { StatementPipe } from '../postgres/statement-pipe.ts';
 import { TYPE_OID, type Oid } from '../postgres/oid.ts';
 import { COLUMN, type Tuple } from '../pgoutput/messages.ts';
 import { ArrayParameter } from './array-parameter.ts';
-import type { ImageCount, NetChanges, NetUpdate } from './coalesce.ts';
+import type { ImageCount, NetChanges, NetUpdate, RowVersions } from './coalesce.ts';
 import { copyRows, olderPlace } from './copy-rows.ts';
 import type { MappedColumn, RowMap } from './row-map.ts';
 import { stagedDeleteSql, stagedImageDeleteSql, stagedUpdateSql } from './set-statements.ts';
@@ -11,8 +12,12 @@ import { kindAt, locateColumns, newOffsets } from './tuple.ts';
 
 const INT4_ARRAY = 1007;
 const TEXT_ARRAY = 1009;
-/** Rows of one statement: a parameter stays far below the 1 GB that a message may have, and the event loop turns in between. */
+/** Rows of one statement: a parameter stays far below the 1 GB that a message may have. */
 const ROWS_A_STATEMENT = 20_000;
+/** Rows that are staged before the event loop gets a turn: a few milliseconds. */
+const ROWS_A_TURN = 4096;
+/** A table has at most 1,600 columns; an update has its key beside them. */
+const ALL_BINARY: readonly number[] = Array.from({ length: 3300 }, () => 1);
 
 /** How the planner may join staged rows with the table. Staged rows have no statistics, so it guesses badly when left alone. */
 type Join = 'index' | 'hash';
@@ -44,9 +49,29 @@ export class ArrayTypes {
 /** Counts of rows that a statement is expected to touch; another count means that the target is not as the source was. */
 export type Expect = (statement: number, rows: number) => void;
 
+/** One statement that takes many rows at once. */
+export interface StagedStatement {
+  readonly join: Join;
+  readonly sql: string;
+  /** Array types of the parameters. */
+  readonly types: readonly Oid[];
+  readonly arrays: readonly ArrayParameter[];
+  /** How many it is to touch. */
+  readonly rows: number;
+}
+
+/** What a batch comes down to for one table, ready to be sent. */
+export interface StagedStep {
+  readonly map: RowMap;
+  readonly staged: readonly StagedStatement[];
+  readonly inserts: readonly RowVersions[];
+}
+
+type AddColumns = (tuple: Tuple, columns: readonly MappedColumn[], first: number, older?: readonly Tuple[]) => void;
+
 /**
- * Writes the net effect of a batch on one table into the pipe: deletes, updates by the columns they carry, inserts.
- * Every statement takes many rows at once.
+ * Brings the net effect of a batch on one table to the target: deletes, updates by the columns they carry, inserts. In
+ * two parts, so that one batch can be made ready while the one before is under way.
  */
 export class SetApply {
   readonly #arrays: ArrayTypes;
@@ -69,25 +94,31 @@ export class SetApply {
     return !this.#binary || [...map.columns, ...map.find.columns].every((column) => this.#arrays.of(column.parameterType) !== 0);
   }
 
-  async write(pipe: StatementPipe, map: RowMap, net: NetChanges, expect: Expect): Promise<void> {
-    for (const images of slices(net.images)) this.#removeImages(pipe, map, images, expect);
-    for (const keys of slices(net.deletes)) {
-      this.#prefer(pipe, joinFor(map));
-      this.#staged(pipe, stagedDeleteSql({ map, binary: this.#binary }), map.find.columns, keys.length, expect, (add) => {
-        for (const key of keys) add(key, map.find.columns, 0);
-      });
-      await pipe.drain();
-    }
-    for (const [sent, updates] of groupBySent(map, net.updates)) {
-      for (const rows of slices(updates)) {
-        this.#update(pipe, map, sent, rows, expect);
-        await pipe.drain();
-      }
-    }
-    if (net.inserts.length > 0) await copyRows(pipe, map, net.inserts, this.#binary);
+  /** The statements for the deletes and updates of a net effect, with their rows, ready to be sent. */
+  async stage(map: RowMap, net: NetChanges): Promise<StagedStatement[]> {
+    const staged: StagedStatement[] = [];
+    for (const images of slices(net.images)) staged.push(await this.#images(map, images));
+    for (const keys of slices(net.deletes)) staged.push(await this.#deletes(map, keys));
+    for (const [sent, updates] of groupBySent(map, net.updates))
+      for (const rows of slices(updates)) staged.push(await this.#updates(map, sent, rows));
+    return staged;
   }
 
-  #removeImages(pipe: StatementPipe, map: RowMap, images: readonly ImageCount[], expect: Expect): void {
+  /** Sends what was staged, then the inserts. */
+  async write(pipe: StatementPipe, { map, staged, inserts }: StagedStep, expect: Expect): Promise<void> {
+    for (const { join, sql, types, arrays, rows } of staged) {
+      this.#prefer(pipe, join);
+      pipe.parse('', sql, types);
+      const writer = pipe.bind('', ALL_BINARY.slice(0, types.length));
+      for (const array of arrays) array.writeTo(writer);
+      expect(pipe.nextStatement, rows);
+      pipe.execute();
+      await pipe.drain();
+    }
+    if (inserts.length > 0) await copyRows(pipe, map, inserts, this.#binary);
+  }
+
+  async #images(map: RowMap, images: readonly ImageCount[]): Promise<StagedStatement> {
     const columns = map.find.columns;
     const counts = new ArrayParameter(TYPE_OID.int4);
     let rows = 0;
@@ -95,66 +126,56 @@ export class SetApply {
       counts.addInt(count);
       rows += count;
     }
-    this.#prefer(pipe, 'hash');
+    const { types, arrays } = await this.#arraysOf(columns, images, ({ image }, add) => add(image, columns, 0));
     const sql = stagedImageDeleteSql({ map, binary: this.#binary });
-    this.#staged(pipe, sql, columns, rows, expect, (add) => images.forEach(({ image }) => add(image, columns, 0)), counts);
+    return { join: 'hash', sql, types: [...types, INT4_ARRAY], arrays: [...arrays, counts], rows };
   }
 
-  #update(pipe: StatementPipe, map: RowMap, sent: readonly MappedColumn[], updates: readonly NetUpdate[], expect: Expect): void {
+  async #deletes(map: RowMap, keys: readonly Tuple[]): Promise<StagedStatement> {
+    const columns = map.find.columns;
+    const arrays = await this.#arraysOf(columns, keys, (key, add) => add(key, columns, 0));
+    return { join: joinFor(map), sql: stagedDeleteSql({ map, binary: this.#binary }), ...arrays, rows: keys.length };
+  }
+
+  async #updates(map: RowMap, sent: readonly MappedColumn[], updates: readonly NetUpdate[]): Promise<StagedStatement> {
     const keys = map.find.columns;
-    this.#prefer(pipe, joinFor(map));
-    this.#staged(
-      pipe,
-      stagedUpdateSql({ map, binary: this.#binary }, sent),
-      [...sent, ...keys],
-      updates.length,
-      expect,
-      (add) => {
-        for (const { row, older, key } of updates) {
-          add(row, sent, 0, older);
-          add(key, keys, sent.length);
-        }
-      },
-    );
+    const arrays = await this.#arraysOf([...sent, ...keys], updates, ({ row, older, key }, add) => {
+      add(row, sent, 0, older);
+      add(key, keys, sent.length);
+    });
+    return { join: joinFor(map), sql: stagedUpdateSql({ map, binary: this.#binary }, sent), ...arrays, rows: updates.length };
   }
 
   // Columns come row by row and leave as one array a column.
-  #staged(
-    pipe: StatementPipe,
-    sql: string,
+  async #arraysOf<T>(
     columns: readonly MappedColumn[],
-    rows: number,
-    expect: Expect,
-    fill: (add: (tuple: Tuple, columns: readonly MappedColumn[], first: number, older?: readonly Tuple[]) => void) => void,
-    extra?: ArrayParameter,
-  ): void {
+    rows: readonly T[],
+    fill: (row: T, add: AddColumns) => void,
+  ): Promise<Pick<StagedStatement, 'types' | 'arrays'>> {
     const elementTypes = columns.map((column) => (this.#binary ? column.parameterType : TYPE_OID.text));
     const arrays = elementTypes.map((type) => new ArrayParameter(type));
     const offsets = newOffsets();
-    fill((tuple, of, first, older) => {
+    const add: AddColumns = (tuple, of, first, older) => {
       locateColumns(tuple, offsets);
-      for (const [i, column] of of.entries()) {
-        const at = offsets[column.index] ?? tuple.start;
+      for (let i = 0; i < of.length; i++) {
+        const column = of[i];
         const array = arrays[first + i];
+        if (!column || !array) continue;
+        const at = offsets[column.index] ?? tuple.start;
         if (older && tuple.data[at] === COLUMN.unchangedToast) {
           const place = olderPlace(older, column);
-          array?.add(place.tuple, place.at);
+          array.add(place.tuple, place.at);
         } else {
-          array?.add(tuple, at);
+          array.add(tuple, at);
         }
       }
-    });
-    const types = elementTypes.map((type) => this.#arrays.of(type));
-    if (extra) {
-      arrays.push(extra);
-      types.push(INT4_ARRAY);
+    };
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i];
+      if (row !== undefined) fill(row, add);
+      if (i % ROWS_A_TURN === ROWS_A_TURN - 1) await setImmediate();
     }
-    pipe.parse('', sql, types);
-    const formats = types.map(() => 1);
-    const writer = pipe.bind('', formats);
-    for (const array of arrays) array.writeTo(writer);
-    expect(pipe.nextStatement, rows);
-    pipe.execute();
+    return { types: elementTypes.map((type) => this.#arrays.of(type)), arrays };
   }
 
   #prefer(pipe: StatementPipe, join: Join): void {

@@ -1,3 +1,4 @@
+import { TYPE_OID, type Oid } from '../postgres/oid.ts';
 import { quoteIdent } from '../postgres/quote.ts';
 import type { MappedColumn, RowMap } from './row-map.ts';
 import { equalityOperator, only, sameValueExpression } from './statements.ts';
@@ -16,13 +17,13 @@ interface StagedSql {
 export function stagedUpdateSql({ map, binary }: StagedSql, sent: readonly MappedColumn[]): string {
   const keys = map.find.columns;
   const sets = sent.map((column, i) => `${quoteIdent(column.target.name)} = ${staged(column, i, binary)}`).join(', ');
-  return `UPDATE ${only(map)} AS t SET ${sets} FROM ${unnest(sent.length + keys.length)} WHERE ${keyMatch(keys, sent.length, binary)}`;
+  return `UPDATE ${only(map)} AS t SET ${sets} FROM ${byKey(keys, sent.length, binary)} WHERE ${keyMatch(keys, sent.length, binary)}`;
 }
 
 /** DELETE of the rows with these keys: parameters are the key columns. */
 export function stagedDeleteSql({ map, binary }: StagedSql): string {
   const keys = map.find.columns;
-  return `DELETE FROM ${only(map)} AS t USING ${unnest(keys.length)} WHERE ${keyMatch(keys, 0, binary)}`;
+  return `DELETE FROM ${only(map)} AS t USING ${byKey(keys, 0, binary)} WHERE ${keyMatch(keys, 0, binary)}`;
 }
 
 /**
@@ -38,6 +39,28 @@ export function stagedImageDeleteSql({ map, binary }: StagedSql): string {
     `FROM ${only(map)} AS t JOIN ${unnest(columns.length + 1, true)} ON ${imageMatch(columns, binary)}) ` +
     `DELETE FROM ${only(map)} AS t USING hit WHERE ${same} AND hit.nth <= hit.most`
   );
+}
+
+/** Types that cost little to compare, and how they are: a collation would cost more than the order brings. */
+const QUICK_ORDER: ReadonlyMap<Oid, string> = new Map([
+  [TYPE_OID.int2, ''],
+  [TYPE_OID.int4, ''],
+  [TYPE_OID.int8, ''],
+  [TYPE_OID.uuid, ''],
+  [TYPE_OID.date, ''],
+  [TYPE_OID.timestamp, ''],
+  [TYPE_OID.timestamptz, ''],
+  [TYPE_OID.text, ' COLLATE pg_catalog."C"'],
+  [TYPE_OID.varchar, ' COLLATE pg_catalog."C"'],
+]);
+
+// The staged rows, key columns last. In the order of the key the pages of index and table are found in the cache more
+// often: a quarter less work for keys at random, measured, and for keys in order sorting is next to nothing.
+function byKey(keys: readonly MappedColumn[], first: number, binary: boolean): string {
+  const rows = unnest(first + keys.length);
+  const orders = keys.map(({ parameterType }) => QUICK_ORDER.get(parameterType));
+  if (!binary || orders.includes(undefined)) return rows;
+  return `(SELECT * FROM ${rows} ORDER BY ${orders.map((order, i) => `v${first + i}${order}`).join(', ')}) AS s`;
 }
 
 // A hash join needs an equality: that of a NOT NULL column where equal means the same, else that of the whole row as text.

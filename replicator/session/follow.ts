@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
-import type { Applier } from '../apply/applier.ts';
+import type { Applier, ReadyBatch } from '../apply/applier.ts';
 import type { Applied } from '../apply/run.ts';
 import { Batcher, type Batch } from '../change/batcher.ts';
 import { maxLsn, parseLsn, type Lsn } from '../postgres/lsn.ts';
@@ -101,6 +101,7 @@ class Follower {
   readonly #decoder = new Decoder();
   readonly #batcher: Batcher;
   readonly #acknowledger: Acknowledger;
+  readonly #batchBytes: number;
   readonly #queueLimit: number;
   readonly #statusIntervalMs: number;
   readonly #watch: Stopwatch;
@@ -109,6 +110,8 @@ class Follower {
   #received: Lsn;
   #applied: Lsn;
   #applying = false;
+  /** The batch after the one that is being applied, made ready meanwhile. */
+  #ahead: { readonly batch: Batch; readonly ready: ReadyBatch | null } | null = null;
   /** Pieces of a large transaction are written, its commit is still to come. */
   #inPieces = false;
   #statusSentAt = 0;
@@ -121,7 +124,8 @@ class Follower {
   constructor(options: FollowOptions, signal: AbortSignal) {
     this.#options = options;
     this.#signal = signal;
-    this.#batcher = new Batcher({ maxBytes: options.maxBatchBytes / BATCHES_HELD, heartbeatPrefix: HEARTBEAT_PREFIX });
+    this.#batchBytes = options.maxBatchBytes / BATCHES_HELD;
+    this.#batcher = new Batcher({ maxBytes: this.#batchBytes, heartbeatPrefix: HEARTBEAT_PREFIX });
     this.#acknowledger = new Acknowledger(options.from);
     this.#queueLimit = options.maxBatchBytes;
     this.#statusIntervalMs = Math.min(
@@ -142,12 +146,13 @@ class Follower {
       if (message.kind === 'commit') this.#received = maxLsn(this.#received, message.endLsn);
       this.#batcher.push(message, end - start + CHANGE_OVERHEAD_BYTES);
       observer.received(this.#received, end - start);
+      if (this.#applying) this.#lookAhead();
       if (this.#batcher.queuedBytes > this.#queueLimit) this.#hold();
     };
     const onKeepalive = (walEnd: Lsn, replyRequested: boolean): void => {
       this.#received = maxLsn(this.#received, walEnd);
       // With nothing under way there is nothing of ours up to here: an unfollowed database moves on too.
-      const nothingUnderWay = this.#verified.done && this.#batcher.idle && !this.#applying;
+      const nothingUnderWay = this.#verified.done && this.#batcher.idle && !this.#applying && !this.#ahead;
       if (nothingUnderWay && this.#options.gate.isOpen) this.#advance(walEnd);
       observer.received(this.#received, 0);
       if (replyRequested) this.#sendStatus();
@@ -183,21 +188,24 @@ class Follower {
     const watch = this.#watch;
     while (!this.#signal.aborted) {
       watch.turn('source');
-      if (this.#inPieces || !boundary.due) await this.#batcher.available(this.#signal);
+      if (!this.#ahead && (this.#inPieces || !boundary.due)) await this.#batcher.available(this.#signal);
       // A transaction that is half written is finished first: paused in the middle, it would hold its locks all the time.
       if (!this.#inPieces && !gate.isOpen) {
         watch.turn('paused');
         await gate.opened(this.#signal);
       }
       if (this.#signal.aborted) return;
-      const batch = this.#batcher.take();
+      const { batch, ready } = this.#ahead ?? { batch: this.#batcher.take(), ready: null };
+      this.#ahead = null;
       // Before this batch is applied, not after: the source goes on sending meanwhile.
       if (this.#batcher.queuedBytes <= this.#queueLimit / 2) this.#release();
       if (batch) {
         this.#applying = true;
         const startedAt = performance.now();
         watch.turn('apply');
-        const applied = await on('target', applier.apply(batch));
+        const applying = on('target', applier.apply(batch, ready));
+        this.#lookAhead();
+        const applied = await applying;
         this.#applying = false;
         this.#inPieces = batch.end === null;
         watch.look();
@@ -271,6 +279,13 @@ class Follower {
   async #pause(ms: number): Promise<boolean> {
     await sleep(ms, null, { signal: this.#signal }).catch(() => {});
     return !this.#signal.aborted;
+  }
+
+  // Only a batch that could not grow any more: what gathers while the target is busy goes there in one.
+  #lookAhead(): void {
+    if (this.#ahead || this.#batcher.queuedBytes < this.#batchBytes) return;
+    const batch = this.#batcher.take();
+    if (batch) this.#ahead = { batch, ready: this.#options.applier.makeReady(batch) };
   }
 
   #finish(batch: Batch, applied: Applied, durationMs: number): void {
