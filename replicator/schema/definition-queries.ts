@@ -26,6 +26,7 @@ export interface ColumnRow {
   not_null_name: string | null;
   not_null_valid: boolean;
   not_null_inherits: boolean;
+  not_null_local: boolean;
   identity: string;
   generated: string;
   expression: string | null;
@@ -76,6 +77,7 @@ export const COLUMNS = `select a.attrelid as relation, a.attnum, a.attname as na
   case when a.attcollation <> t.typcollation then pg_catalog.format('%I.%I', cn.nspname, co.collname) end as collation,
   a.attnotnull as not_null, nn.conname as not_null_name,
   coalesce(nn.convalidated, true) as not_null_valid, not coalesce(nn.connoinherit, false) as not_null_inherits,
+  coalesce(nn.conislocal, true) as not_null_local,
   a.attidentity as identity, a.attgenerated as generated, pg_catalog.pg_get_expr(d.adbin, d.adrelid) as expression,
   case when a.attstorage <> t.typstorage then a.attstorage end as storage, a.attcompression as compression,
   coalesce(a.attstattarget, -1) as statistics, a.attoptions as options, a.attislocal as local,

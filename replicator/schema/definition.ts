@@ -1,6 +1,17 @@
 import type { RelationName, TableMapping } from '../catalog/relation.ts';
 import type { Oid } from '../postgres/oid.ts';
 
+export interface NotNull {
+  /** Only where the server keeps one (PostgreSQL 18). */
+  readonly name: string | null;
+  /** Tables that inherit have it too. */
+  readonly inherits: boolean;
+  /** Not only inherited. */
+  readonly local: boolean;
+  /** The rows that are there hold to it. */
+  readonly valid: boolean;
+}
+
 /** A column as CREATE TABLE wants it, in the source's names. */
 export interface ColumnDefinition {
   readonly attnum: number;
@@ -9,8 +20,8 @@ export interface ColumnDefinition {
   readonly type: string;
   /** Qualified and quoted, where it is not that of the type. */
   readonly collation: string | null;
-  /** Null where it may be null. A name is given only where the server keeps one (PostgreSQL 18). */
-  readonly notNull: { readonly name: string | null; readonly inherits: boolean; readonly valid: boolean } | null;
+  /** Null where it may be null. */
+  readonly notNull: NotNull | null;
   readonly identity: 'no' | 'always' | 'by default';
   readonly generated: 'no' | 'stored' | 'virtual';
   /** Of the default or the generated column, as SQL. */

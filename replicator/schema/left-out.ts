@@ -11,9 +11,9 @@ const LEFT_OUT = `with followed as (
   select c.oid, c.relname, c.relnamespace, n.nspname, c.relacl, c.relrowsecurity
   from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = any ($1)
 ),
--- What belongs to an extension comes with that.
+-- What belongs to an extension comes with that, and a range type brings its functions.
 own as (
-  select classid, objid from pg_catalog.pg_depend where deptype = 'e'
+  select classid, objid from pg_catalog.pg_depend where deptype in ('e', 'i')
 )
 select kind, pg_catalog.count(*)::pg_catalog.int4 as count, (pg_catalog.array_agg(name order by name))[1:${SHOWN}] as names
 from (

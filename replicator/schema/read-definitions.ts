@@ -66,7 +66,14 @@ function toColumn(row: ColumnRow): ColumnDefinition {
     name: row.name,
     type: row.type,
     collation: row.collation,
-    notNull: row.not_null ? { name: row.not_null_name, inherits: row.not_null_inherits, valid: row.not_null_valid } : null,
+    notNull: row.not_null
+      ? {
+          name: row.not_null_name,
+          inherits: row.not_null_inherits,
+          local: row.not_null_local,
+          valid: row.not_null_valid,
+        }
+      : null,
     identity: row.identity === 'a' ? 'always' : row.identity === 'd' ? 'by default' : 'no',
     generated: row.generated === 's' ? 'stored' : row.generated === 'v' ? 'virtual' : 'no',
     expression: row.expression,

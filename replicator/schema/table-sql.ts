@@ -29,6 +29,15 @@ export function createMemberSql(member: TableDefinition, { mapping, members }: T
   const inherited = member.bound === null ? member.parents.map((oid) => places.parents.get(oid)) : [];
   const parents = inherited.every((parent) => parent !== undefined) ? inherited : [];
   const listed = parents.length > 0 ? columns.filter((column) => column.local) : columns;
+  const unlisted = columns.filter((column) => !listed.includes(column));
+  const lines = [
+    ...listed.map((column) => columnSql(column, member, target, places)),
+    ...unlisted.flatMap(({ name, notNull }) =>
+      notNull?.valid && notNull.local && notNull.name !== null
+        ? [`CONSTRAINT ${quoteIdent(notNull.name)} NOT NULL ${quoteIdent(name)}${notNull.inherits ? '' : ' NO INHERIT'}`]
+        : [],
+    ),
+  ];
   const serial = member.sequences.filter(({ identity, attnum }) => !identity && columns.some((each) => each.attnum === attnum));
   const sequenceName = (oid: Oid): string => quoteRelation(places.sequences.get(oid)?.target ?? target);
   const partitionOf = member.bound === null ? undefined : members.find(({ oid }) => member.parents.includes(oid));
@@ -39,14 +48,14 @@ export function createMemberSql(member: TableDefinition, { mapping, members }: T
     ]),
     [
       `CREATE TABLE ${table} (`,
-      listed.map((column) => `\n  ${columnSql(column, member, target, places)}`).join(','),
-      listed.length > 0 ? '\n)' : ')',
+      lines.map((line) => `\n  ${line}`).join(','),
+      lines.length > 0 ? '\n)' : ')',
       parents.length > 0 ? ` INHERITS (${parents.map(quoteRelation).join(', ')})` : '',
       member.partitionKey === null ? '' : ` PARTITION BY ${member.partitionKey}`,
       member.accessMethod === null || member.partitionKey !== null ? '' : ` USING ${quoteIdent(member.accessMethod)}`,
       withOptions(member),
     ].join(''),
-    ...columns.filter((column) => !listed.includes(column)).flatMap((column) => inheritedColumnSql(table, column, places)),
+    ...unlisted.flatMap((column) => inheritedColumnSql(table, column, places)),
     ...columns.flatMap((column) => columnSettingsSql(table, column)),
     ...commentSql(`TABLE ${table}`, member.comment),
     ...columns.flatMap(({ name, comment }) => commentSql(`COLUMN ${table}.${quoteIdent(name)}`, comment)),
@@ -129,7 +138,7 @@ function inheritedColumnSql(table: string, column: ColumnDefinition, places: Pla
   if (column.generated !== 'no' || column.identity !== 'no') return [];
   return [
     column.expression === null ? `${alter} DROP DEFAULT` : `${alter} SET DEFAULT ${placed(column, places)}`,
-    ...(column.notNull?.valid ? [`${alter} SET NOT NULL`] : []),
+    ...(column.notNull?.valid && column.notNull.name === null ? [`${alter} SET NOT NULL`] : []),
   ];
 }
 
