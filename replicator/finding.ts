@@ -61,6 +61,7 @@ export const FINDING_CODES = {
   WRITE_TABLES: "Whether the target's role may write the tables.",
   TARGET_OWNER: "Whether the target's role owns the tables: TRUNCATE … RESTART IDENTITY and ANALYZE want that.",
   TARGET_TABLES: 'Whether every table has a target table that can take its rows.',
+  CREATE_TABLES: 'Whether target tables that are missing can be created.',
   TARGET_INDEX: 'A target table without the index by which rows are found.',
   TARGET_TRIGGERS: 'Triggers and foreign keys of the target that act on replicated rows.',
   EXISTING_ROWS: 'Target tables that hold rows before the first copy.',

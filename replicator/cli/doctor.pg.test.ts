@@ -16,11 +16,11 @@ test('doctor ends with 0, or 3 where something has to be mended, and says how', 
   expect(sound.err()).toMatch(/^0 errors, 1 warning, \d+ checks\. `pgfollow run` can start\.\n$/);
   expect(await main(['doctor', '--strict'], ioOf(db))).toBe(3);
 
-  await sql(db.target, 'DROP TABLE t');
+  await sql(db.target, 'ALTER TABLE t RENAME id TO other');
   const broken = ioOf(db);
   expect(await main(['doctor', '--quiet'], broken)).toBe(3);
   expect(broken.out()).toMatch(
-    /^error +target +TARGET_TABLE_MISSING {2}.*-> {2}Run on the target: CREATE TABLE "public"\."t" .*;$/m,
+    /^error +target +TARGET_COLUMN_MISSING {2}.*-> {2}Run on the target: ALTER TABLE "public"\."t" ADD COLUMN "id" integer; /m,
   );
   expect(broken.out()).not.toMatch(/^ok/m);
   expect(broken.err()).toContain('1 error, 1 warning');
@@ -29,17 +29,18 @@ test('doctor ends with 0, or 3 where something has to be mended, and says how', 
 test('doctor --json is for machines', async () => {
   await using db = await testDatabases();
   await sql(db.source, 'CREATE TABLE t (id int PRIMARY KEY)');
+  await sql(db.target, 'CREATE TABLE t (other int)');
   const io = ioOf(db);
   expect(await main(['doctor', '--json'], io)).toBe(3);
   const answer = JSON.parse(io.out()) as { findings: Finding[]; errors: number; warnings: number };
   expect(answer).toMatchObject({ errors: 1, warnings: 1 });
   expect(answer.findings).toContainEqual({
-    code: 'TARGET_TABLE_MISSING',
+    code: 'TARGET_COLUMN_MISSING',
     level: 'error',
     where: 'target',
     table: 'public.t',
     message: expect.any(String),
-    remedy: expect.stringContaining('CREATE TABLE'),
+    remedy: expect.stringContaining('ADD COLUMN'),
   });
   expect(io.err()).toBe('');
 });

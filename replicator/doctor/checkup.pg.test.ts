@@ -9,7 +9,7 @@ test('a pipeline that runs knows what doctor would warn of; problems are told on
   await using db = await testDatabases();
   await sql(db.source, 'CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE missing (id int PRIMARY KEY)');
   await sql(db.target, 'CREATE TABLE t (id int)');
-  await using running = startPipeline(db);
+  await using running = startPipeline(db, { schema: { create: 'never' } });
   const { model } = running.pipeline;
   await eventually(() => model.findings.read().checkedAt !== null);
   const { findings } = model.findings.read();

@@ -4,6 +4,7 @@ import { configSchema } from '../config/schema.ts';
 import { Problem } from '../problem.ts';
 import type { SourceIdentity } from '../source/identity.ts';
 import { classifyTransactions } from './activity.ts';
+import { classifyCreation } from './creation.ts';
 import { classifyConnection, replicationRefused, type ConnectionFacts } from './connection.ts';
 import { classifyConfig, classifyDisk, classifyPasswordFile } from './here.ts';
 import { classifySource, type SourceSettings } from './source-settings.ts';
@@ -212,6 +213,15 @@ test.each<[exists: boolean, usage: boolean, mayCreate: boolean, expected: string
   [false, false, false, ['error METADATA']],
 ])('schema pgfollow there: %s, usable: %s, can be made: %s', (exists, usage, mayCreate, expected) => {
   expect(grade(classifyMetadata({ exists, usage, mayCreate, database: 'app', user: 'u' }))).toEqual(expected);
+});
+
+test('tables are only created on the same version or a newer one', () => {
+  const name = { schema: 'public', name: 't' };
+  const mapping = { source: name, target: name, excludeColumns: [], renameColumns: {}, where: null };
+  const missing = [{ name: 'public.t', mapping, source: {} as never, target: null, columns: null }];
+  const rights = { user: 'u', database: 'd', mayCreateSchemas: true, schemas: { public: true } };
+  expect(grade(classifyCreation(missing, rights, { source: 18, target: 17 }))).toEqual(['error SCHEMA_NOT_CREATED']);
+  expect(grade(classifyCreation(missing, rights, { source: 17, target: 18 }))).toEqual([]);
 });
 
 describe('here', () => {

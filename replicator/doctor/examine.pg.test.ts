@@ -169,7 +169,7 @@ test('tables that do not fit, each with what mends it', async () => {
      CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
      CREATE TRIGGER always BEFORE INSERT ON fires FOR EACH ROW EXECUTE FUNCTION f(); ALTER TABLE fires ENABLE ALWAYS TRIGGER always`,
   );
-  const findings = await look(db);
+  const findings = await look(db, { schema: { create: 'never' } });
   const found = findings
     .filter(({ level }) => level !== 'ok')
     .map(({ level, code, table }) => `${level} ${code} ${table ?? '-'}`);
@@ -191,6 +191,27 @@ test('tables that do not fit, each with what mends it', async () => {
     ].toSorted(),
   );
   for (const { level, remedy } of findings) if (level !== 'ok') expect(remedy).toBeTruthy();
+});
+
+test('target tables that are missing will be created, where the role may', async () => {
+  await using db = await testDatabases();
+  const role = `${db.name}_role`;
+  await sql(db.source, `${TABLE}; CREATE SCHEMA s; CREATE TABLE s.t (id int PRIMARY KEY)`);
+  expect(only(await look(db), 'CREATE_TABLES')).toMatchObject({ level: 'ok', message: expect.stringContaining('public.t, s.t') });
+  await sql(db.target, `CREATE ROLE ${role} LOGIN PASSWORD 'secret'; CREATE SCHEMA pgfollow AUTHORIZATION ${role}`);
+  await sql(db.target, 'REVOKE CREATE ON SCHEMA public FROM PUBLIC');
+  try {
+    const findings = await look(db, { target: { url: withRole(db.target.url, role) } });
+    const remedies = findings
+      .filter(({ code, level }) => code === 'CREATE_TABLES' && level === 'error')
+      .map(({ remedy }) => remedy);
+    expect(remedies).toEqual([
+      expect.stringContaining('CREATE ON SCHEMA "public"'),
+      expect.stringContaining(`CREATE ON DATABASE "${db.target.name}"`),
+    ]);
+  } finally {
+    await sql(db.target, `DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
+  }
 });
 
 test('servers that cannot be reached, and the other one is looked at all the same', async () => {

@@ -8,6 +8,7 @@ import { identifyOverReplication, refuseSameDatabase } from '../session/identify
 import { identifySource, type SourceIdentity } from '../source/identity.ts';
 import { readSlot, waitingFor, type SlotState } from '../source/slot.ts';
 import { classifyTransactions } from './activity.ts';
+import { classifyCreation, readCreationRights } from './creation.ts';
 import { isLocal, reach, replicationRefused } from './connection.ts';
 import { classifyConfig, examineDisk, examinePasswordFile } from './here.ts';
 import { classifyIndexes, readPairs, type Pairs } from './pairs.ts';
@@ -131,12 +132,16 @@ async function lookAtSource(report: Report, source: Client, known: Known): Promi
   if (mayReplicate(identity)) await report.check('source', async () => [await replicationConnection(config)]);
   await report.check('source', async () => classifyTransactions(await waitingFor(source, 0), { slotExists: slot !== null }));
   if (standing) await report.check('source', () => lookAtStanding(source, identity, { config, standing, slot }));
-  const options = { sourceVersion: identity.version, choices: standing?.choices ?? [] };
+  const options = { sourceVersion: identity.version, choices: standing?.choices ?? [], stored: standing?.tables ?? [] };
   const pairs = await report.get('source', () => readPairs({ source, target: known.target }, config, options));
   if (!pairs) return;
   report.add(pairs.findings);
   await lookAtSourceTables(report, source, { ...known, identity, pairs });
   if (known.target) await lookAtTargetTables(report, known.target, { ...known, source, identity, pairs });
+}
+
+function majorOf(version: number): number {
+  return Math.floor(version / 10_000);
 }
 
 // Where it may not, that is said already.
@@ -185,6 +190,11 @@ async function lookAtTargetTables(report: Report, target: Client, known: Tables 
   const oids = pairs.pairs.flatMap((pair) => (pair.target ? [pair.target.oid] : []));
   const user = facts?.user ?? '';
   report.add(classifyIndexes(pairs.pairs));
+  await report.check('target', async () => {
+    const schemas = pairs.missing.map(({ mapping }) => mapping.target.schema);
+    const majors = { source: majorOf(identity.version), target: majorOf(facts?.version ?? identity.version) };
+    return classifyCreation(pairs.missing, await readCreationRights(target, schemas), majors);
+  });
   const rights = await report.get('target', () => readRights(target, oids));
   if (rights) report.add(classifyTargetRights(pairs.pairs, rights, user));
   const replicaRole = facts?.replicaRole === null;
@@ -193,7 +203,7 @@ async function lookAtTargetTables(report: Report, target: Client, known: Tables 
   const readable = empty.filter(({ target: relation }) => relation !== null && mayRead(rights?.get(relation.oid)));
   if (config.snapshot.copy) {
     await report.check('target', async () => classifyExistingRows(config, readable, await readFilled(target, readable)));
-    const needed = empty.reduce((sum, pair) => sum + pair.source.bytes, 0);
+    const needed = [...empty, ...pairs.missing].reduce((sum, pair) => sum + pair.source.bytes, 0);
     const { host = '' } = clientConfig({ role: 'target', url: config.target.url, purpose: '' });
     await report.check('target', () => examineDisk(target, needed, isLocal(host)));
   }

@@ -6,6 +6,7 @@ import { displayName, type Relation, type RelationName, type TableMapping } from
 import { complaint, fine, ofProblem, type Finding } from '../finding.ts';
 import type { Config } from '../config/schema.ts';
 import type { TableChoice } from '../metadata/table-choices.ts';
+import type { StoredTable } from '../metadata/table-states.ts';
 import { quoteRelation, quoteIdent } from '../postgres/quote.ts';
 import { readMappings } from '../session/mappings.ts';
 
@@ -22,6 +23,8 @@ export interface TablePair {
 
 export interface Pairs {
   readonly pairs: readonly TablePair[];
+  /** Those whose target is going to be created. */
+  readonly missing: readonly TablePair[];
   /** Every relation of the source, partitions too. */
   readonly relations: readonly Relation[];
   readonly findings: readonly Finding[];
@@ -32,14 +35,18 @@ export interface Pairs {
 export async function readPairs(
   ends: { source: Client; target: Client | null },
   config: Config,
-  options: { sourceVersion: number; choices: readonly TableChoice[] },
+  options: { sourceVersion: number; choices: readonly TableChoice[]; stored: readonly StoredTable[] },
 ): Promise<Pairs> {
   const relations = await readRelations(ends.source);
   const { mappings, findings, generatedColumnsSent } = await readMappings(ends.source, relations, config, options);
   const byName = byDisplayName(relations);
   const targets = ends.target && byDisplayName(await readRelations(ends.target, { names: mappings.map((each) => each.target) }));
   const castExists = ends.target ? await readCasts(ends.target) : () => true;
+  // A table whose rows were there is not made anew: it would be empty.
+  const hadRows = new Set(options.stored.filter((table) => table.hasRows).map(({ source }) => displayName(source)));
+  const creates = (name: string): boolean => config.schema.create === 'missing' && !hadRows.has(name);
   const problems: Finding[] = [];
+  const missing: TablePair[] = [];
   const pairs = mappings.flatMap((mapping): TablePair[] => {
     const source = byName.get(displayName(mapping.source));
     if (!source) return [];
@@ -47,12 +54,15 @@ export async function readPairs(
     const pair = { name: displayName(mapping.source), mapping, source, target };
     if (!targets) return [{ ...pair, columns: null }];
     const match = matchTarget(source, target ?? undefined, mapping, { castExists, generatedColumnsSent });
-    if (!match.ok) problems.push(ofProblem('target', match.problem));
-    return [{ ...pair, columns: match.ok ? match.columns : null }];
+    if (match.ok) return [{ ...pair, columns: match.columns }];
+    if (match.problem.code === 'TARGET_TABLE_MISSING' && creates(pair.name)) missing.push({ ...pair, columns: null });
+    else problems.push(ofProblem('target', match.problem));
+    return [{ ...pair, columns: null }];
   });
   const fit = pairs.filter(({ columns }) => columns !== null).length;
   return {
     pairs,
+    missing,
     relations,
     generatedColumnsSent,
     findings: [
