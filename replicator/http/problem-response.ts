@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { PROBLEM_CODES, Problem } from '../problem.ts';
 import type { ProblemCode } from '../problem.ts';
 import { renderMessage } from './page/message.ts';
+import { isPagePath } from './page/paths.ts';
 
 /** What is wrong with a request rather than with the pipeline: status and title of each. */
 const REQUEST_CODES = {
@@ -106,6 +107,5 @@ function isClientError(error: unknown): error is FastifyError & { statusCode: nu
 /** The page's own forms; a browser that opens an API path still gets the API's answer. */
 function wantsPage(request: FastifyRequest): boolean {
   const path = request.url.split('?', 1)[0] ?? '';
-  const isPage = path === '/' || path.startsWith('/actions/') || path === '/login' || path === '/logout';
-  return isPage && (request.headers.accept ?? '').includes('text/html');
+  return isPagePath(path) && (request.headers.accept ?? '').includes('text/html');
 }

@@ -9,10 +9,13 @@ import type { StatusModel } from '../observe/model.ts';
 import type { PipelineControls } from '../observe/status.ts';
 import { Problem } from '../problem.ts';
 import { Access, FORM_FIELD, SESSION_COOKIE, isLoopback } from './access.ts';
+import { compressAnswers } from './compress.ts';
 import type { HttpContext } from './context.ts';
 import { SECURITY_HEADERS } from './headers.ts';
 import { renderLogin } from './page/message.ts';
+import { isPagePath } from './page/paths.ts';
 import { RefusedRequest, sendError } from './problem-response.ts';
+import { actionRoutes } from './routes/actions.ts';
 import { healthRoutes } from './routes/health.ts';
 import { pageRoutes } from './routes/page.ts';
 import { controlRoutes } from './routes/control.ts';
@@ -78,6 +81,7 @@ async function buildServer(
   await app.register(cookie);
   await app.register(formbody);
   allowEmptyJson(app);
+  compressAnswers(app);
 
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(SECURITY_HEADERS);
@@ -102,6 +106,7 @@ export function registerRoutes(app: FastifyInstance, context: HttpContext): Stre
   controlRoutes(app, context);
   tableRoutes(app, context);
   pageRoutes(app, context);
+  actionRoutes(app, context);
   return hub;
 }
 
@@ -120,7 +125,7 @@ async function guard(
     const { authorization } = request.headers;
     const credentials = { authorization, sessionCookie: request.cookies[SESSION_COOKIE], path };
     if (!access.allows(credentials, now())) {
-      if (path === '/' && !changes)
+      if (isPagePath(path) && !changes)
         return reply
           .code(401)
           .type('text/html; charset=utf-8')

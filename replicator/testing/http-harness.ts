@@ -38,7 +38,9 @@ export function listing(source: string, change: Partial<TableListing> = {}): Tab
 }
 
 /** A real server on a free port over a model that the test drives by hand: streaming three tables. */
-export async function serve(options: { token?: string | null; host?: string; insecure?: boolean } = {}): Promise<Harness> {
+export async function serve(
+  options: { token?: string | null; host?: string; insecure?: boolean; port?: number } = {},
+): Promise<Harness> {
   const logged: string[] = [];
   const destination: DestinationStream = { write: (line) => void logged.push(line) };
   const model = new StatusModel({ name: 'shop', version: '1.0.0', now: Date.now });
@@ -55,7 +57,12 @@ export async function serve(options: { token?: string | null; host?: string; ins
     calls.push(`${name} ${table} by ${by}`);
   };
   const server = await startHttpServer({
-    config: { host: options.host ?? '127.0.0.1', port: 0, token: options.token ?? null, insecure: options.insecure ?? false },
+    config: {
+      host: options.host ?? '127.0.0.1',
+      port: options.port ?? 0,
+      token: options.token ?? null,
+      insecure: options.insecure ?? false,
+    },
     model,
     events,
     metrics: new Metrics({ model, defaultMetrics: false }),

@@ -5,8 +5,13 @@ function asset(path: string): string {
   return readFileSync(new URL(path, import.meta.url), 'utf8');
 }
 
-export const STYLE = asset('./style.css');
+const SHEETS = ['base', 'controls', 'verdict', 'flow', 'tiles', 'tables', 'details', 'events', 'small'];
+
+export const STYLE = SHEETS.map((name) => asset(`./style/${name}.css`)).join('');
 /** Stands in the login form itself: before the login nothing else can be fetched. */
 export const LOGIN_STYLE = asset('./login.css');
-export const APP_SCRIPT = asset('./client/app.js');
+/** By name, as the page and they themselves ask for them. */
+export const SCRIPTS: ReadonlyMap<string, string> = new Map(
+  ['app.js', 'live.js', 'morph.js', 'forms.js', 'spark.js'].map((name) => [name, asset(`./client/${name}`)]),
+);
 export const FAVICON = asset('./favicon.svg');

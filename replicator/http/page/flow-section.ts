@@ -1,5 +1,6 @@
 import type { Status } from '../../observe/status.ts';
-import { bytesText, rate } from './format.ts';
+import type { Activity } from '../../observe/work.ts';
+import { bytesText, count, rate } from './format.ts';
 import { html } from './html.ts';
 import type { Html } from './html.ts';
 import { icon } from './tone.ts';
@@ -16,20 +17,33 @@ interface Node {
 
 const NOTHING = '–';
 
-/** How a change travels, station by station, each with whether it works and how far it is. */
+/** Which station is the one that an activity is held up at. */
+const STATIONS: Readonly<Record<Activity, number | null>> = {
+  source: 0,
+  decode: 2,
+  apply: 3,
+  commit: 3,
+  tables: 3,
+  lock: 4,
+  paused: null,
+};
+
+/** How a change travels, station by station, each with whether it works and how far it is; the slowest is named. */
 export function renderFlow(view: PageView): Html {
   const nodes = [sourceNode(view), slotNode(view), decodeNode(view), applyNode(view), targetNode(view)];
+  const { bottleneck } = view.status.work;
+  const slowest = bottleneck === null ? null : STATIONS[bottleneck];
   return html`<section id="flow" aria-labelledby="flow-title">
     <h2 id="flow-title" class="sr-only">Flow</h2>
-    <ol class="flow">
-      ${nodes.map(renderNode)}
+    <ol class="card flow">
+      ${nodes.map((node, i) => renderNode(node, i === slowest))}
     </ol>
   </section>`;
 }
 
-function renderNode({ role, name, tone, word, facts }: Node): Html {
-  return html`<li class="node tone-${tone}">
-    <p class="node-role">${role}</p>
+function renderNode({ role, name, tone, word, facts }: Node, slowest: boolean): Html {
+  return html`<li class="node tone-${tone}${slowest ? ' slowest' : ''}">
+    <p class="node-role">${role}${slowest && html` <strong>slowest part</strong>`}</p>
     <p class="node-name" title="${name}">${name}</p>
     <p class="node-state">${icon(tone)}${word}</p>
     <dl>
@@ -91,7 +105,7 @@ function applyNode({ status, queue }: PageView): Node {
   const works =
     status.target.connected && (status.state === 'streaming' || status.state === 'catching_up' || status.state === 'copying');
   const full = queue.limitBytes > 0 && queue.bytes >= queue.limitBytes * 0.8;
-  const word = status.state === 'paused' ? 'paused' : !works ? 'waiting' : full ? 'slower than the stream' : 'applying';
+  const word = status.state === 'paused' ? 'paused' : !works ? 'waiting' : full ? 'queue is full' : 'applying';
   return {
     role: 'Batches',
     name: 'Apply',
@@ -111,7 +125,7 @@ function targetNode({ status: { target, tables, state } }: PageView): Node {
     ...upOrDown(target, state),
     facts: [
       ['PostgreSQL', target.serverVersion ?? NOTHING],
-      ['Tables', String(tables.total)],
+      ['Tables', count(tables.total)],
     ],
   };
 }

@@ -1,6 +1,8 @@
 import { FORM_FIELD } from '../access.ts';
 import { html } from './html.ts';
 import type { Html, HtmlValue } from './html.ts';
+import { hrefOf, tableHref } from './page-query.ts';
+import type { PageView } from './view.ts';
 
 /** What to do, to be read and to be copied. */
 export function remedy(text: string): Html {
@@ -13,7 +15,29 @@ export function dotted(...pieces: readonly HtmlValue[]): Html {
   return html`${there.map((piece, i) => (i === 0 ? piece : html` <span class="dot">·</span> ${piece}`))}`;
 }
 
+/** A table's name that leads to its page, while it is followed. */
+export function tableLink(source: string): Html {
+  return html`<a href="${tableHref(source)}">${source}</a>`;
+}
+
 /** What every form of the page needs to be taken: proof that whoever sends it could read the page. */
 export function formField(view: { readonly formToken: string }): Html {
   return html`<input type="hidden" name="${FORM_FIELD}" value="${view.formToken}" />`;
+}
+
+/** Where a form leads back to, once it is done. */
+export function backField({ path, query }: Pick<PageView, 'path' | 'query'>): Html {
+  return html`<input type="hidden" name="back" value="${hrefOf(path, query)}" />`;
+}
+
+/** One button that does one thing; the script sends it without leaving the page. */
+export function actionForm(
+  view: PageView,
+  { action, label, look, table }: { action: string; label: string; look: 'primary' | 'plain'; table?: string },
+): Html {
+  return html`<form class="action" method="post" action="/actions/${action}" data-action>
+    ${formField(view)} ${backField(view)} ${table !== undefined && html`<input type="hidden" name="table" value="${table}" />`}
+    <button type="submit" class="${look}">${label}</button>
+    <p class="action-error" data-error data-keep></p>
+  </form>`;
 }

@@ -4,7 +4,12 @@ import { StatusModel } from '../../observe/model.ts';
 import { listing } from '../../testing/http-harness.ts';
 import { html } from './html.ts';
 import { renderMessage } from './message.ts';
-import { renderMain, renderPage } from './render.ts';
+import { eventsPage } from './events-section.ts';
+import { removePage, resyncPage } from './confirm-page.ts';
+import { renderDocument, renderPart } from './layout.ts';
+import { parseQuery } from './page-query.ts';
+import { overviewPage } from './render.ts';
+import { tablePage } from './table-page.ts';
 import type { PageView } from './view.ts';
 
 const EVIL = `"><script>alert(1)</script><img src=x onerror='alert(2)'>&amp;`;
@@ -18,7 +23,7 @@ beforeEach(() => {
   events = new EventLog({ now: () => nowMs });
 });
 
-function view(): PageView {
+function view(search = ''): PageView {
   return {
     status: model.status(),
     tables: model.tables(),
@@ -31,8 +36,15 @@ function view(): PageView {
     nowMs,
     canLogOut: false,
     formToken: 'of this page',
+    factsOf: (source) => model.tableFacts(source),
+    query: parseQuery(search),
+    path: '/',
+    theme: 'auto',
   };
 }
+
+const renderPage = (of: PageView): string => renderDocument(of, overviewPage(of));
+const renderMain = (of: PageView): string => renderPart(of, overviewPage(of));
 
 describe('the template tag', () => {
   it('escapes what is put in, unless it is HTML already', () => {
@@ -68,6 +80,11 @@ describe('hostile names', () => {
       renderPage(view()),
       renderMain(view()),
       renderPage({ ...view(), status: name }),
+      renderPage(view(`q=${encodeURIComponent(EVIL)}&state=copying`)),
+      renderDocument(view(`find=${encodeURIComponent(EVIL)}`), eventsPage(view(`find=${encodeURIComponent(EVIL)}`))),
+      renderDocument(view(), tablePage(view(), model.tables()[0]!)),
+      renderDocument(view(), resyncPage(view(), model.tables()[0]!)),
+      renderDocument(view(), removePage(view(), model.tables()[0]!)),
       renderMessage({ ...error, title: EVIL, detail: EVIL }),
     ]) {
       expect(page).not.toMatch(/<script>|<img src=x|onerror='/);
@@ -136,11 +153,56 @@ describe('the page', () => {
     expect(beyond).toContain('<strong>500 rows</strong>');
   });
 
-  it('draws no more than five hundred tables', () => {
-    model.setTables(Array.from({ length: 600 }, (_, i) => listing(`public.t${i}`)));
+  it('stays bounded at five thousand tables, those in error first', () => {
+    const error = { code: 'APPLY_FAILED', message: 'Refused', remedy: 'ALTER TABLE z' } as const;
+    model.setTables([
+      ...Array.from({ length: 4999 }, (_, i) => listing(`public.t${i}`)),
+      listing('public.zz', { state: 'error', error }),
+    ]);
     const page = renderMain(view());
-    expect(page.match(/<tr role="row" data-key/g)).toHaveLength(500);
-    expect(page).toContain('The first 500 of 600');
-    expect(page.length).toBeLessThan(800_000);
+    expect(page.match(/<tr role="row" (class="[^"]*" )?data-key/g)).toHaveLength(51);
+    expect(page.indexOf('public.zz')).toBeLessThan(page.indexOf('public.t0'));
+    expect(page).toContain('Page 1 of 100, 5,000 tables');
+    expect(page.length).toBeLessThan(120_000);
+    const filtered = renderMain(view('q=t49&sort=name&desc=1&page=2'));
+    expect(filtered).toContain('aria-sort="descending"');
+    expect(filtered).toContain('Page 2 of 3, 110 tables');
+    expect(filtered).not.toContain('public.zz');
+  });
+
+  it('names the slowest part, and why', () => {
+    model.setState('streaming');
+    model.heartbeatEmitted('a', nowMs);
+    model.heartbeatApplied('a');
+    model.heartbeatEmitted('b', nowMs);
+    nowMs += 60_000;
+    for (let second = 0; second < 60; second++) model.spent('apply', 1000);
+    const page = renderMain(view());
+    expect(page).toContain('Why it is behind');
+    expect(page).toMatch(/Batches\s*<strong>slowest part<\/strong>/);
+  });
+
+  it('is loaded again without JavaScript, unless it is to be held, or something is typed there', () => {
+    const refresh = '<meta http-equiv="refresh" content="5" />';
+    expect(renderPage(view())).toContain(refresh);
+    expect(renderPage(view('still=1'))).not.toContain(refresh);
+    model.setTables([listing('public.a')]);
+    expect(renderDocument(view(), resyncPage(view(), model.tables()[0]!))).not.toContain(refresh);
+  });
+
+  it('carries the form token in every form that changes something', () => {
+    model.setTables([listing('public.a', { state: 'error', error: { code: 'COPY_FAILED', message: 'No', remedy: 'x' } })]);
+    const [table] = model.tables();
+    for (const page of [
+      renderPage(view()),
+      ...[tablePage, resyncPage, removePage].map((of) => renderDocument(view(), of(view(), table!))),
+    ]) {
+      const forms = page
+        .split('<form')
+        .slice(1)
+        .filter((form) => form.includes('method="post"'));
+      expect(forms.length).toBeGreaterThan(1);
+      for (const form of forms) expect(form.split('</form>')[0]).toContain('name="form_token" value="of this page"');
+    }
   });
 });

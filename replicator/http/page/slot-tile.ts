@@ -25,9 +25,9 @@ export function slotVerdict(slot: SlotReading | null, walPerSecond: number | nul
   const tone = part >= 0.95 ? 'bad' : part >= 0.8 || (seconds !== null && seconds < 3600) ? 'warn' : 'good';
   const of = `of ${bytesText(slot.limitBytes)}`;
   if (seconds === null) return { note: of, tone };
-  if (seconds > 30 * 86_400) return { note: `${of}, enough for more than 30 days`, tone };
+  if (seconds > 30 * 86_400) return { note: `${of}, more than 30 days of WAL to go`, tone };
   const { value, unit } = duration(seconds);
-  return { note: `${of}, enough for ≈ ${value} ${unit} at the present rate of WAL`, tone };
+  return { note: `${of}, ≈ ${value} ${unit} of WAL to go`, tone };
 }
 
 function runwaySeconds({ safeBytes, limitBytes, retainedBytes }: SlotReading, walPerSecond: number | null): number | null {

@@ -62,7 +62,8 @@ function timing(part: number | null, seconds: number): string {
   return `${elapsed}, about ${rest.value} ${rest.unit} to go`;
 }
 
-function bar(part: number | null, label: string): Html {
+/** How far something is; running without a share where that is not known. */
+export function bar(part: number | null, label: string): Html {
   if (part === null) return html`<progress aria-label="${label}"></progress>`;
   return html`<progress aria-label="${label}" max="1" value="${Math.round(part * 1000) / 1000}"></progress>`;
 }

@@ -1,102 +1,136 @@
-import type { TableStatus } from '../../observe/status.ts';
-import { ago, bytesText, count, plural } from './format.ts';
+import { TABLE_STATES } from '../../observe/status.ts';
+import { count, plural } from './format.ts';
 import { html } from './html.ts';
 import type { Html } from './html.ts';
-import { remedy } from './pieces.ts';
-import { TABLE_TONES, pill, words } from './tone.ts';
+import { hrefOf } from './page-query.ts';
+import type { Sort } from './page-query.ts';
+import { renderTableRow } from './table-row.ts';
+import { selectTables } from './table-query.ts';
+import type { TableSelection } from './table-query.ts';
+import { words } from './tone.ts';
 import type { PageView } from './view.ts';
 
-/** More would make the page heavy; the API has them all. */
-const MAX_ROWS = 500;
+/** Fewer need no filter. */
 const FILTER_FROM = 10;
-const ORDER: Readonly<Record<TableStatus['state'], number>> = {
-  error: 0,
-  copying: 1,
-  indexing: 2,
-  catching_up: 3,
-  pending: 4,
-  streaming: 5,
-};
-const IDENTITIES: Readonly<Record<TableStatus['identity'], string>> = {
-  primary_key: 'primary key',
-  index: 'unique index',
-  full: 'full row',
-  nothing: 'nothing',
-};
 
-/** All tables, those that need somebody first. */
-export function renderTables({ tables, status, nowMs }: PageView): Html {
-  const sorted = [...tables].sort((a, b) => ORDER[a.state] - ORDER[b.state] || (a.source < b.source ? -1 : 1));
-  const shown = sorted.slice(0, MAX_ROWS);
-  // What stands among the problems above need not be told twice.
-  const remedied = new Set(status.problems.map((problem) => problem.table));
-  const body =
-    shown.length === 0
-      ? html`<p class="card empty">No table is followed yet.</p>`
-      : html`<div class="card scroll">
-          <table role="table">
-            <caption class="sr-only">
-              Followed tables, those in error first
-            </caption>
-            <thead role="rowgroup">
-              <tr role="row">
-                <th scope="col" role="columnheader">Table</th>
-                <th scope="col" role="columnheader">State</th>
-                <th scope="col" role="columnheader">Identity</th>
-                <th scope="col" role="columnheader" class="num">Copied</th>
-                <th scope="col" role="columnheader" class="num">Inserts</th>
-                <th scope="col" role="columnheader" class="num">Updates</th>
-                <th scope="col" role="columnheader" class="num">Deletes</th>
-                <th scope="col" role="columnheader" class="num">Last change</th>
-              </tr>
-            </thead>
-            <tbody role="rowgroup">
-              ${shown.map((table) => tableRows(table, nowMs, remedied))}
-            </tbody>
-          </table>
-        </div>`;
+interface Column {
+  readonly title: string;
+  readonly sort: Sort | null;
+  /** Sorted by it the first time, the largest come first. */
+  readonly number?: true;
+}
+
+const COLUMNS: readonly Column[] = [
+  { title: 'Table', sort: 'name' },
+  { title: 'State', sort: 'state' },
+  { title: 'Identity', sort: null },
+  { title: 'Copied', sort: 'copied', number: true },
+  { title: 'Inserts', sort: 'inserts', number: true },
+  { title: 'Updates', sort: 'updates', number: true },
+  { title: 'Deletes', sort: 'deletes', number: true },
+  { title: 'Rows/s', sort: 'rate', number: true },
+  { title: 'Last change', sort: 'changed', number: true },
+];
+
+/** All tables, a page at a time, those that need somebody first. */
+export function renderTables(view: PageView): Html {
+  const { tables, query, factsOf } = view;
+  const selection = selectTables(tables, query, factsOf);
   return html`<section id="tables" aria-labelledby="tables-title">
     <div class="section-head">
       <h2 id="tables-title">Tables <span class="tally">${count(tables.length)}</span></h2>
-      ${tables.length >= FILTER_FROM && html`<input id="filter" class="filter" type="search" placeholder="Filter" aria-label="Filter tables by name" data-keep />`}
+      ${tables.length >= FILTER_FROM && filterForm(view)}
+      <a class="button plain" href="/add" data-dialog>Add a table</a>
     </div>
-    ${body}
-    ${tables.length > MAX_ROWS && html`<p class="more">The first ${count(MAX_ROWS)} of ${count(tables.length)}; <a href="/api/v1/tables">all of them</a>.</p>`}
+    ${tables.length > 1 && stateLinks(view)} ${list(view, selection)} ${pager(view, selection)}
   </section>`;
 }
 
-function tableRows(table: TableStatus, nowMs: number, remedied: ReadonlySet<string | null>): Html {
-  const { source, target, snapshot, applied, error } = table;
-  const cell = (label: string, value: Html | string): Html =>
-    html`<td role="cell" class="num" data-label="${label}">${value}</td>`;
-  const notes = notesOf(table);
-  const row = html`<tr role="row" data-key="${source}" data-name="${source}" ${error && html` class="has-detail"`}>
-    <th scope="row" role="rowheader">
-      <span class="table-name">${source}</span
-      >${target !== source && html`<span class="table-target"><span aria-hidden="true">→ </span><span class="sr-only">to </span>${target}</span>`}${notes.map((note) => html`<span class="table-note">${note}</span>`)}
-    </th>
-    <td role="cell" class="state-cell">${pill(TABLE_TONES[table.state], words(table.state))}</td>
-    <td role="cell" data-label="Identity">${IDENTITIES[table.identity]}</td>
-    ${cell('Copied', count(snapshot.rowsCopied))} ${cell('Inserts', count(applied.insert))}
-    ${cell('Updates', count(applied.update))} ${cell('Deletes', count(applied.delete))}
-    ${cell('Last change', table.lastChangeAt === null ? '–' : html`<time datetime="${table.lastChangeAt}">${ago(table.lastChangeAt, nowMs)}</time>`)}
-  </tr>`;
-  if (error === null) return row;
-  return html`${row}
-    <tr role="row" class="detail" data-key="${source} error" data-name="${source}">
-      <td role="cell" colspan="8">
-        <p class="problem-message">${error.message} <code>${error.code}</code></p>
-        ${!remedied.has(source) && remedy(error.remedy)}
-      </td>
-    </tr>`;
+function filterForm({ query }: PageView): Html {
+  const hidden = Object.entries({
+    state: query.state,
+    sort: query.sort === 'attention' ? null : query.sort,
+    desc: query.desc ? 1 : null,
+  });
+  return html`<form class="filter" method="get" action="/#tables" role="search" data-live>
+    <input
+      id="filter"
+      name="q"
+      type="search"
+      value="${query.q}"
+      placeholder="Filter by name"
+      aria-label="Filter tables by name"
+      autocomplete="off"
+      spellcheck="false"
+      data-keep
+    />${hidden.map(([name, value]) => value !== null && html`<input type="hidden" name="${name}" value="${value}" />`)}
+    <button type="submit" class="plain no-js">Filter</button>
+  </form>`;
 }
 
-function notesOf({ applied, conflicts, spooledBytes }: TableStatus): string[] {
-  const notes: string[] = [];
-  if (applied.truncate > 0) notes.push(plural(applied.truncate, 'truncate'));
-  if (conflicts.insertExists > 0) notes.push(`${plural(conflicts.insertExists, 'insert')} found the key taken`);
-  if (conflicts.updateMissing > 0) notes.push(`${plural(conflicts.updateMissing, 'update')} found no row`);
-  if (conflicts.deleteMissing > 0) notes.push(`${plural(conflicts.deleteMissing, 'delete')} found no row`);
-  if (spooledBytes > 0) notes.push(`${bytesText(spooledBytes)} of changes kept for later`);
-  return notes;
+function stateLinks({ status, query, path }: PageView): Html {
+  const there = TABLE_STATES.filter((state) => status.tables[state] > 0 || query.state === state).toReversed();
+  const link = (state: typeof query.state, word: string, number: number): Html =>
+    html`<a
+      class="chip"
+      href="${hrefOf(path, query, { state, page: 1 })}#tables"
+      data-live
+      ${query.state === state && html` aria-current="true"`}
+      >${word} <span class="tally">${count(number)}</span></a
+    >`;
+  return html`<nav class="chips" aria-label="Tables by state">
+    ${link(null, 'all', status.tables.total)} ${there.map((state) => link(state, words(state), status.tables[state]))}
+  </nav>`;
+}
+
+function list(view: PageView, { rows }: TableSelection): Html {
+  const { tables, status, query } = view;
+  if (tables.length === 0) return html`<p class="card empty">No table is followed yet.</p>`;
+  if (rows.length === 0)
+    return html`<p class="card empty">
+      No table fits. <a href="${hrefOf('/', query, { q: '', state: null, page: 1 })}" data-live>Show all</a>
+    </p>`;
+  // What stands among the problems above need not be told twice.
+  const remedied = new Set(status.problems.map((problem) => problem.table));
+  return html`<div class="card scroll">
+    <table role="table">
+      <caption class="sr-only">
+        Followed tables${query.sort === 'attention' && ', those in error first'}
+      </caption>
+      <thead role="rowgroup">
+        <tr role="row">
+          ${COLUMNS.map((column) => heading(view, column))}
+        </tr>
+      </thead>
+      <tbody role="rowgroup">
+        ${rows.map((table) => renderTableRow(view, table, remedied))}
+      </tbody>
+    </table>
+  </div>`;
+}
+
+function heading({ query, path }: PageView, { title, sort, number }: Column): Html {
+  const css = number ? html` class="num"` : null;
+  if (sort === null) return html`<th scope="col" role="columnheader" ${css}>${title}</th>`;
+  const sorted = query.sort === sort;
+  const desc = sorted ? !query.desc : number === true;
+  const direction = query.desc ? 'descending' : 'ascending';
+  return html`<th scope="col" role="columnheader" ${css} ${sorted && html` aria-sort="${direction}"`}>
+    <a href="${hrefOf(path, query, { sort, desc, page: 1 })}#tables" data-live
+      >${title}<span class="sort" aria-hidden="true">${sorted ? (query.desc ? '↓' : '↑') : '↕'}</span></a
+    >
+  </th>`;
+}
+
+function pager({ query, path, tables }: PageView, { page, pages, matched }: TableSelection): Html | null {
+  if (pages === 1)
+    return matched < tables.length ? html`<p class="more">${plural(matched, 'table')} of ${count(tables.length)}.</p>` : null;
+  const step = (to: number, label: string): Html =>
+    to < 1 || to > pages
+      ? html`<span class="button plain" aria-disabled="true">${label}</span>`
+      : html`<a class="button plain" href="${hrefOf(path, query, { page: to })}#tables" data-live>${label}</a>`;
+  return html`<nav class="pager" aria-label="Pages of tables">
+    ${step(page - 1, 'Previous')} <span>Page ${count(page)} of ${count(pages)}, ${plural(matched, 'table')}</span>
+    ${step(page + 1, 'Next')}
+  </nav>`;
 }

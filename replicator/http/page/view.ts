@@ -1,11 +1,16 @@
 import type { Curves } from '../../observe/history.ts';
 import type { SlotReading } from '../../observe/model.ts';
 import type { Findings, PipelineEvent, Status, TableStatus } from '../../observe/status.ts';
+import type { TableFacts } from '../../observe/table-book.ts';
+import type { Html } from './html.ts';
+import type { PageQuery } from './page-query.ts';
+import type { Theme } from './theme.ts';
 
-/** Everything the page shows, as it was at one moment. */
+/** Everything that pages show, as it was at one moment. */
 export interface PageView {
   readonly status: Status;
-  readonly tables: readonly TableStatus[];
+  readonly tables: readonly Readonly<TableStatus>[];
+  readonly factsOf: (source: string) => TableFacts;
   readonly findings: Findings;
   /** Newest last. */
   readonly events: readonly PipelineEvent[];
@@ -20,4 +25,18 @@ export interface PageView {
   readonly canLogOut: boolean;
   /** For formField(), which every form of the page holds. */
   readonly formToken: string;
+  /** What was asked for, and where: the address without its query. */
+  readonly query: PageQuery;
+  readonly path: string;
+  readonly theme: Theme;
+}
+
+/** What one page puts between header and footer. */
+export interface PageBody {
+  readonly title: string;
+  /** Which entry of the navigation it is. */
+  readonly place: 'overview' | 'events' | 'other';
+  readonly main: Html;
+  /** Whether it changes by itself; a page with something to be typed does not. */
+  readonly live: boolean;
 }

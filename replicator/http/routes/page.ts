@@ -1,37 +1,59 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { SESSION_COOKIE, SESSION_SECONDS } from '../access.ts';
 import type { HttpContext } from '../context.ts';
-import { APP_SCRIPT, FAVICON, STYLE } from '../page/assets.ts';
+import { FAVICON, SCRIPTS, STYLE } from '../page/assets.ts';
+import { addPage, removePage, resyncPage } from '../page/confirm-page.ts';
+import { eventsPage } from '../page/events-section.ts';
+import { renderDocument, renderPart } from '../page/layout.ts';
 import { renderLogin } from '../page/message.ts';
-import { renderMain, renderPage } from '../page/render.ts';
-import type { PageView } from '../page/view.ts';
+import { parseQuery } from '../page/page-query.ts';
+import { overviewPage } from '../page/render.ts';
+import { tablePage } from '../page/table-page.ts';
+import { THEME_COOKIE, parseTheme } from '../page/theme.ts';
+import type { PageBody, PageView } from '../page/view.ts';
+import { followedTable } from './status.ts';
+import type { TablePath } from './status.ts';
 
 const HTML = 'text/html; charset=utf-8';
 /** A wrong token costs the asker this much. */
 const WRONG_TOKEN_MS = 300;
+const INTERNAL = { config: { internal: true } };
+/** With this header a page gives only what changes. */
+const PART_HEADER = 'x-pgfollow-part';
 
-/** The status page, what it is made of, and the forms on it. Not part of the API. */
+/** The pages, and what they are made of. Not part of the API. */
 export function pageRoutes(app: FastifyInstance, context: HttpContext): void {
-  const { access, controls, now } = context;
-  const internal = { config: { internal: true } };
+  const { model } = context;
+  const show = (request: FastifyRequest, reply: FastifyReply, page: (view: PageView) => PageBody): FastifyReply => {
+    const view = viewOf(context, request);
+    const render = request.headers[PART_HEADER] === 'main' ? renderPart : renderDocument;
+    return reply.type(HTML).send(render(view, page(view)));
+  };
 
-  app.get('/', async (_, reply) => reply.type(HTML).send(renderPage(viewOf(context))));
-  app.get('/fragments/main', internal, async (_, reply) => reply.type(HTML).send(renderMain(viewOf(context))));
-  app.get('/assets/style.css', internal, async (_, reply) => reply.type('text/css; charset=utf-8').send(STYLE));
-  app.get('/assets/app.js', internal, async (_, reply) => reply.type('text/javascript; charset=utf-8').send(APP_SCRIPT));
-  app.get('/favicon.svg', internal, async (_, reply) => reply.type('image/svg+xml').send(FAVICON));
+  app.get('/', async (request, reply) => show(request, reply, overviewPage));
+  app.get('/events', INTERNAL, async (request, reply) => show(request, reply, eventsPage));
+  app.get('/add', INTERNAL, async (request, reply) => show(request, reply, addPage));
+  for (const [path, page] of [
+    ['', tablePage],
+    ['/resync', resyncPage],
+    ['/remove', removePage],
+  ] as const) {
+    app.get<{ Params: TablePath }>(`/tables/:schema/:table${path}`, INTERNAL, async (request, reply) => {
+      const table = followedTable(model, request.params);
+      return show(request, reply, (view) => page(view, table));
+    });
+  }
 
-  app.post('/actions/pause', internal, async (request, reply) => {
-    await controls.pause(visitor(request));
-    return reply.redirect('/', 303);
-  });
-  app.post('/actions/resume', internal, async (request, reply) => {
-    await controls.resume(visitor(request));
-    return reply.redirect('/', 303);
-  });
+  app.get('/assets/style.css', INTERNAL, async (_, reply) => reply.type('text/css; charset=utf-8').send(STYLE));
+  for (const [name, script] of SCRIPTS)
+    app.get(`/assets/${name}`, INTERNAL, async (_, reply) => reply.type('text/javascript; charset=utf-8').send(script));
+  app.get('/favicon.svg', INTERNAL, async (_, reply) => reply.type('image/svg+xml').send(FAVICON));
+  loginRoutes(app, context);
+}
 
-  app.post<{ Body: { token?: unknown } | undefined }>('/login', internal, async (request, reply) => {
+function loginRoutes(app: FastifyInstance, { access, now }: HttpContext): void {
+  app.post<{ Body: { token?: unknown } | undefined }>('/login', INTERNAL, async (request, reply) => {
     const candidate = request.body?.token;
     if (access.needsToken && !(typeof candidate === 'string' && access.isToken(candidate.trim()))) {
       await sleep(WRONG_TOKEN_MS);
@@ -47,13 +69,15 @@ export function pageRoutes(app: FastifyInstance, context: HttpContext): void {
     }
     return reply.redirect('/', 303);
   });
-  app.post('/logout', internal, async (_, reply) => reply.clearCookie(SESSION_COOKIE, { path: '/' }).redirect('/', 303));
+  app.post('/logout', INTERNAL, async (_, reply) => reply.clearCookie(SESSION_COOKIE, { path: '/' }).redirect('/', 303));
 }
 
-function viewOf({ model, events, access, now }: HttpContext): PageView {
+function viewOf({ model, events, access, now }: HttpContext, request: FastifyRequest): PageView {
+  const [path = '/', search = ''] = request.url.split('?', 2);
   return {
     status: model.status(),
-    tables: model.tables(),
+    tables: model.liveTables(),
+    factsOf: (source) => model.tableFacts(source),
     findings: model.findings.read(),
     events: events.after(),
     curves: model.history('15m'),
@@ -63,9 +87,8 @@ function viewOf({ model, events, access, now }: HttpContext): PageView {
     nowMs: now(),
     canLogOut: access.needsToken,
     formToken: access.formToken,
+    query: parseQuery(search),
+    path,
+    theme: parseTheme(request.cookies[THEME_COOKIE]),
   };
-}
-
-function visitor(request: FastifyRequest): string {
-  return `the status page, from ${request.ip}`;
 }

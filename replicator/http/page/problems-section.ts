@@ -1,0 +1,40 @@
+import { ago, clock, plural } from './format.ts';
+import { html } from './html.ts';
+import type { Html } from './html.ts';
+import { dotted, remedy, tableLink } from './pieces.ts';
+import { icon } from './tone.ts';
+import type { PageView } from './view.ts';
+
+/** More of them are for the list of tables, where those in error come first. */
+const SHOWN = 10;
+
+/** What is wrong, since when, and what to do; nothing where all is well. */
+export function renderProblems({ status, nowMs }: PageView): Html {
+  const { problems } = status;
+  if (problems.length === 0) return html`<section id="problems" hidden></section>`;
+  const items = problems.slice(0, SHOWN).map(
+    (problem) =>
+      html`<li class="problem" data-key="${problem.code} ${problem.table}">
+        ${icon('bad')}
+        <div>
+          <p class="problem-message">${problem.message}</p>
+          <p class="meta">
+            ${dotted(
+              html`<code>${problem.code}</code>`,
+              problem.table !== null && tableLink(problem.table),
+              html`since <time datetime="${problem.since}">${clock(problem.since, nowMs)} UTC</time>, ${ago(problem.since, nowMs)}`,
+            )}
+          </p>
+          ${remedy(problem.remedy)}
+        </div>
+      </li>`,
+  );
+  const more = problems.length - SHOWN;
+  return html`<section id="problems" aria-labelledby="problems-title">
+    <h2 id="problems-title">Needs attention</h2>
+    <ul class="problems">
+      ${items}
+    </ul>
+    ${more > 0 && html`<p class="more">And ${plural(more, 'more problem')}: <a href="/?state=error#tables">all tables in error</a>.</p>`}
+  </section>`;
+}

@@ -1,0 +1,128 @@
+import type { TableStatus } from '../../observe/status.ts';
+import { eventList } from './events-section.ts';
+import { ago, bytesText, clock, count, duration, plural, rate } from './format.ts';
+import { html } from './html.ts';
+import type { Html } from './html.ts';
+import { tableHref } from './page-query.ts';
+import { actionForm, remedy } from './pieces.ts';
+import { bar, share } from './snapshot-section.ts';
+import { IDENTITIES } from './table-row.ts';
+import { TABLE_TONES, icon, pill, words } from './tone.ts';
+import type { PageBody, PageView } from './view.ts';
+
+const EVENTS_SHOWN = 50;
+
+type Fact = readonly [term: string, value: Html | string];
+
+/** One table: where it stands, what came and what did not, what went wrong, what can be done. */
+export function tablePage(view: PageView, table: Readonly<TableStatus>): PageBody {
+  const { source, target, state } = table;
+  const { sinceMs } = view.factsOf(source);
+  const since = new Date(sinceMs).toISOString();
+  const main = html`<section id="table" aria-labelledby="table-title">
+      <p class="crumbs"><a href="/#tables">Tables</a></p>
+      <div class="section-head table-head">
+        <h1 id="table-title" class="page-title">${source}</h1>
+        ${pill(TABLE_TONES[state], words(state))} <span class="tally">since ${clock(since, view.nowMs)} UTC</span>
+        <div class="actions end">
+          ${state === 'error' && actionForm(view, { action: 'retry', label: 'Retry', look: 'primary', table: source })}
+          <a class="button plain" href="${tableHref(source, 'resync')}" data-dialog>Copy again…</a>
+          <a class="button plain" href="${tableHref(source, 'remove')}" data-dialog>Remove…</a>
+        </div>
+      </div>
+      ${target !== source && html`<p class="lead">Goes to <strong>${target}</strong> on the target.</p>`}
+    </section>
+    ${errorOf(table)} ${cards(view, table)}
+    <section id="events" aria-labelledby="events-title">
+      <div class="section-head">
+        <h2 id="events-title">Events of this table</h2>
+        <span class="tally">times in UTC</span>
+      </div>
+      ${eventList(
+        view.events
+          .filter((event) => event.table === source)
+          .slice(-EVENTS_SHOWN)
+          .toReversed(),
+        view,
+        'Nothing is remembered of this table.',
+      )}
+    </section>`;
+  return { title: source, place: 'other', main, live: true };
+}
+
+function errorOf({ error }: Readonly<TableStatus>): Html {
+  if (error === null) return html`<section id="problems" hidden></section>`;
+  return html`<section id="problems" aria-label="What is wrong">
+    <div class="problem">
+      ${icon('bad')}
+      <div>
+        <p class="problem-message">${error.message}</p>
+        <p class="meta"><code>${error.code}</code></p>
+        ${remedy(error.remedy)}
+      </div>
+    </div>
+  </section>`;
+}
+
+function cards(view: PageView, table: Readonly<TableStatus>): Html {
+  const { applied, conflicts, snapshot } = table;
+  const missed = conflicts.insertExists + conflicts.updateMissing + conflicts.deleteMissing;
+  const rowsPerSecond = view.factsOf(table.source).rowsPerSecond;
+  const changed =
+    table.lastChangeAt === null
+      ? 'none yet'
+      : html`<time datetime="${table.lastChangeAt}">${ago(table.lastChangeAt, view.nowMs)}</time>`;
+  return html`<section id="facts" class="cards" aria-label="Numbers">
+    ${card('Changes since the start', [
+      ['Inserts', count(applied.insert)],
+      ['Updates', count(applied.update)],
+      ['Deletes', count(applied.delete)],
+      ['Truncates', count(applied.truncate)],
+      ['Now', `${rate(rowsPerSecond < 0.05 ? 0 : rowsPerSecond)} rows/s`],
+      ['Last change', changed],
+      ['Rows are found by', IDENTITIES[table.identity]],
+    ])}
+    ${card('Copy', copyFacts(snapshot, view.nowMs), table.state === 'copying' ? bar(share(snapshot.rowsCopied, snapshot.rowsEstimated), table.source) : null)}
+    ${card(
+      'Not applied as sent',
+      [
+        ['Inserts whose key was taken', count(conflicts.insertExists)],
+        ['Updates that found no row', count(conflicts.updateMissing)],
+        ['Deletes that found no row', count(conflicts.deleteMissing)],
+        ['Kept on the target for later', bytesText(table.spooledBytes)],
+      ],
+      missed > 0 ? html`<p class="note-line">Somebody else writes to the target. The events name the keys.</p>` : null,
+    )}
+  </section>`;
+}
+
+function copyFacts(snapshot: TableStatus['snapshot'], nowMs: number): Fact[] {
+  const { startedAt, finishedAt, rowsEstimated } = snapshot;
+  const seconds =
+    startedAt === null ? null : ((finishedAt === null ? nowMs : Date.parse(finishedAt)) - Date.parse(startedAt)) / 1000;
+  const took = duration(seconds === null ? null : Math.max(0, seconds));
+  return [
+    ['Rows', count(snapshot.rowsCopied)],
+    ['Estimated before', rowsEstimated === null ? '–' : plural(rowsEstimated, 'row')],
+    ['Size', bytesText(snapshot.bytesCopied)],
+    ['Began', startedAt === null ? '–' : `${clock(startedAt, nowMs)} UTC`],
+    ['Complete', finishedAt === null ? '–' : `${clock(finishedAt, nowMs)} UTC`],
+    [finishedAt === null ? 'Takes so far' : 'Took', took.unit ? `${took.value} ${took.unit}` : took.value],
+  ];
+}
+
+function card(title: string, facts: readonly Fact[], more: Html | null = null): Html {
+  return html`<div class="card facts">
+    <h2>${title}</h2>
+    <dl>
+      ${facts.map(
+        ([term, value]) =>
+          html`<div>
+            <dt>${term}</dt>
+            <dd>${value}</dd>
+          </div>`,
+      )}
+    </dl>
+    ${more}
+  </div>`;
+}
