@@ -146,23 +146,23 @@ export class Pipeline {
     else this.#gate.open();
     // Null until the first copy is finished.
     const checkpoint = row.snapshotFinished ? row.checkpoint : null;
-    if (checkpoint !== null) await checkSlot(ends, this.#config, checkpoint);
+    if (checkpoint !== null) await checkSlot(ends, ends.config, checkpoint);
     const tables = await this.#prepareTables(ends, checkpoint === null, signal);
     this.#watched = ends.source;
     const versions = { sourceVersion: ends.sourceIdentity.version, targetVersion: ends.targetVersion };
     const from = checkpoint ?? (await this.#copy(ends, tables, versions, signal));
     signal.throwIfAborted();
-    await this.#follow(ends, tables, from, this.#config.apply.binary === 'auto' && binaryForStream(tables, versions), signal);
+    await this.#follow(ends, tables, from, ends.config.apply.binary === 'auto' && binaryForStream(tables, versions), signal);
   }
 
   async #prepareTables(ends: Ends, copyAhead: boolean, signal: AbortSignal): Promise<FollowedTable[]> {
     this.#fingerprint = await on('source', catalogFingerprint(ends.source));
-    const resolved = await resolveFollowedTables(ends, this.#config, {
+    const resolved = await resolveFollowedTables(ends, ends.config, {
       sourceVersion: ends.sourceIdentity.version,
       copyAhead,
       signal,
     });
-    const identityChanges = await publishTables(ends, this.#config, resolved);
+    const identityChanges = await publishTables(ends, ends.config, resolved);
     this.#reporter.prepared(resolved, identityChanges);
     return resolved.tables;
   }
@@ -176,7 +176,7 @@ export class Pipeline {
     this.#reporter.copying();
     const from = await firstCopy(
       {
-        config: this.#config,
+        config: ends.config,
         source: ends.source,
         target: ends.target,
         row: ends.row,
@@ -192,7 +192,7 @@ export class Pipeline {
   }
 
   async #follow(ends: Ends, followed: FollowedTable[], from: Lsn, binary: boolean, signal: AbortSignal): Promise<void> {
-    const config = this.#config;
+    const { config } = ends;
     const tables = new TableSet(followed);
     const applier = new Applier({
       client: ends.apply,

@@ -1,7 +1,13 @@
 const SCHEME = /^postgres(?:ql)?:\/\//;
 const SECRET_PARAMETERS = new Set(['password', 'sslpassword', 'oauth_client_secret']);
 
-const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'];
+/** Parameters that take one of a few words. */
+const CHOICES: Readonly<Record<string, readonly string[]>> = {
+  sslmode: ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'],
+  channel_binding: ['disable', 'prefer', 'require'],
+  sslnegotiation: ['postgres', 'direct'],
+  target_session_attrs: ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'],
+};
 
 /**
  * Why a text is no libpq connection URI, or null when it is one. The reason never repeats any of it.
@@ -16,14 +22,16 @@ export function urlFault(text: string): string | null {
   }
   if (userinfo?.includes('@')) return 'the password holds an @; write %40';
   if (/[/?#]/.test(userinfo ?? '')) return 'the password holds one of / ? #; write %2F, %3F, %23';
-  if (hosts.includes(',')) return 'it names several hosts; name one';
-  const match = /^(?:\[[0-9A-Fa-f:.%]+\]|[^:[\]]*)(?::(\d*))?$/.exec(hosts);
-  if (!match) return 'the host is not written as host or host:port';
-  if (match[1] && (Number(match[1]) < 1 || Number(match[1]) > 65535)) return 'the port is not between 1 and 65535';
+  for (const host of hosts.split(',')) {
+    const match = /^(?:\[[0-9A-Fa-f:.%]+\]|[^:[\]]*)(?::(\d*))?$/.exec(host);
+    if (!match) return 'the host is not written as host or host:port';
+    if (match[1] && (Number(match[1]) < 1 || Number(match[1]) > 65535)) return 'the port is not between 1 and 65535';
+  }
   for (const pair of query === '' ? [] : query.split('&')) {
     if (!/^[^=]+=[^=]*$/.test(pair)) return 'a parameter after the ? is not written as name=value';
     const [name, value = ''] = pair.split('=');
-    if (name === 'sslmode' && !SSL_MODES.includes(value)) return `sslmode is none of ${SSL_MODES.join(', ')}`;
+    const choices = CHOICES[name ?? ''];
+    if (choices && !choices.includes(value)) return `${name} is none of ${choices.join(', ')}`;
   }
   return null;
 }

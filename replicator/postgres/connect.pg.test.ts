@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { compareTables } from '../testing/compare.ts';
+import { startPipeline } from '../testing/run-pipeline.ts';
 import { sql, testDatabases, type TestDatabases } from '../testing/databases.ts';
 import { connect, connectionEnd, disconnect } from './connect.ts';
 
@@ -114,4 +116,55 @@ test('the end of a connection is told with its reason', async () => {
   await sql(db.target, 'SELECT pg_terminate_backend($1)', [rows[0]?.pid]);
   expect((await ended).message).toMatch(/terminat/);
   await disconnect(client);
+});
+
+test('several hosts: the first that is there and is what is asked for', async () => {
+  await using db = await testDatabases();
+  const { host, username, password, pathname } = new URL(db.source.url);
+  const url = (query: string): string => `postgresql://${username}:${password}@127.0.0.1:1,${host}${pathname}?${query}`;
+  for (const query of [
+    '',
+    'target_session_attrs=read-write',
+    'target_session_attrs=primary',
+    'target_session_attrs=prefer-standby',
+  ]) {
+    const client = await connect({ role: 'source', url: url(query), purpose: 'test' });
+    expect(`${client.host}:${client.port}`).toBe(host);
+    await disconnect(client);
+  }
+  await expect(connect({ role: 'source', url: url('target_session_attrs=standby'), purpose: 'test' })).rejects.toMatchObject({
+    code: 'SOURCE_UNREACHABLE',
+    message: expect.stringMatching(/^No host of the source lets us in\. 127\.0\.0\.1:1: .*; .*: it is a primary, and/),
+  });
+});
+
+test('a pipeline stays with the host that it has found', async () => {
+  await using db = await testDatabases();
+  for (const side of [db.source, db.target]) await sql(side, 'CREATE TABLE t (id int PRIMARY KEY)');
+  const several = (url: string): string => url.replace('127.0.0.1:', '127.0.0.1:1,127.0.0.1:');
+  await using running = startPipeline(db, {
+    source: { url: several(db.source.url) },
+    target: { url: `${several(db.target.url)}?target_session_attrs=read-write` },
+  });
+  await sql(db.source, 'INSERT INTO t VALUES (1)');
+  await running.caughtUp();
+  await compareTables(db.source, db.target, 'public.t');
+});
+
+test("a URI's own options hold as long as they do not touch ours", async () => {
+  await using db = await testDatabases();
+  const options = encodeURIComponent('-c work_mem=8MB -c DateStyle=German');
+  const client = await connect({
+    role: 'target',
+    url: `${db.target.url}?options=${options}&connect_timeout=20`,
+    purpose: 'test',
+  });
+  try {
+    const { rows } = await client.query<Record<string, string>>(
+      `SELECT current_setting('work_mem') AS memory, current_setting('DateStyle') AS style`,
+    );
+    expect(rows[0]).toEqual({ memory: '8MB', style: 'ISO, YMD' });
+  } finally {
+    await disconnect(client);
+  }
 });

@@ -1,8 +1,12 @@
+import { userInfo } from 'node:os';
 import { Client, type ClientConfig } from 'pg';
 import { parse } from 'pg-connection-string';
 import { Problem } from '../problem.ts';
+import { NotBound, requireBinding } from './channel-binding.ts';
+import { attributeRounds, hostUrls, misfit, sessionAttributes } from './hosts.ts';
+import { isInsecure, passwordFile, passwordFromFile } from './password-file.ts';
 import { describeError, SQLSTATE, sqlState } from './sqlstate.ts';
-import { tlsOptions, tlsOrder, tlsParameters } from './tls.ts';
+import { tlsOptions, tlsOrder, tlsParameters, type TlsParameters } from './tls.ts';
 
 export type Role = 'source' | 'target';
 
@@ -43,13 +47,15 @@ const SESSION_SETTINGS: Readonly<Record<string, string>> = {
 };
 
 /**
- * What node-postgres needs to connect as libpq would with this URI; over TLS unless sslmode=disable rules it out. Throws
- * RangeError on a bad sslmode.
+ * What node-postgres needs to connect as libpq would with this URI, to the first of its hosts; over TLS unless sslmode=disable
+ * rules it out. For one client: it is not to be used twice. Throws RangeError for what libpq refuses too.
  */
 export function clientConfig(options: ConnectOptions): ClientConfig {
-  const { user, password, host, port, database } = parse(withoutTls(options.url));
+  const [url = options.url] = hostUrls(options.url);
+  const { user, password, host, port, database, options: given, connect_timeout: timeout } = parse(withoutTls(url));
+  const parameters = tlsOf(options.url);
   // A Unix socket has no TLS, whatever sslmode says.
-  const tls = host?.startsWith('/') ? null : tlsOptions(tlsParameters(parametersOf(options.url)));
+  const tls = host?.startsWith('/') ? null : tlsOptions(parameters);
   const settings = { ...SESSION_SETTINGS, ...options.settings };
   const config: ClientConfig & { replication?: string } = {
     application_name: `pgfollow ${options.purpose}`.slice(0, 63),
@@ -57,36 +63,72 @@ export function clientConfig(options: ConnectOptions): ClientConfig {
     port: port ? Number(port) : 5432,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
-    connectionTimeoutMillis: 10_000,
+    connectionTimeoutMillis: 1000 * (Number(timeout) || 10),
     ssl: tls ?? false,
-    options: Object.entries(settings)
-      .map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\ ]/g, String.raw`\$&`)}`)
-      .join(' '),
+    // Ours come last and so hold.
+    options: [
+      ...(given ? [given] : []),
+      ...Object.entries(settings).map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\ ]/g, String.raw`\$&`)}`),
+    ].join(' '),
   };
+  if (tls && parameters.direct) config.sslnegotiation = 'direct';
+  if (tls && parameters.channelBinding !== 'disable') config.enableChannelBinding = true;
   if (user !== undefined) config.user = user;
-  if (password !== undefined) config.password = password;
+  if (password) config.password = password;
+  else if (!process.env['PGPASSWORD']) config.password = fileLookup(options.url, config) as never;
   if (database) config.database = database;
   if (options.replication) config.replication = 'database';
-  return config;
+  return parameters.channelBinding === 'require' ? requireBinding(config) : config;
 }
 
 /**
- * Connects. Whatever goes wrong is a transient Problem SOURCE_UNREACHABLE or TARGET_UNREACHABLE: servers come back,
- * passwords get corrected. The client's later connection errors reject the queries under way; onEnd tells of them.
+ * Connects, to the first host of the URI that is there and is what target_session_attrs asks for. Whatever goes wrong is
+ * a transient Problem SOURCE_UNREACHABLE or TARGET_UNREACHABLE: servers come back, passwords get corrected. The client's
+ * later connection errors reject the queries under way; onEnd tells of them.
  */
 export async function connect(options: ConnectOptions): Promise<Client> {
-  const config = validConfig(options);
-  const order = config.ssl === false ? (['plain'] as const) : tlsOrder(tlsParameters(parametersOf(options.url)).mode);
-  let last: unknown = null;
+  const { wanted, urls, order } = valid(options, () => ({
+    wanted: sessionAttributes(parametersOf(options.url)),
+    urls: hostUrls(options.url),
+    order: clientConfig(options).ssl === false ? (['plain'] as const) : tlsOrder(tlsOf(options.url)),
+  }));
+  let failures: Failure[] = [];
+  for (const attributes of attributeRounds(wanted)) {
+    failures = [];
+    for (const url of urls) {
+      const opened = await openHost({ ...options, url }, order);
+      if (!(opened instanceof Client)) {
+        failures.push(opened);
+        // As in libpq: who may not in at one server asks no other.
+        if (isLoginRefusal(opened.error)) break;
+        continue;
+      }
+      const reason = await misfit(opened, attributes);
+      if (reason === null) return opened;
+      failures.push({ place: `${opened.host}:${opened.port}`, error: new Error(reason) });
+      await disconnect(opened);
+    }
+  }
+  throw unreachableProblem(options, failures);
+}
+
+interface Failure {
+  readonly place: string;
+  readonly error: unknown;
+}
+
+async function openHost(options: ConnectOptions, order: readonly ('tls' | 'plain')[]): Promise<Client | Failure> {
+  let failure: Failure = { place: '', error: null };
   for (const way of order) {
+    const config = valid(options, () => clientConfig(options));
     try {
       return await open(way === 'tls' ? config : { ...config, ssl: false });
     } catch (error) {
-      last = error;
+      failure = { place: `${config.host}:${config.port}`, error };
       if (!refusesTlsOrPlain(error)) break;
     }
   }
-  throw unreachableProblem(options, config, last);
+  return failure;
 }
 
 /** Resolves with the reason when the connection is gone, whoever ended it. */
@@ -139,15 +181,19 @@ export async function liftTransactionTimeout(client: Client): Promise<void> {
   );
 }
 
-function validConfig(options: ConnectOptions): ClientConfig {
+function valid<T>(options: ConnectOptions, read: () => T): T {
   try {
-    return clientConfig(options);
+    return read();
   } catch (error) {
     throw new Problem('CONFIG_INVALID', `${options.role}.url: ${describeError(error)}`, {
       remedy: `Correct the parameters of ${options.role}.url: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS`,
       cause: error,
     });
   }
+}
+
+function isLoginRefusal(error: unknown): boolean {
+  return sqlState(error) === SQLSTATE.invalid_password || sqlState(error) === SQLSTATE.invalid_authorization_specification;
 }
 
 // The server has no TLS, the handshake failed, or no line of pg_hba.conf takes this connection with (without) TLS.
@@ -176,27 +222,65 @@ function parametersOf(url: string): URLSearchParams {
   return new URLSearchParams(at === -1 ? '' : url.slice(at + 1));
 }
 
+// Asked only once the server wants a password. node-postgres would look by itself, but complains on stderr, and will not in its next version.
+function fileLookup(url: string, { host = '', port = 5432, user, database }: ClientConfig): () => string {
+  return () => {
+    const name = user ?? process.env['PGUSER'] ?? userInfo().username;
+    const login = { host, port, user: name, database: database ?? process.env['PGDATABASE'] ?? name };
+    return passwordFromFile(login, fileOf(url)) ?? '';
+  };
+}
+
+function fileOf(url: string): string | null {
+  return parametersOf(url).get('passfile') ?? passwordFile();
+}
+
+function tlsOf(url: string): TlsParameters {
+  return tlsParameters(parametersOf(url));
+}
+
 function withoutTls(url: string): string {
   const query = parametersOf(url);
-  for (const name of ['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslnegotiation']) query.delete(name);
+  for (const name of ['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslpassword', 'sslnegotiation']) query.delete(name);
   const base = url.split('?', 1)[0] ?? url;
   return query.size === 0 ? base : `${base}?${query.toString()}`;
 }
 
-function unreachableProblem(options: ConnectOptions, config: ClientConfig, error: unknown): Problem {
-  const place = `${config.host}:${config.port}`;
+function unreachableProblem(options: ConnectOptions, failures: readonly Failure[]): Problem {
+  const { place, error } = failures.at(-1) ?? { place: '', error: null };
   const state = sqlState(error);
+  const file = fileOf(options.url);
   const remedy =
-    state === SQLSTATE.invalid_password || state === SQLSTATE.invalid_authorization_specification
-      ? `Check user and password in ${options.role}.url, and pg_hba.conf on ${place}.`
-      : state === SQLSTATE.invalid_catalog_name
-        ? `Create the database, or correct its name in ${options.role}.url.`
-        : isTlsError(error)
-          ? `Let the server offer TLS (ALTER SYSTEM SET ssl = on; with ssl_cert_file and ssl_key_file), or correct sslmode and sslrootcert in ${options.role}.url.`
-          : `Check that PostgreSQL runs at ${place} and can be reached from here: psql "$PGFOLLOW_${options.role.toUpperCase()}_URL".`;
-  return new Problem(
-    options.role === 'source' ? 'SOURCE_UNREACHABLE' : 'TARGET_UNREACHABLE',
-    `The ${options.role} at ${place} does not let us in: ${describeError(error)}`,
-    { remedy, retry: 'transient', cause: error },
-  );
+    file !== null && isInsecure(file) && (isLoginRefusal(error) || lacksPassword(error))
+      ? `The password file ${file} is ignored, as by libpq, because others may read it: chmod 600 ${file}`
+      : lacksPassword(error)
+        ? `Put a password into ${options.role}.url, or a line for ${place} into the password file (PGPASSFILE, ~/.pgpass).`
+        : isLoginRefusal(error)
+          ? `Check user and password in ${options.role}.url, and pg_hba.conf on ${place}.`
+          : state === SQLSTATE.invalid_catalog_name
+            ? `Create the database, or correct its name in ${options.role}.url.`
+            : error instanceof NotBound
+              ? `Let the server ask for SCRAM over TLS (hostssl … scram-sha-256 in pg_hba.conf), or take channel_binding out of ${options.role}.url.`
+              : isTlsError(error)
+                ? `Let the server offer TLS (ALTER SYSTEM SET ssl = on; with ssl_cert_file and ssl_key_file), or correct sslmode and sslrootcert in ${options.role}.url.`
+                : `Check that PostgreSQL runs at ${place} and can be reached from here: psql "$PGFOLLOW_${options.role.toUpperCase()}_URL".`;
+  const [only] = failures;
+  const message =
+    only && failures.length === 1
+      ? `The ${options.role} at ${only.place} does not let us in: ${reasonOf(only.error)}`
+      : `No host of the ${options.role} lets us in. ${failures.map((each) => `${each.place}: ${reasonOf(each.error)}`).join('; ')}`;
+  return new Problem(options.role === 'source' ? 'SOURCE_UNREACHABLE' : 'TARGET_UNREACHABLE', message, {
+    remedy,
+    retry: 'transient',
+    cause: error,
+  });
+}
+
+// node-postgres says it in words for programmers.
+function lacksPassword(error: unknown): boolean {
+  return error instanceof Error && /client password must be a (?:non-empty )?string/.test(error.message);
+}
+
+function reasonOf(error: unknown): string {
+  return lacksPassword(error) ? 'it asks for a password, and none is known' : describeError(error);
 }

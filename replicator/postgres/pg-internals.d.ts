@@ -2,6 +2,10 @@
 import type { Duplex } from 'node:stream';
 
 declare module 'pg' {
+  interface ClientConfig {
+    sslnegotiation?: 'postgres' | 'direct' | undefined;
+    enableChannelBinding?: boolean | undefined;
+  }
   interface Client {
     /** Of the backend; null before the connection stands. */
     readonly processID: number | null;

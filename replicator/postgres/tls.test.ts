@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as dial, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { TLSSocket } from 'node:tls';
+import { TLSSocket, rootCertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeAuthority, makeCertificate, type Certificate } from '../testing/certificates.ts';
 import * as wire from '../testing/pgoutput-bytes.ts';
@@ -17,21 +17,64 @@ const theirs = { name: 'theirs', ...makeAuthority('theirs') };
 const rootFile = join(folder, 'root.crt');
 writeFileSync(rootFile, ours.cert);
 
+const DEFAULTS = {
+  mode: 'prefer',
+  rootCert: null,
+  cert: null,
+  key: null,
+  keyPassword: null,
+  channelBinding: 'prefer',
+  direct: false,
+} as const;
+
+function read(query: string, environment: Record<string, string> = {}): ReturnType<typeof tlsParameters> {
+  return tlsParameters(new URLSearchParams(query), environment);
+}
+
 describe('the parameters of a URI', () => {
-  test('sslmode is prefer unless said', () => {
-    expect(tlsParameters(new URLSearchParams(''))).toEqual({ mode: 'prefer', rootCert: null, cert: null, key: null });
-    expect(tlsParameters(new URLSearchParams('sslmode=verify-full&sslrootcert=r&sslcert=c&sslkey=k'))).toEqual({
+  test('sslmode is prefer unless said, with nothing else at hand', () => {
+    expect(read('')).toEqual(DEFAULTS);
+    expect(read('sslmode=verify-full&sslrootcert=r&sslcert=c&sslkey=k&sslpassword=p&channel_binding=require')).toEqual({
       mode: 'verify-full',
       rootCert: 'r',
       cert: 'c',
       key: 'k',
+      keyPassword: 'p',
+      channelBinding: 'require',
+      direct: false,
     });
   });
 
-  test('an unknown sslmode is refused', () => {
-    expect(() => tlsParameters(new URLSearchParams('sslmode=verify'))).toThrow(
-      'sslmode "verify" is not one of disable, allow, prefer, require, verify-ca, verify-full',
-    );
+  test("libpq's variables stand in for what the URI leaves out, then its files", () => {
+    const environment = {
+      PGSSLMODE: 'verify-ca',
+      PGSSLROOTCERT: 'r',
+      PGSSLCERT: 'c',
+      PGSSLKEY: 'k',
+      PGCHANNELBINDING: 'disable',
+    };
+    expect(read('sslmode=verify-full', environment)).toMatchObject({ mode: 'verify-full', rootCert: 'r', cert: 'c', key: 'k' });
+    expect(read('sslrootcert=own', environment)).toMatchObject({ mode: 'verify-ca', rootCert: 'own', channelBinding: 'disable' });
+    const own = join(folder, '.postgresql');
+    mkdirSync(own);
+    for (const name of ['root.crt', 'postgresql.crt', 'postgresql.key']) writeFileSync(join(own, name), '');
+    expect(read('', { HOME: folder })).toMatchObject({
+      rootCert: join(own, 'root.crt'),
+      cert: join(own, 'postgresql.crt'),
+      key: join(own, 'postgresql.key'),
+    });
+    expect(read('sslrootcert=system', { HOME: folder })).toMatchObject({ mode: 'verify-full', rootCert: 'system' });
+  });
+
+  test.each([
+    ['sslmode=verify', 'sslmode "verify" is not one of disable, allow, prefer, require, verify-ca, verify-full'],
+    ['sslmode=require&sslrootcert=system', 'too weak for sslrootcert=system'],
+    ['sslmode=verify-ca&sslrootcert=system', 'too weak for sslrootcert=system'],
+    ['channel_binding=yes', 'channel_binding "yes" is not one of disable, prefer, require'],
+    ['sslnegotiation=no', 'sslnegotiation "no" is not one of postgres, direct'],
+    ['sslnegotiation=direct', 'too weak for sslnegotiation=direct'],
+  ])('%s is refused', (query, why) => {
+    expect(() => read(query)).toThrow(why);
   });
 
   // Table 32.1 and the note on sslrootcert, https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION
@@ -42,35 +85,34 @@ describe('the parameters of a URI', () => {
     ['prefer', rootFile, ['tls', 'plain'], { trusted: false, named: false }],
     ['require', null, ['tls'], { trusted: false, named: false }],
     ['require', rootFile, ['tls'], { trusted: true, named: false }],
-    ['require', 'system', ['tls'], { trusted: true, named: true }],
     ['verify-ca', rootFile, ['tls'], { trusted: true, named: false }],
-    ['verify-ca', 'system', ['tls'], { trusted: true, named: true }],
     ['verify-full', rootFile, ['tls'], { trusted: true, named: true }],
     ['verify-full', 'system', ['tls'], { trusted: true, named: true }],
     ['verify-full', null, ['tls'], { trusted: true, named: true }],
   ] as const)('sslmode=%s, sslrootcert=%s', (mode, rootCert, order, verifies) => {
-    const options = tlsOptions({ mode, rootCert, cert: null, key: null });
-    expect(tlsOrder(mode)).toEqual(order);
+    const parameters = { ...DEFAULTS, mode, rootCert };
+    const options = tlsOptions(parameters);
+    expect(tlsOrder(parameters)).toEqual(order);
     expect(options && { trusted: options.rejectUnauthorized, named: options.checkServerIdentity === undefined }).toEqual(
       verifies,
     );
-    expect(options?.ca?.toString()).toBe(options && rootCert === rootFile ? ours.cert : undefined);
+    if (mode === 'verify-full' && rootCert !== rootFile)
+      expect(options?.ca).toEqual(expect.arrayContaining([...rootCertificates]));
+    else expect(options?.ca?.toString()).toBe(options && rootCert === rootFile ? ours.cert : undefined);
   });
 
   test('verify-ca without an authority of our own would prove nothing', () => {
-    expect(() => tlsOptions({ mode: 'verify-ca', rootCert: null, cert: null, key: null })).toThrow(
-      'sslmode verify-ca needs sslrootcert',
-    );
+    expect(() => tlsOptions({ ...DEFAULTS, mode: 'verify-ca' })).toThrow('sslmode verify-ca needs sslrootcert');
   });
 
   test('client certificate and key are read, and a missing file is told', () => {
     const key = join(folder, 'client.key');
     writeFileSync(key, ours.key);
-    expect(tlsOptions({ mode: 'require', rootCert: null, cert: rootFile, key })).toMatchObject({
+    expect(tlsOptions({ ...DEFAULTS, mode: 'require', cert: rootFile, key })).toMatchObject({
       cert: Buffer.from(ours.cert),
       key: Buffer.from(ours.key),
     });
-    expect(() => tlsOptions({ mode: 'require', rootCert: null, cert: null, key: join(folder, 'none') })).toThrow('ENOENT');
+    expect(() => tlsOptions({ ...DEFAULTS, mode: 'require', key: join(folder, 'none') })).toThrow('ENOENT');
   });
 });
 
@@ -195,7 +237,7 @@ describe('who is let in, and how', () => {
     ['with our certificate', `?sslmode=verify-ca${root}`, 'tls', ['tls', 'in with tls']],
     ['with our certificate', `?sslmode=verify-full${root}`, 'tls', ['tls', 'in with tls']],
     ['with our certificate', '?sslmode=verify-full', unreachable('certificate'), ['tls']],
-    ['with our certificate', '?sslmode=require&sslrootcert=system', unreachable('certificate'), ['tls']],
+    ['with our certificate', '?sslrootcert=system', unreachable('certificate'), ['tls']],
     ['with our certificate for another host', `?sslmode=require${root}`, 'tls', ['tls', 'in with tls']],
     ['with our certificate for another host', `?sslmode=verify-ca${root}`, 'tls', ['tls', 'in with tls']],
     ['with our certificate for another host', `?sslmode=verify-full${root}`, unreachable('altnames'), ['tls']],

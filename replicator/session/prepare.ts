@@ -12,6 +12,7 @@ import { noteIdentities, type GivenIdentity } from '../metadata/replica-identiti
 import type { Config } from '../config/schema.ts';
 import { openTargetSession, useOrigin, type SessionLimit } from '../apply/target-session.ts';
 import { disconnect } from '../postgres/connect.ts';
+import { pinnedUrl } from '../postgres/hosts.ts';
 import { formatLsn, type Lsn } from '../postgres/lsn.ts';
 import { noticeLostClient } from '../postgres/lost-client.ts';
 import { quoteIdent, quoteLiteral } from '../postgres/quote.ts';
@@ -36,6 +37,8 @@ const SOURCE_LOCK_TIMEOUT_MS = 250;
 
 /** Both ends, connected and known. Disposing of it closes every connection. */
 export interface Ends extends AsyncDisposable {
+  /** With the hosts that were found, where the URIs name several: a session stays with them. */
+  readonly config: Config;
   readonly source: Client;
   readonly sourceIdentity: SourceIdentity;
   /** Applies rows and holds the pipeline's lock. */
@@ -53,22 +56,24 @@ export interface Ends extends AsyncDisposable {
  * Connects to both ends, takes the pipeline's lock, and makes sure that they belong together (invariant 8). `session`
  * is aborted when one of the connections ends; once `over` has aborted, whatever still waits on them is cut short.
  */
-export async function openEnds(config: Config, session: AbortController, over: AbortSignal): Promise<Ends> {
+export async function openEnds(given: Config, session: AbortController, over: AbortSignal): Promise<Ends> {
   const lines = new Lines(session, over);
   try {
     const { client: apply, limits } = await on(
       'target',
       openUnless(
         over,
-        openTargetSession({ url: config.target.url, pipeline: config.name }),
+        openTargetSession({ url: given.target.url, pipeline: given.name }),
         ({ client }) => void disconnect(client),
       ),
     );
     lines.add(apply, 'target');
+    let config: Config = { ...given, target: { url: pinnedUrl(given.target.url, apply) } };
     const target = await lines.open({ role: 'target', url: config.target.url, purpose: `${config.name} control` });
     // Local: a heartbeat is decoded once it is on the source's own disk; no standby of the source shall hold it up.
     const settings = { synchronous_commit: 'local' };
     const source = await lines.open({ role: 'source', url: config.source.url, purpose: `${config.name} control`, settings });
+    config = { ...config, source: { url: pinnedUrl(config.source.url, source) } };
     await refuseSameDatabase(source, target);
     const facts = await on('target', targetFacts(target));
     await on('target', migrateMetadata(target));
@@ -91,6 +96,7 @@ export async function openEnds(config: Config, session: AbortController, over: A
     if (row.checkpoint !== null) await on('target', makeDurable(target, config.name));
     lines.opened({ apply, target });
     return {
+      config,
       source,
       sourceIdentity,
       apply,

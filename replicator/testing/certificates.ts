@@ -18,14 +18,19 @@ export function makeAuthority(name: string): Certificate {
 
 /** A server's certificate for one host name or IPv4 address. */
 export function makeCertificate(host: string, authority: Certificate & { name: string }): Certificate {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const name = /^[\d.]+$/.test(host) ? der(0x87, Buffer.from(host.split('.').map(Number))) : der(0x82, Buffer.from(host));
+  return signed('server', authority, [sequence(SUBJECT_ALT_NAME, der(0x04, sequence(name)))]);
+}
+
+/** A client's certificate for a role. */
+export function makeClientCertificate(role: string, authority: Certificate & { name: string }): Certificate {
+  return signed(role, authority, [END_ENTITY]);
+}
+
+function signed(subject: string, authority: Certificate & { name: string }, extensions: Buffer[]): Certificate {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const signer = createPrivateKey(authority.key);
-  const extensions = [sequence(SUBJECT_ALT_NAME, der(0x04, sequence(name)))];
-  return {
-    cert: certificate({ issuer: authority.name, subject: 'server', publicKey, signer, extensions }),
-    key: pem(privateKey),
-  };
+  return { cert: certificate({ issuer: authority.name, subject, publicKey, signer, extensions }), key: pem(privateKey) };
 }
 
 function pem(key: KeyObject): string {
@@ -77,3 +82,5 @@ const AUTHORITY = sequence(
   der(0x01, Buffer.of(0xff)),
   der(0x04, sequence(der(0x01, Buffer.of(0xff)))),
 );
+/** basicConstraints, as little as possible: no CA */
+const END_ENTITY = sequence(der(0x06, Buffer.of(0x55, 0x1d, 0x13)), der(0x04, sequence()));
