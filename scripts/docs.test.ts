@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { GLOBAL_OPTIONS } from '../replicator/cli/args.ts';
 import { COMMANDS } from '../replicator/cli/command.ts';
+import { commandHelp } from '../replicator/cli/help.ts';
 import { CONFIG_VARIABLE, VARIABLES } from '../replicator/config/environment.ts';
 import { configJsonSchema, configTable } from '../replicator/config/reference.ts';
 import { fileSchema } from '../replicator/config/schema.ts';
@@ -30,7 +31,17 @@ const root = new URL('../', import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, root), 'utf8');
 
 const { GENERATED, fileText, fill, readSources } = (await import(new URL('write-docs.mjs', import.meta.url).href)) as Generator;
-const sources = await readSources({ configTable, configJsonSchema, PROBLEM_CODES, FINDING_CODES, Metrics, StatusModel, openApi });
+const sources = await readSources({
+  configTable,
+  configJsonSchema,
+  PROBLEM_CODES,
+  FINDING_CODES,
+  Metrics,
+  StatusModel,
+  openApi,
+  COMMANDS,
+  commandHelp,
+});
 
 const pages = [
   'README.md',

@@ -5,12 +5,20 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 
-export const GENERATED = ['README.md', 'docs/configuration.md', 'docs/doctor.md', 'docs/http.md', 'docs/operations.md'];
+export const GENERATED = [
+  'README.md',
+  'docs/cli.md',
+  'docs/configuration.md',
+  'docs/doctor.md',
+  'docs/http.md',
+  'docs/operations.md',
+];
 
 /**
  * What the code says of itself.
  * @typedef {object} Sources
  * @property {string} configTable Markdown, a row a setting: path, environment, default, what it does
+ * @property {{name: string, help: string}[]} commands each with what --help shows
  * @property {Readonly<Record<string, string>>} problemCodes code and meaning
  * @property {Readonly<Record<string, string>>} findingCodes code and what the check looks at
  * @property {string} metricsText as GET /metrics gives it
@@ -19,7 +27,7 @@ export const GENERATED = ['README.md', 'docs/configuration.md', 'docs/doctor.md'
 
 /**
  * Asks the modules of the program, compiled or not.
- * @param {any} modules configTable, configJsonSchema, PROBLEM_CODES, FINDING_CODES, Metrics, StatusModel and openApi
+ * @param {any} modules configTable, configJsonSchema, PROBLEM_CODES, FINDING_CODES, Metrics, StatusModel, openApi, COMMANDS and commandHelp
  * @returns {Promise<Sources>}
  */
 export async function readSources({
@@ -30,6 +38,8 @@ export async function readSources({
   Metrics,
   StatusModel,
   openApi,
+  COMMANDS,
+  commandHelp,
 }) {
   const model = new StatusModel({ name: 'x', version: '0', now: Date.now });
   // One table, so that metrics of tables show their labels.
@@ -37,7 +47,16 @@ export async function readSources({
   const metricsText = await new Metrics({ model, defaultMetrics: false }).text();
   const { version } = JSON.parse(read('package.json'));
   const files = { 'docs/pgfollow.schema.json': configJsonSchema(), 'docs/openapi.json': openApi(version) };
-  return { configTable: configTable(), problemCodes: PROBLEM_CODES, findingCodes: FINDING_CODES, metricsText, files };
+  const shown = Object.entries(COMMANDS).filter(([, { hidden }]) => !hidden);
+  const commands = await Promise.all(shown.map(async ([name, { load }]) => ({ name, help: commandHelp(name, await load()) })));
+  return {
+    configTable: configTable(),
+    commands,
+    problemCodes: PROBLEM_CODES,
+    findingCodes: FINDING_CODES,
+    metricsText,
+    files,
+  };
 }
 
 /**
@@ -70,6 +89,7 @@ export function fill(document, sources) {
 /** @type {Record<string, (sources: Sources, body: string) => string>} */
 const TABLES = {
   config: ({ configTable }) => configTable,
+  commands: ({ commands }) => commands.map(({ name, help }) => `## pgfollow ${name}\n\n\`\`\`text\n${help}\`\`\`\n`).join('\n'),
   environment: ({ configTable }) => environmentTable(configTable),
   codes: ({ problemCodes }, body) => codesTable(problemCodes, body),
   findings: ({ findingCodes }) =>
@@ -147,6 +167,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     'observe/model.js',
     'http/openapi.js',
     'finding.js',
+    'cli/command.js',
+    'cli/help.js',
   ].map(built);
   const sources = await readSources(Object.assign({}, ...(await Promise.all(modules))));
   for (const name of GENERATED) {

@@ -107,6 +107,14 @@ describe('when the server refuses or is not there', () => {
   });
 });
 
+it.each(['pause', 'resume'])('%s --json is the answer of the API', async (name) => {
+  const body = { requested: name, state: 'streaming' };
+  await using api = await testApi({ [`PUT /api/v1/pipeline/${name}`]: { status: 202, body } });
+  const io = testIo();
+  expect(await main([name, '--json', '--url', api.url], io)).toBe(0);
+  expect(JSON.parse(io.out())).toEqual(body);
+});
+
 it.each(['pause', 'resume'])('%s asks for it and says so on stderr', async (name) => {
   await using api = await testApi({ [`PUT /api/v1/pipeline/${name}`]: { status: 202, body: {} } });
   const io = testIo();
@@ -129,6 +137,9 @@ describe('wait --lsn', () => {
     expect(await main(['wait', '--lsn', '0/1A2B3C8', '--url', api.url], io)).toBe(0);
     expect(asked).toBe(3);
     expect(io.out() + io.err()).toBe('');
+    const json = testIo();
+    expect(await main(['wait', '--lsn', '0/1A2B3C8', '--json', '--url', api.url], json)).toBe(0);
+    expect(JSON.parse(json.out())).toEqual({ lsn: '0/1A2B3C8', seconds: expect.any(Number) });
   });
 
   it('ends with 4 at the timeout and says what is missing', async () => {

@@ -1,7 +1,8 @@
-import { loadClientConfig, type ClientConfig } from '../config/load.ts';
+import type { ClientConfig } from '../config/load.ts';
 import { textOf, type Arguments } from './args.ts';
 import { Failure, UsageError } from './failure.ts';
 import type { Io } from './io.ts';
+import { loadClientConfigOf } from './load-config.ts';
 import { printable } from './style.ts';
 
 /** How long one answer may take; the server answers from memory. */
@@ -26,16 +27,17 @@ export class ApiClient {
     return (await response.json()) as T;
   }
 
-  async put(path: string): Promise<void> {
-    await this.#ask('PUT', path);
+  /** Asks for something to be done; the answer's JSON says what was requested. */
+  async put(path: string): Promise<unknown> {
+    return answerOf(await this.#ask('PUT', path));
   }
 
-  async post(path: string, body?: unknown): Promise<void> {
-    await this.#ask('POST', path, undefined, body);
+  async post(path: string, body?: unknown): Promise<unknown> {
+    return answerOf(await this.#ask('POST', path, undefined, body));
   }
 
-  async delete(path: string): Promise<void> {
-    await this.#ask('DELETE', path);
+  async delete(path: string): Promise<unknown> {
+    return answerOf(await this.#ask('DELETE', path));
   }
 
   async #ask(method: string, path: string, signal?: AbortSignal, body?: unknown): Promise<Response> {
@@ -66,8 +68,8 @@ export class ApiClient {
 }
 
 /** The client for a command line: `--url`, else http.* of the configuration. Throws ConfigProblem, UsageError. */
-export function apiClient(command: string, args: Arguments, io: Io): { api: ApiClient; config: ClientConfig } {
-  const config = loadClientConfig({ flags: args.values, env: io.env, cwd: io.cwd });
+export async function apiClient(command: string, args: Arguments, io: Io): Promise<{ api: ApiClient; config: ClientConfig }> {
+  const config = await loadClientConfigOf(args, io);
   const url = textOf(args, 'url');
   return { api: new ApiClient(url === undefined ? addressOf(config.http) : readUrl(command, url), config.http.token), config };
 }
@@ -85,6 +87,10 @@ function readUrl(command: string, text: string): string {
     throw new UsageError(`${command}: --url ${printable(text)} is no address such as http://127.0.0.1:5884`, command);
   }
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+}
+
+async function answerOf(response: Response): Promise<unknown> {
+  return parseObject(await response.text());
 }
 
 /** RFC 9457: detail says what is wrong, our own `remedy` what to do. */

@@ -1,6 +1,5 @@
 import { parseArgs } from 'node:util';
-import { CONFIG_VARIABLE, flagName, VARIABLES } from '../config/environment.ts';
-import { findSetting } from '../config/setting-list.ts';
+import { CONFIG_VARIABLE, flagName, VARIABLES, type Variable } from '../config/environment.ts';
 import { closest } from '../config/suggest.ts';
 import { UsageError } from './failure.ts';
 
@@ -28,12 +27,13 @@ export const GLOBAL_OPTIONS: Options = {
   'no-color': { type: 'boolean', help: 'no colours; NO_COLOR in the environment does the same' },
 };
 
+/** For commands that have nothing else to say in JSON than what they did. */
+export const JSON_OPTION: Options = { json: { type: 'boolean', help: 'as JSON' } };
+
 /** Settings as flags; commands that read the configuration have them. */
 export const CONFIG_OPTIONS: Options = {
   config: { type: 'string', short: 'c', takes: 'FILE', help: `configuration file (${CONFIG_VARIABLE}, else pgfollow.yaml here)` },
-  ...Object.fromEntries(
-    VARIABLES.map((variable) => [flagName(variable), settingOption(variable.path, variable.takes, variable.name)]),
-  ),
+  ...Object.fromEntries(VARIABLES.map((variable) => [flagName(variable), settingOption(variable)])),
   set: {
     type: 'string',
     multiple: true,
@@ -91,10 +91,9 @@ export function refusePositionals(command: string, { positionals }: Arguments): 
   if (positionals.length > 0) throw new UsageError(`${command}: unexpected ${positionals.join(' ')}`, command);
 }
 
-function settingOption(path: string, takes: string, variable: string): Option {
-  const setting = findSetting(path);
-  const help = `${path} (${variable})`;
-  return setting?.kind === 'boolean' ? { type: 'boolean', help } : { type: 'string', takes, help };
+function settingOption({ path, takes, name, boolean }: Variable): Option {
+  const help = `${path} (${name})`;
+  return boolean ? { type: 'boolean', help } : { type: 'string', takes, help };
 }
 
 function parserOption(type: Option['type'], short: string | undefined, multiple: true | undefined) {

@@ -7,10 +7,14 @@ export interface Command {
   readonly usage: string;
   readonly options: Options;
   /** More to say in `--help`, in plain lines. */
-  readonly notes?: string;
+  readonly notes: string;
+  readonly examples: readonly Example[];
   /** Gives the exit code; throws Failure or Problem with a reason. */
   run(args: Arguments, io: Io): Promise<number>;
 }
+
+/** A command line, and what it is for (may be empty). */
+export type Example = readonly [line: string, says: string];
 
 export interface CommandEntry {
   /** One line, for the list of commands. */
@@ -40,6 +44,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   tables: {
     summary: 'one line a table: state, rows copied, changes applied, lag, error',
     load: async () => (await import('./tables.ts')).tablesCommand,
+  },
+  events: {
+    summary: 'what happened, newest last',
+    load: async () => (await import('./events.ts')).eventsCommand,
   },
   wait: {
     summary: 'until everything committed on the source by now is visible on the target',
@@ -76,6 +84,14 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   config: {
     summary: 'the effective configuration and where each value came from',
     load: async () => (await import('./config.ts')).configCommand,
+  },
+  completion: {
+    summary: 'a script that completes commands and options, for bash, zsh or fish',
+    load: async () => (await import('./completion.ts')).completionCommand,
+  },
+  version: {
+    summary: 'the version, with that of Node.js',
+    load: async () => (await import('./version-command.ts')).versionCommand,
   },
   start: {
     summary: 'run where a configuration is found, demo otherwise; this is what npm start calls',

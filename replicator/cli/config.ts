@@ -1,11 +1,7 @@
-import { loadConfig, redact, type LoadedConfig } from '../config/load.ts';
-import { configJsonSchema } from '../config/reference.ts';
-import type { Config } from '../config/schema.ts';
-import { formatDuration, formatSize } from '../config/units.ts';
-import { Document, isMap, isScalar, isSeq } from 'yaml';
 import { CONFIG_OPTIONS, refusePositionals } from './args.ts';
 import type { Command } from './command.ts';
 import { EXIT } from './failure.ts';
+import { loadConfigOf } from './load-config.ts';
 
 export const configCommand: Command = {
   usage: 'config [--json | --schema] [OPTIONS]',
@@ -15,50 +11,21 @@ export const configCommand: Command = {
     ...CONFIG_OPTIONS,
   },
   notes: 'Prints what `pgfollow run` would use, as a pgfollow.yaml. Secrets are not shown.',
+  examples: [
+    ['pgfollow config', ''],
+    ['pgfollow config --set apply.onConflict=source_wins > pgfollow.yaml', 'a file to begin with (secrets go elsewhere)'],
+    ['pgfollow config --schema > pgfollow.schema.json', ''],
+  ],
   async run(args, io) {
     refusePositionals('config', args);
     if (args.values['schema']) {
+      const { configJsonSchema } = await import('../config/reference.ts');
       io.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
       return EXIT.done;
     }
-    const loaded = loadConfig({ flags: args.values, env: io.env, cwd: io.cwd });
+    const loaded = await loadConfigOf(args, io);
+    const { renderJson, renderYaml } = await import('./config-view.ts');
     io.stdout.write(args.values['json'] ? renderJson(loaded) : renderYaml(loaded));
     return EXIT.done;
   },
 };
-
-/** The configuration as a file that means the same, each value with where it came from. */
-export function renderYaml({ config, origins }: LoadedConfig): string {
-  const document = new Document(asWritten(config));
-  for (const [path, origin] of origins) {
-    const steps = path.split('.');
-    const node = document.getIn(steps, true);
-    if (isScalar(node)) node.comment = ` ${origin}`;
-    else if (isSeq(node) && node.items.every((item) => isScalar(item))) {
-      node.flow = true;
-      node.comment = ` ${origin}`;
-    } else if (isSeq(node)) commentKey(document, steps, origin);
-  }
-  return document.toString({ lineWidth: 0 });
-}
-
-function renderJson({ config, origins }: LoadedConfig): string {
-  return `${JSON.stringify({ config: asWritten(config), origins: Object.fromEntries(origins) }, null, 2)}\n`;
-}
-
-/** Without secrets, durations and sizes with their units again. */
-function asWritten(config: Config) {
-  return {
-    ...redact(config),
-    apply: { ...config.apply, maxBatchBytes: formatSize(config.apply.maxBatchBytes) },
-    heartbeat: { ...config.heartbeat, interval: formatDuration(config.heartbeat.interval) },
-  };
-}
-
-/** A list of mappings has no end of line to write on: the comment goes before its first item. */
-function commentKey(document: Document, steps: readonly string[], origin: string): void {
-  const parent = document.getIn(steps.slice(0, -1), true);
-  if (!isMap(parent)) return;
-  const pair = parent.items.find(({ key }) => isScalar(key) && key.value === steps.at(-1));
-  if (isScalar(pair?.key)) pair.key.commentBefore = ` ${origin}`;
-}

@@ -21,6 +21,10 @@ export const demoCommand: Command = {
   usage: 'demo [--keep DIR] [OPTIONS]',
   options,
   notes: 'Needs nothing but this package: no PostgreSQL, no configuration. Everything is removed at the end, unless --keep.',
+  examples: [
+    ['pgfollow demo', 'ends and removes everything on Ctrl-C'],
+    ['pgfollow demo --keep ./demo', 'both servers stay in ./demo'],
+  ],
   async run(args, io) {
     refusePositionals('demo', args);
     // Before half a minute of work: what is wrong with the command line.

@@ -1,11 +1,13 @@
-import { ConfigProblem, loadConfig, type Sources } from '../config/load.ts';
+import type { ConfigProblem } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { complaint, type Finding } from '../finding.ts';
-import { CONFIG_OPTIONS, refusePositionals } from './args.ts';
+import { Problem } from '../problem.ts';
+import { CONFIG_OPTIONS, refusePositionals, type Arguments } from './args.ts';
 import type { Command } from './command.ts';
 import { renderFindings, summarizeFindings } from './doctor-view.ts';
 import { EXIT } from './failure.ts';
 import { interruption, type Io } from './io.ts';
+import { loadConfigOf } from './load-config.ts';
 import { wantsColor } from './style.ts';
 
 export const doctorCommand: Command = {
@@ -23,11 +25,15 @@ export const doctorCommand: Command = {
     'Looks at configuration, network, source and target in read-only sessions; nothing is changed, and a pipeline that runs is not\n' +
     'disturbed. One line a finding: ok, warning or error, where, its code, and after -> the SQL or setting that mends it.\n' +
     'Exit code 3 where there are errors.',
+  examples: [
+    ['pgfollow doctor', ''],
+    ['pgfollow doctor --quiet --strict', 'for a pipeline of CI: silence and 0 where all is well'],
+    ['pgfollow doctor --json | jq -r ".findings[] | select(.level == \\"error\\") | .remedy"', 'the SQL alone'],
+  ],
   async run(args, io) {
     refusePositionals('doctor', args);
-    const sources = { flags: args.values, env: io.env, cwd: io.cwd };
     const json = Boolean(args.values['json']);
-    const config = readConfig(sources, io, json);
+    const config = await readConfig(args, io, json);
     const { examine } = await import('../doctor/examine.ts');
     using interrupted = interruption(io);
     const all = await examine(config, { env: io.env, signal: interrupted.signal });
@@ -51,13 +57,17 @@ export function exitCodeOf(findings: readonly Finding[], strict: boolean): numbe
 }
 
 // A configuration that cannot be used ends with 2, as for every command; --json has its faults as findings as well.
-function readConfig(sources: Sources, io: Io, json: boolean): Config {
+async function readConfig(args: Arguments, io: Io, json: boolean): Promise<Config> {
   try {
-    return loadConfig(sources).config;
+    return (await loadConfigOf(args, io)).config;
   } catch (error) {
-    if (json && error instanceof ConfigProblem) writeJson(io, error.issues.map(asFinding));
+    if (json && isConfigProblem(error)) writeJson(io, error.issues.map(asFinding));
     throw error;
   }
+}
+
+function isConfigProblem(error: unknown): error is ConfigProblem {
+  return error instanceof Problem && 'issues' in error;
 }
 
 function asFinding({ path, value, allowed, origin }: ConfigProblem['issues'][number]): Finding {

@@ -1,4 +1,3 @@
-import { ConfigProblem } from '../config/load.ts';
 import { Problem } from '../problem.ts';
 import type { Io } from './io.ts';
 
@@ -35,7 +34,7 @@ export function reportFailure(error: unknown, io: Io): number {
   }
   if (error instanceof Problem) {
     io.stderr.write(`pgfollow: ${error.message}\n${error.remedy}\n`);
-    return error instanceof ConfigProblem ? EXIT.usage : EXIT.failure;
+    return error.code === 'CONFIG_INVALID' ? EXIT.usage : EXIT.failure;
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   io.stderr.write(`pgfollow: a fault in pgfollow itself; please report it with these lines.\n${text}\n`);

@@ -30,10 +30,14 @@ export function commandHelp(name: string, command: Command): string {
     `Usage: pgfollow ${command.usage}`,
     '',
     `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`,
-    ...(command.notes === undefined ? [] : ['', command.notes]),
+    '',
+    command.notes,
     '',
     'Options:',
     ...align(optionRows({ ...command.options, ...GLOBAL_OPTIONS })),
+    '',
+    'Examples:',
+    ...align(command.examples.map(([line, says]) => [`  ${line}`, says])),
     '',
   ].join('\n');
 }

@@ -11,10 +11,13 @@ import { VERSION } from './version.ts';
 const SHOWN = Object.keys(COMMANDS).filter((name) => !COMMANDS[name]?.hidden);
 
 describe('help', () => {
-  it('lists every command of the contract, but not what is internal', async () => {
+  it('lists every command, but not what is internal', async () => {
     const io = testIo();
     expect(await main(['--help'], io)).toBe(0);
-    const contract = 'run demo doctor status tables wait pause resume add remove resync retry teardown config'.split(' ');
+    const contract =
+      'run demo doctor status tables events wait pause resume add remove resync retry teardown config completion version'.split(
+        ' ',
+      );
     expect(SHOWN).toEqual(contract);
     for (const name of contract) expect(io.out()).toMatch(new RegExp(`^  ${name} +\\S`, 'm'));
     expect(io.out()).not.toMatch(/^  start/m);
@@ -26,6 +29,7 @@ describe('help', () => {
     expect(await main([name, '--nonsense', '--help'], io)).toBe(0);
     expect(io.out()).toContain(`Usage: pgfollow ${name}`);
     expect(io.out()).toContain('--help');
+    expect(io.out()).toMatch(/^Examples:\n {2}.*pgfollow \w+/m);
     const same = testIo();
     expect(await main(['help', name], same)).toBe(0);
     expect(same.out()).toBe(io.out());
@@ -44,6 +48,15 @@ it('prints the version of the package', async () => {
   expect(await main(['--version'], io)).toBe(0);
   expect(io.out()).toBe(`${VERSION}\n`);
   expect(VERSION).toMatch(/^\d+\.\d+\.\d+/);
+});
+
+it('version says more for a report', async () => {
+  const io = testIo();
+  expect(await main(['version'], io)).toBe(0);
+  expect(io.out()).toBe(`pgfollow ${VERSION}, Node.js ${process.version}, ${process.platform} ${process.arch}\n`);
+  const json = testIo();
+  expect(await main(['version', '--json'], json)).toBe(0);
+  expect(JSON.parse(json.out())).toMatchObject({ version: VERSION, node: process.version });
 });
 
 describe('usage errors end with 2 and say what was meant', () => {

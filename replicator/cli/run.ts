@@ -1,8 +1,7 @@
-import { loadConfig } from '../config/load.ts';
 import { addressOf } from './api.ts';
 import { CONFIG_OPTIONS, refusePositionals } from './args.ts';
 import type { Command } from './command.ts';
-import { serve } from './serve.ts';
+import { loadConfigOf } from './load-config.ts';
 
 export const runCommand: Command = {
   usage: 'run [OPTIONS]',
@@ -10,10 +9,16 @@ export const runCommand: Command = {
   notes:
     'Flags win over the environment, that over the file, that over defaults. Everybody on this machine can read a command\n' +
     'line, so passwords belong into PGFOLLOW_SOURCE_URL, PGFOLLOW_SOURCE_URL_FILE, PGPASSFILE or the file.',
+  examples: [
+    ['pgfollow run', 'with pgfollow.yaml here, or PGFOLLOW_SOURCE_URL and PGFOLLOW_TARGET_URL'],
+    ['pgfollow run --config shop.yaml --log-level debug', ''],
+    ['pgfollow run --set snapshot.existingRows=truncate', 'copies again into tables that hold rows'],
+    ['pgfollow doctor && pgfollow run', 'starts only where nothing stands in the way'],
+  ],
   async run(args, io) {
     refusePositionals('run', args);
-    const { config } = loadConfig({ flags: args.values, env: io.env, cwd: io.cwd });
-    const { assemble } = await import('./assemble.ts');
+    const { config } = await loadConfigOf(args, io);
+    const [{ assemble }, { serve }] = await Promise.all([import('./assemble.ts'), import('./serve.ts')]);
     const { exitCode } = await serve({
       config,
       io,

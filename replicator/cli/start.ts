@@ -8,6 +8,8 @@ export const startCommand: Command = {
   usage: 'start [OPTIONS of run or demo]',
   // Both sets are taken; the chosen command reads the line again and refuses what is not its own.
   options: await optionsOf('run', 'demo'),
+  notes: 'Both take their own options.',
+  examples: [['npm start', '']],
   async run(args, io) {
     const name = chooseStart(args.values, io);
     const command = await load(name);

@@ -18,9 +18,15 @@ export const statusCommand: Command = {
     watch: { type: 'boolean', short: 'w', help: 'again every second, until Ctrl-C' },
     ...API_OPTIONS,
   },
+  notes: 'Asks a pgfollow that runs, over HTTP: http.host and http.port of the configuration, or --url.',
+  examples: [
+    ['pgfollow status', ''],
+    ['pgfollow status --watch', 'a screen that stays; q ends it'],
+    ['pgfollow status --json | jq .lag.seconds', ''],
+  ],
   async run(args, io) {
     refusePositionals('status', args);
-    const { api } = apiClient('status', args, io);
+    const { api } = await apiClient('status', args, io);
     const render = renderer(args, io);
     if (args.values['watch']) return watch(api, render, args, io);
     io.stdout.write(`${render(await api.get<Status>(PATH))}\n`);

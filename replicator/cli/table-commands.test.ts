@@ -16,6 +16,20 @@ it.each([
   expect(io.out()).toBe('');
 });
 
+it.each(['add', 'remove', 'resync', 'retry'])('%s --json is the answer of the API', async (name) => {
+  const answer = { status: 202, body: { requested: name, table: 'public.orders' } };
+  await using api = await testApi({
+    'POST /api/v1/tables': answer,
+    'DELETE /api/v1/tables/public/orders': answer,
+    'POST /api/v1/tables/public/orders/resync': answer,
+    'POST /api/v1/tables/public/orders/retry': answer,
+  });
+  const io = testIo();
+  expect(await main([name, 'public.orders', '--json', '--url', api.url], io)).toBe(0);
+  expect(JSON.parse(io.out())).toEqual(answer.body);
+  expect(io.err()).toBe('');
+});
+
 it('passes on why something is not possible', async () => {
   const body = { detail: 'public.orders is not in error.', remedy: 'Nothing needs to be done.' };
   await using api = await testApi({ 'POST /api/v1/tables/public/orders/retry': { status: 409, body } });

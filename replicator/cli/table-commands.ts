@@ -1,44 +1,59 @@
-import { API_OPTIONS } from './args.ts';
 import { apiClient, type ApiClient } from './api.ts';
-import type { Command } from './command.ts';
+import { API_OPTIONS, JSON_OPTION } from './args.ts';
+import type { Command, Example } from './command.ts';
 import { EXIT, UsageError } from './failure.ts';
 
 export const addCommand = tableCommand('add', {
   ask: (api, table) => api.post('/api/v1/tables', { table }),
   done: (table) => `${table} is going to be followed. \`pgfollow tables\` shows how far it is.`,
+  notes:
+    'The table is copied while the others go on, then follows with them. What was added stays added over restarts, whatever\n' +
+    'tables.include says.',
+  examples: [['pgfollow add public.orders', 'by its name on the source']],
 });
 
 export const removeCommand = tableCommand('remove', {
   ask: (api, table) => api.delete(path(table)),
   done: (table) => `${table} is no longer followed; its rows on the target stay.`,
+  notes: 'What was removed stays removed over restarts, whatever tables.include says; `pgfollow add` takes it up again.',
+  examples: [['pgfollow remove public.audit_log', '']],
 });
 
 export const resyncCommand = tableCommand('resync', {
   ask: (api, table) => api.post(`${path(table)}/resync`),
   done: (table) => `${table} is going to be copied again. \`pgfollow tables\` shows how far it is.`,
+  notes: 'Readers of the target see the old rows until the new ones are complete. The other tables go on.',
+  examples: [['pgfollow resync public.orders', '']],
 });
 
 export const retryCommand = tableCommand('retry', {
   ask: (api, table) => api.post(`${path(table)}/retry`),
   done: (table) => `${table} is tried again now. \`pgfollow tables\` shows what becomes of it.`,
+  notes: 'A table in error is tried again by itself, with pauses of up to a minute. This does it at once.',
+  examples: [['pgfollow retry public.orders', 'after what `pgfollow tables` names was mended']],
 });
 
 interface TableCommand {
-  readonly ask: (api: ApiClient, table: string) => Promise<void>;
+  readonly ask: (api: ApiClient, table: string) => Promise<unknown>;
   readonly done: (table: string) => string;
+  readonly notes: string;
+  readonly examples: readonly Example[];
 }
 
-function tableCommand(name: string, { ask, done }: TableCommand): Command {
+function tableCommand(name: string, { ask, done, notes, examples }: TableCommand): Command {
   return {
-    usage: `${name} SCHEMA.TABLE [OPTIONS]`,
-    options: API_OPTIONS,
+    usage: `${name} SCHEMA.TABLE [--json] [OPTIONS]`,
+    options: { ...JSON_OPTION, ...API_OPTIONS },
+    notes,
+    examples,
     async run(args, io) {
       const [table, ...more] = args.positionals;
       if (table === undefined || more.length > 0 || !/^[^.]+\.[^.]+$/.test(table))
         throw new UsageError(`${name}: give one table as SCHEMA.TABLE, by its name on the source`, name);
-      const { api } = apiClient(name, args, io);
-      await ask(api, table);
-      io.stderr.write(`${done(table)}\n`);
+      const { api } = await apiClient(name, args, io);
+      const answer = await ask(api, table);
+      if (args.values['json']) io.stdout.write(`${JSON.stringify(answer)}\n`);
+      else io.stderr.write(`${done(table)}\n`);
       return EXIT.done;
     },
   };

@@ -10,9 +10,13 @@ export const tablesCommand: Command = {
   usage: 'tables [--json] [OPTIONS]',
   options: { json: { type: 'boolean', help: 'the answer of GET /api/v1/tables as it is' }, ...API_OPTIONS },
   notes: 'Columns: table, state, rows copied, changes applied, lag, and what is wrong. A heading is shown on a terminal only.',
+  examples: [
+    ['pgfollow tables', ''],
+    ['pgfollow tables | grep " error "', 'tables that stand aside, and why'],
+  ],
   async run(args, io) {
     refusePositionals('tables', args);
-    const { api } = apiClient('tables', args, io);
+    const { api } = await apiClient('tables', args, io);
     if (args.values['json']) {
       const answer = await api.get<{ tables: TableStatus[] }>('/api/v1/tables');
       io.stdout.write(`${JSON.stringify(answer, null, 2)}\n`);

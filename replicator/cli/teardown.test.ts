@@ -35,6 +35,16 @@ it('shows the plan, does it after a yes, and lists what remains', async () => {
   expect(io.err()).not.toContain('hunter2');
 });
 
+it('--json is for scripts: it needs --yes, and gives what was done', async () => {
+  const io = testIo({ answer: 'y' });
+  const teardown = work();
+  await expect(tearDown(teardown, { config: CONFIG, io, yes: false, json: true })).rejects.toThrow(/asks before/);
+  expect(teardown.executed).toEqual([]);
+  expect(await tearDown(teardown, { config: CONFIG, io, yes: true, json: true })).toBe(0);
+  expect(teardown.executed).toEqual([PLAN]);
+  expect(JSON.parse(io.out())).toEqual(PLAN);
+});
+
 it.each(['n', '', 'yesterday'])('drops nothing after %j', async (answer) => {
   const io = testIo({ answer });
   const teardown = work();

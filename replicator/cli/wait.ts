@@ -15,28 +15,36 @@ const DEFAULT_TIMEOUT_S = 60;
 const PATIENCE_MS = 10_000;
 
 export const waitCommand: Command = {
-  usage: 'wait [--lsn X/Y] [--timeout SECONDS] [OPTIONS]',
+  usage: 'wait [--lsn X/Y] [--timeout SECONDS] [--json] [OPTIONS]',
   options: {
     lsn: { type: 'string', takes: 'X/Y', help: 'wait for this position instead of asking the source where it is now' },
     timeout: { type: 'string', takes: 'SECONDS', help: `give up after so long, exit code 4 (default ${DEFAULT_TIMEOUT_S})` },
+    json: { type: 'boolean', help: 'as {"lsn", "seconds"} once it is there' },
     ...API_OPTIONS,
     ...sourceOption(),
   },
   notes: 'Without --lsn it asks the source (source.url) for its position, so it needs the configuration that `pgfollow run` has.',
+  examples: [
+    ['pgfollow wait && psql "$TARGET" -f report.sql', 'a report that needs everything up to now'],
+    ['pgfollow wait --lsn 16/B374D848 --timeout 300', 'a position that something else noted'],
+  ],
   async run(args, io) {
     refusePositionals('wait', args);
     const timeoutMs = readTimeout(args);
     const lsn = readLsn(args);
-    const { api, config } = apiClient('wait', args, io);
+    const { api, config } = await apiClient('wait', args, io);
     if (lsn === null && config.sourceUrl === null) {
       throw new UsageError(
         'wait: it is not known which source to ask; set PGFOLLOW_SOURCE_URL or source.url, or give --lsn X/Y',
         'wait',
       );
     }
-    const deadline = performance.now() + timeoutMs;
+    const started = performance.now();
+    const deadline = started + timeoutMs;
     const wanted = lsn ?? (await sourcePosition(config.sourceUrl ?? ''));
     await waitFor(api, wanted, { deadline, timeoutMs });
+    const seconds = Math.round(performance.now() - started) / 1000;
+    if (args.values['json']) io.stdout.write(`${JSON.stringify({ lsn: formatLsn(wanted), seconds })}\n`);
     return EXIT.done;
   },
 };

@@ -8,6 +8,8 @@ export interface Variable {
   readonly fileKey?: string;
   /** What the flag takes, in the help. */
   readonly takes: string;
+  /** The flag stands for true by itself. */
+  readonly boolean?: true;
 }
 
 /** Every environment variable but PGFOLLOW_CONFIG, in the order of the documentation. */
@@ -20,7 +22,7 @@ export const VARIABLES: readonly Variable[] = [
   { name: 'PGFOLLOW_HTTP_HOST', path: 'http.host', takes: 'HOST' },
   { name: 'PGFOLLOW_HTTP_PORT', path: 'http.port', takes: 'PORT' },
   { name: 'PGFOLLOW_API_TOKEN', path: 'http.token', fileKey: 'tokenFile', takes: 'TOKEN' },
-  { name: 'PGFOLLOW_HTTP_INSECURE', path: 'http.insecure', takes: 'true|false' },
+  { name: 'PGFOLLOW_HTTP_INSECURE', path: 'http.insecure', takes: 'true|false', boolean: true },
   { name: 'PGFOLLOW_LOG_LEVEL', path: 'log.level', takes: 'LEVEL' },
 ];
 
