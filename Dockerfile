@@ -37,6 +37,8 @@ RUN ln -s /app/dist/cli/main.js /usr/local/bin/pgfollow
 ENV NODE_ENV=production \
     PGFOLLOW_HTTP_HOST=0.0.0.0
 USER node
+# Parts of large transactions go to files in /var/tmp: on a disk, also where the container is read-only.
+VOLUME /var/tmp
 EXPOSE 5884
 # Life, not readiness: a database that is down is no reason to replace the replicator.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \

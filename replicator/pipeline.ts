@@ -59,6 +59,8 @@ export class Pipeline {
   #watched: Client | null = null;
   #fingerprint = '';
   readonly #checkup: Checkup;
+  /** Transactions in progress are left to the source in this session: the one before could not go on with them. */
+  #unstreamed = false;
   readonly #clock = new RetryClock(Date.now);
   /** What the stream has brought, since when: over all sessions of this process. */
   readonly #recent = new RecentXids();
@@ -109,6 +111,7 @@ export class Pipeline {
       const before = this.#reporter.furthest;
       const problem = await this.#session(signal);
       if (signal.aborted || !problem) break;
+      this.#unstreamed = leftToTheSource(problem);
       // A session that got further was no failed attempt.
       attempt = this.#reporter.furthest > before ? 1 : attempt + 1;
       this.#reporter.sessionFailed(problem);
@@ -228,6 +231,7 @@ export class Pipeline {
       publications: config.publication.names,
       from,
       binary,
+      streaming: config.apply.streaming === 'auto' && !this.#unstreamed,
       origin: config.origin,
       purpose: `${config.name} stream`,
     });
@@ -260,6 +264,7 @@ export class Pipeline {
             heartbeat: ends.sourceIdentity.inRecovery ? null : { client: ends.source, intervalMs: config.heartbeat.interval },
             from,
             maxBatchBytes: config.apply.maxBatchBytes,
+            spill: { directory: config.apply.spillDirectory, maxBytes: config.apply.maxSpillBytes },
             walSenderTimeoutMs: ends.sourceIdentity.walSenderTimeout,
             gate: this.#gate,
             observer: heard,
@@ -304,4 +309,10 @@ export class Pipeline {
     else this.#gate.open();
     this.#reporter.paused(paused, by);
   }
+}
+
+// Where there was no room for transactions in progress, or the source itself failed at them: its decoding knows tables that
+// such a transaction alters, and where it undoes part of that it may find none ("could not map filenumber").
+function leftToTheSource({ code }: Problem): boolean {
+  return code === 'SPILL_FAILED' || code === 'SOURCE_UNSUITABLE';
 }

@@ -57,6 +57,7 @@ export const PROBLEM_CODES = {
   ROW_MISSING: 'An UPDATE or DELETE found no row on the target.',
   ROW_EXISTS: 'An INSERT found its key already on the target.',
   STREAM_INVALID: 'The source sent something that the decoder does not know.',
+  SPILL_FAILED: 'There is no room on disk for the parts of transactions in progress: the stream begins again without them.',
   CHECKPOINT_LOST: 'The checkpoint changed under us: another writer, or the target was restored.',
   PORT_IN_USE: 'Another process listens on the address for HTTP.',
   SOURCE_TABLE_MISSING: 'There is no table of this name on the source.',

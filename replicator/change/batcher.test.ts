@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ZERO_LSN, type Lsn } from '../postgres/lsn.ts';
-import type { Change, Message, StreamRelation } from '../pgoutput/messages.ts';
+import type { Change, StreamRelation, WholeMessage } from '../pgoutput/messages.ts';
 import { Batcher, type Batch } from './batcher.ts';
 
 const MAX = 1 << 16;
@@ -14,15 +14,15 @@ function change(transaction: number, place: number): Change {
   return { kind: 'insert', relation: RELATION, row: { data, view, start: transaction, end: place, columns: 0, partial: false } };
 }
 
-function begin(): Message {
+function begin(): WholeMessage {
   return { kind: 'begin', finalLsn: ZERO_LSN, committedAtMs: 0, xid: 1 };
 }
 
-function commit(transaction: number): Message {
+function commit(transaction: number): WholeMessage {
   return { kind: 'commit', commitLsn: ZERO_LSN, endLsn: BigInt(transaction) as Lsn, committedAtMs: transaction };
 }
 
-function heartbeat(content: string, more: Partial<Message & { kind: 'message' }> = {}): Message {
+function heartbeat(content: string, more: Partial<WholeMessage & { kind: 'message' }> = {}): WholeMessage {
   return { kind: 'message', transactional: true, prefix: 'beat', content, ...more };
 }
 
@@ -72,7 +72,7 @@ describe('whatever is pushed and whenever it is taken', () => {
             queued -= batch.bytes;
             expect(it.queuedBytes).toBe(queued);
           };
-          const send = (message: Message, bytes: number): void => {
+          const send = (message: WholeMessage, bytes: number): void => {
             it.push(message, bytes);
             if (message.kind === 'insert') queued += bytes;
             expect(it.queuedBytes).toBe(queued);

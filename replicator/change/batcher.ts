@@ -1,6 +1,7 @@
 import type { Lsn } from '../postgres/lsn.ts';
-import type { Change, Message } from '../pgoutput/messages.ts';
+import type { Change, WholeMessage } from '../pgoutput/messages.ts';
 import { Problem } from '../problem.ts';
+import { StreamedTransaction } from './streamed-transactions.ts';
 
 /** Where a batch ends: at a commit of the source. */
 export interface CommitPoint {
@@ -45,8 +46,8 @@ const SEGMENT_BYTES = 1 << 16;
 export class Batcher {
   readonly #maxBytes: number;
   readonly #heartbeatPrefix: string;
-  #segments: Segment[] = [];
-  /** The transaction that is being received; not in #segments yet. */
+  #queue: (Segment | StreamedTransaction)[] = [];
+  /** The transaction that is being received; not in #queue yet. */
   #current: Segment | null = null;
   #queuedBytes = 0;
   #wake: (() => void) | null = null;
@@ -62,11 +63,11 @@ export class Batcher {
 
   /** Nothing is queued and no transaction is being received: a keepalive's position may be taken over. */
   get idle(): boolean {
-    return this.#current === null && this.#segments.length === 0;
+    return this.#current === null && this.#queue.length === 0;
   }
 
   /** Adds one message; `bytes` is its size on the wire. Throws STREAM_INVALID when transactions do not nest as they must. */
-  push(message: Message, bytes: number): void {
+  push(message: WholeMessage, bytes: number): void {
     switch (message.kind) {
       case 'begin':
         if (this.#current) throw outOfOrder('a transaction begins inside another');
@@ -91,20 +92,38 @@ export class Batcher {
     }
   }
 
-  /** What has gathered, or null. Not a piece of a transaction behind whole ones: those become visible first. */
+  /** Adds a transaction that came in stretches and is committed now. What it brought stays in its log. */
+  pushStreamed(transaction: StreamedTransaction): void {
+    if (this.#current) throw outOfOrder('a streamed transaction commits inside another');
+    this.#queue.push(transaction);
+    this.#wake?.();
+  }
+
+  /** The streamed transaction whose turn it is, if it is one's. Whoever takes it reads it. */
+  takeStreamed(): StreamedTransaction | null {
+    const first = this.#queue[0];
+    if (!(first instanceof StreamedTransaction)) return null;
+    this.#queue.shift();
+    return first;
+  }
+
+  /**
+   * What has gathered, or null. Not a piece of a transaction behind whole ones: those become visible first. Nothing where
+   * it is a streamed transaction's turn.
+   */
   take(): Batch | null {
-    const first = this.#segments[0];
-    if (!first) return null;
-    let count = 1;
+    const first = this.#queue[0];
+    if (!first || first instanceof StreamedTransaction) return null;
+    const taken = [first];
     let bytes = first.bytes;
     if (first.end !== null) {
-      for (const next of this.#segments.slice(1)) {
-        if (next.end === null || bytes + next.bytes > this.#maxBytes) break;
+      for (const next of this.#queue.slice(1)) {
+        if (next instanceof StreamedTransaction || next.end === null || bytes + next.bytes > this.#maxBytes) break;
         bytes += next.bytes;
-        count++;
+        taken.push(next);
       }
     }
-    const taken = this.#segments.splice(0, count);
+    this.#queue.splice(0, taken.length);
     this.#queuedBytes -= bytes;
     return {
       changes: taken.length === 1 ? first.changes : ([] as Change[]).concat(...taken.map((segment) => segment.changes)),
@@ -124,7 +143,7 @@ export class Batcher {
 
   /** Resolves once take() will give something, wake() is called, or the signal aborts. */
   async available(signal: AbortSignal): Promise<void> {
-    if (this.#segments.length > 0 || signal.aborted) return;
+    if (this.#queue.length > 0 || signal.aborted) return;
     await new Promise<void>((resolve) => {
       const wake = (): void => {
         signal.removeEventListener('abort', wake);
@@ -144,7 +163,7 @@ export class Batcher {
     this.#queuedBytes += bytes;
     if (current.bytes >= this.#maxBytes) {
       // Larger than the bound: its pieces go to the target as they come, inside one open transaction.
-      this.#segments.push(current);
+      this.#queue.push(current);
       this.#current = newSegment(current.xids[0] ?? 0, current.heartbeat);
       current.heartbeat = null;
       this.#wake?.();
@@ -155,8 +174,8 @@ export class Batcher {
     const current = this.#current;
     if (!current) throw outOfOrder('a commit without a begin');
     this.#current = null;
-    const last = this.#segments.at(-1);
-    if (last && last.end !== null && last.bytes + current.bytes <= SEGMENT_BYTES) {
+    const last = this.#queue.at(-1);
+    if (last && !(last instanceof StreamedTransaction) && last.end !== null && last.bytes + current.bytes <= SEGMENT_BYTES) {
       if (current.changes.length > 0) {
         last.xids.push(current.xids[0] ?? 0);
         last.starts.push(last.changes.length);
@@ -169,7 +188,7 @@ export class Batcher {
     } else {
       current.transactions = 1;
       current.end = end;
-      this.#segments.push(current);
+      this.#queue.push(current);
     }
     this.#wake?.();
   }

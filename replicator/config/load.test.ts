@@ -55,6 +55,8 @@ describe('defaults', () => {
         maxBatchBytes: 16 * 1024 * 1024,
         binary: 'auto',
         streaming: 'auto',
+        spillDirectory: null,
+        maxSpillBytes: 8 * 1024 ** 3,
       },
       origin: 'any',
       heartbeat: { interval: 1000 },

@@ -200,6 +200,15 @@ export const fileSchema = z.strictObject({
       ),
       binary: choice(['auto', 'never'], 'auto', 'Values in binary where both ends agree on the types.'),
       streaming: choice(['auto', 'off'], 'auto', 'Receive large transactions while they are still in progress on the source.'),
+      spillDirectory: setting(z.string().min(1).nullable().default(null), {
+        description: 'Folder for what is received of transactions in progress and does not fit into memory.',
+        allowed: 'a folder that exists and can be written to',
+        defaultText: 'TMPDIR where it is set, else /var/tmp',
+      }),
+      maxSpillBytes: size(
+        { min: 1024 ** 2, max: 1024 ** 5, fallback: '8GB' },
+        'Most bytes in that folder. Where they do not suffice, the source keeps such transactions until their commit.',
+      ),
     })
     .prefault({}),
   origin: choice(

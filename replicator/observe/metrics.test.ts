@@ -18,6 +18,7 @@ const CONTRACT: [name: string, type: string, labels: string[]][] = [
   ['apply_batch_rows', 'histogram', []],
   ['queue_bytes', 'gauge', []],
   ['queue_limit_bytes', 'gauge', []],
+  ['spill_bytes', 'gauge', []],
   ['conflicts_total', 'counter', ['table', 'kind']],
   ['errors_total', 'counter', ['stage']],
   ['reconnects_total', 'counter', ['role']],

@@ -114,6 +114,9 @@ export class Metrics {
       gauge.set(model.queueReading.bytes),
     );
     this.#gauge('queue_limit_bytes', 'Where reading pauses.', [], (gauge) => gauge.set(model.queueReading.limitBytes));
+    this.#gauge('spill_bytes', 'Parts of transactions in progress on the source that are kept on disk.', [], (gauge) =>
+      gauge.set(model.spillBytes),
+    );
   }
 
   #perTable(): void {

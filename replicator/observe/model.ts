@@ -72,6 +72,7 @@ export class StatusModel {
   #acknowledged: Lsn | null = null;
   #slot: SlotReading | null = null;
   #queue = { bytes: 0, limitBytes: 0 };
+  #spillBytes = 0;
   readonly #lag: Lag;
   readonly #rowRate: Rate;
   readonly #transactionRate: Rate;
@@ -160,6 +161,11 @@ export class StatusModel {
   /** Decoded or received, not yet applied. */
   queue(bytes: number, limitBytes: number): void {
     this.#queue = { bytes, limitBytes };
+  }
+
+  /** Of transactions that came while in progress on the source: what is kept on disk. */
+  spill(bytes: number): void {
+    this.#spillBytes = bytes;
   }
 
   /** Call it before the heartbeat is sent; one that failed to go out does no harm. */
@@ -263,6 +269,10 @@ export class StatusModel {
 
   get queueReading(): { readonly bytes: number; readonly limitBytes: number } {
     return this.#queue;
+  }
+
+  get spillBytes(): number {
+    return this.#spillBytes;
   }
 
   get slotReading(): SlotReading | null {

@@ -122,6 +122,13 @@ const MESSAGES: { name: string; bytes: Buffer; gives: unknown }[] = [
     bytes: wire.logicalMessage('', '', { transactional: false }),
     gives: { kind: 'message', transactional: false, prefix: '', content: '' },
   },
+  { name: 'Stream Start', bytes: wire.streamStart(T), gives: { kind: 'stream start', xid: T } },
+  {
+    name: 'Stream Commit',
+    bytes: wire.streamCommit({ xid: T, commitLsn: 0x1_00000000n, endLsn: 0x1_00000030n, committedAtMs: 7 }),
+    gives: { kind: 'stream commit', xid: T, commitLsn: 0x1_00000000n, endLsn: 0x1_00000030n, committedAtMs: 7 },
+  },
+  { name: 'Stream Abort', bytes: wire.streamAbort(T, T + 1), gives: { kind: 'stream abort', xid: T, subxid: T + 1 } },
 ];
 
 describe('messages', () => {
@@ -147,6 +154,58 @@ describe('messages', () => {
     });
     expect(second.kind === 'insert' && second.relation.columns.length).toBe(1);
     expect(first).toMatchObject({ relation: DESCRIBED });
+  });
+});
+
+describe('stretches of transactions in progress', () => {
+  const inStretches = MESSAGES.filter(({ bytes }) => 'IUDTRYM'.includes(bytes.toString('latin1', 0, 1)));
+
+  test.each(inStretches)('$name: kept unread, without its transaction ID, until it is read as the same', ({ bytes, gives }) => {
+    const it = decoder();
+    it.decode(wire.streamStart(7));
+    const message = it.decode(wire.bytes('before', wire.streamed(T, bytes), 'behind'), 6, 6 + bytes.length + 4);
+    if (message.kind !== 'streamed') throw new Error(message.kind);
+    expect(message.subxid).toBe(T);
+    const kept = wire.bytes(wire.int8(message.code), message.data.subarray(message.start, message.end));
+    expect(kept).toEqual(bytes);
+    expect(it.decode(wire.streamStop())).toEqual({ kind: 'stream stop' });
+    expect(plain(it.decode(kept))).toEqual(gives);
+  });
+
+  test('what is described in one is not known outside', () => {
+    const it = decoder();
+    it.decode(wire.streamStart(7));
+    it.decode(wire.streamed(7, wire.relation({ oid: 6, columns: [] })));
+    it.decode(wire.streamed(7, wire.relation({ oid: T, name: 'renamed', columns: [] })));
+    it.decode(wire.streamStop());
+    expectInvalid(it, wire.insert(6, []));
+    expect(plain(it.decode(wire.insert(T, ['1', '2', null])))).toEqual(['insert', 't', ['1', '2', null]]);
+  });
+
+  test('the origin in one carries no transaction ID', () => {
+    const it = decoder();
+    it.decode(wire.streamStart(7));
+    expect(it.decode(wire.origin('o'))).toEqual({ kind: 'origin', name: 'o' });
+  });
+
+  test.each([
+    ['a stretch inside a stretch', [wire.streamStart(1), wire.streamStart(2)]],
+    ['the end of no stretch', [wire.streamStop()]],
+    ['a change without its transaction ID', [wire.streamStart(1), wire.bytes('I', wire.int16(1))]],
+  ])('%s is refused', (_, messages) => {
+    const it = decoder();
+    for (const message of messages.slice(0, -1)) it.decode(message);
+    expectInvalid(it, messages.at(-1) ?? Buffer.alloc(0));
+  });
+
+  test('a relation that two decoders describe alike is the same object', () => {
+    const it = decoder();
+    const other = new Decoder(it);
+    other.decode(TABLE);
+    expect(other.relation(T)).toBe(it.relation(T));
+    other.decode(wire.relation({ oid: T, name: 'renamed', columns: [] }));
+    expect(other.relation(T)).toMatchObject({ name: 'renamed' });
+    expect(it.relation(T)).toMatchObject(DESCRIBED);
   });
 });
 

@@ -11,7 +11,12 @@ const DELETE = 0x44;
 const INSERT = 0x49;
 const LOGICAL_MESSAGE = 0x4d;
 const ORIGIN = 0x4f;
-const RELATION = 0x52;
+/** Relation: what a table looks like from here on. */
+export const RELATION = 0x52;
+const STREAM_ABORT = 0x41;
+const STREAM_COMMIT = 0x63;
+const STREAM_START = 0x53;
+const STREAM_STOP = 0x45;
 const TRUNCATE = 0x54;
 const TYPE = 0x59;
 const UPDATE = 0x55;
@@ -32,21 +37,33 @@ const IDENTITIES: Readonly<Record<number, StreamRelation['replicaIdentity']>> = 
   0x6e: 'nothing',
 };
 
+/** Messages that carry the ID of their (sub)transaction while that is in progress. */
+const IN_STRETCHES: ReadonlySet<number> = new Set([INSERT, UPDATE, DELETE, TRUNCATE, RELATION, TYPE, LOGICAL_MESSAGE]);
+
 const DESCRIPTION: Message = { kind: 'description' };
 
 /**
- * Turns pgoutput's bytes (protocol version 1) into messages. One decoder a connection: it remembers the relations
- * that the stream has described, each replaced as a whole when it is described again.
+ * Turns pgoutput's bytes (protocol versions 1 and 2) into messages. One decoder a connection: it remembers the relations
+ * that the stream has described, each replaced as a whole when it is described again. One more for each transaction that
+ * came in stretches, which describes its relations itself.
  * https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
  */
 export class Decoder {
   readonly #relations = new Map<Oid, StreamRelation>();
+  readonly #like: Decoder | null;
+  /** Between Stream Start and Stream Stop. */
+  #inStretch = false;
   #data: Buffer = Buffer.alloc(0);
   #view: DataView = new DataView(new ArrayBuffer(0));
   /** Most rows are of the relation that the row before was of. */
   #last: StreamRelation | undefined;
   #at = 0;
   #end = 0;
+
+  /** Relations that are described as `like` knows them are the same objects: what is derived from them is kept by that. */
+  constructor(like: Decoder | null = null) {
+    this.#like = like;
+  }
 
   /**
    * Decodes one message, data[start, end). Its rows stay slices of `data`, which nobody may write over while they live.
@@ -73,7 +90,13 @@ export class Decoder {
     }
   }
 
+  /** As it was described last. */
+  relation(oid: Oid): StreamRelation | undefined {
+    return this.#relations.get(oid);
+  }
+
   #message(code: number | undefined): Message {
+    if (this.#inStretch && code !== undefined && IN_STRETCHES.has(code)) return this.#streamed(code);
     switch (code) {
       case INSERT:
         return this.#insert();
@@ -95,6 +118,14 @@ export class Decoder {
         return this.#logicalMessage();
       case ORIGIN:
         return this.#origin();
+      case STREAM_START:
+        return this.#streamStart();
+      case STREAM_STOP:
+        return this.#streamStop();
+      case STREAM_COMMIT:
+        return this.#streamCommit();
+      case STREAM_ABORT:
+        return { kind: 'stream abort', xid: this.#uint32(), subxid: this.#uint32() };
       default:
         throw new RangeError('unknown message type');
     }
@@ -109,6 +140,36 @@ export class Decoder {
   #commit(): Message {
     this.#byte();
     return { kind: 'commit', commitLsn: this.#lsn(), endLsn: this.#lsn(), committedAtMs: this.#timestamp() };
+  }
+
+  // Stream Start: int32 xid, int8 1 for the first stretch of this transaction.
+  #streamStart(): Message {
+    if (this.#inStretch) throw new RangeError('a stretch inside a stretch');
+    this.#inStretch = true;
+    const xid = this.#uint32();
+    this.#byte();
+    return { kind: 'stream start', xid };
+  }
+
+  // Stream Stop: nothing.
+  #streamStop(): Message {
+    if (!this.#inStretch) throw new RangeError('the end of no stretch');
+    this.#inStretch = false;
+    return { kind: 'stream stop' };
+  }
+
+  // Stream Commit: int32 xid, and what Commit has.
+  #streamCommit(): Message {
+    const xid = this.#uint32();
+    this.#byte();
+    return { kind: 'stream commit', xid, commitLsn: this.#lsn(), endLsn: this.#lsn(), committedAtMs: this.#timestamp() };
+  }
+
+  // In a stretch: the message byte, int32 xid, and what the message has outside.
+  #streamed(code: number): Message {
+    const subxid = this.#uint32();
+    const start = this.#skip(this.#end - this.#at);
+    return { kind: 'streamed', subxid, code, data: this.#data, start, end: this.#end };
   }
 
   // Origin: int64 LSN of the commit there, string name.
@@ -132,7 +193,8 @@ export class Decoder {
     const described: StreamRelation = { oid, schema, name, replicaIdentity, columns };
     // The source describes a relation again after whatever touched its cache (TRUNCATE, ANALYZE): as long as nothing
     // changed it stays the same object, because what is derived from it is kept by that.
-    if (!isDeepStrictEqual(this.#relations.get(oid), described)) this.#relations.set(oid, described);
+    const before = this.#relations.get(oid) ?? this.#like?.relation(oid);
+    this.#relations.set(oid, before && isDeepStrictEqual(before, described) ? before : described);
     this.#last = undefined;
     return DESCRIPTION;
   }

@@ -107,4 +107,51 @@ export interface DescriptionMessage {
   readonly kind: 'description';
 }
 
-export type Message = BeginMessage | CommitMessage | OriginMessage | LogicalMessage | DescriptionMessage | Change;
+/** A stretch of a transaction that is still in progress on the source begins. */
+export interface StreamStartMessage {
+  readonly kind: 'stream start';
+  /** The top-level transaction's. */
+  readonly xid: number;
+}
+
+export interface StreamStopMessage {
+  readonly kind: 'stream stop';
+}
+
+/** A transaction that came in stretches is committed now, at this place among the others. */
+export interface StreamCommitMessage {
+  readonly kind: 'stream commit';
+  readonly xid: number;
+  readonly commitLsn: Lsn;
+  readonly endLsn: Lsn;
+  readonly committedAtMs: number;
+}
+
+/** A transaction that came in stretches is undone, or one of its subtransactions (then the xids differ). */
+export interface StreamAbortMessage {
+  readonly kind: 'stream abort';
+  readonly xid: number;
+  readonly subxid: number;
+}
+
+/**
+ * What a stretch holds, not read yet: what it means is known once the transaction commits. Without its transaction ID
+ * it is the message `code` followed by data[start, end), as outside a stretch.
+ */
+export interface StreamedMessage {
+  readonly kind: 'streamed';
+  /** Of the subtransaction, or the transaction itself. */
+  readonly subxid: number;
+  readonly code: number;
+  readonly data: Buffer;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** What there is of transactions in progress. */
+export type StreamMessage = StreamStartMessage | StreamStopMessage | StreamCommitMessage | StreamAbortMessage | StreamedMessage;
+
+/** What comes once a transaction is committed. */
+export type WholeMessage = BeginMessage | CommitMessage | OriginMessage | LogicalMessage | DescriptionMessage | Change;
+
+export type Message = WholeMessage | StreamMessage;

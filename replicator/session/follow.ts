@@ -3,10 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { Applier, ReadyBatch } from '../apply/applier.ts';
 import type { Applied } from '../apply/run.ts';
-import { Batcher, type Batch } from '../change/batcher.ts';
+import type { Batch, Batcher } from '../change/batcher.ts';
+import { Intake } from '../change/intake.ts';
+import type { StreamedTransaction } from '../change/streamed-transactions.ts';
 import { maxLsn, parseLsn, type Lsn } from '../postgres/lsn.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
-import { Decoder } from '../pgoutput/decoder.ts';
 import { Acknowledger } from '../source/standby-status.ts';
 import type { WalStream } from '../source/wal-stream.ts';
 import { blame, on } from './blame.ts';
@@ -44,6 +45,8 @@ export interface FollowObserver {
   acknowledged(lsn: Lsn): void;
   sourceWalEnd(lsn: Lsn): void;
   queue(bytes: number, limitBytes: number): void;
+  /** Bytes of streamed transactions that are kept on disk. */
+  spilled(bytes: number): void;
   backpressure(ms: number): void;
   /** Where time went; `ms` may be negative, where it was booked elsewhere before. */
   spent(activity: Activity, ms: number): void;
@@ -65,6 +68,8 @@ export interface FollowOptions {
   readonly applyPid: number;
   readonly from: Lsn;
   readonly maxBatchBytes: number;
+  /** Where transactions in progress are kept, and how much of them. */
+  readonly spill: { readonly directory: string | null; readonly maxBytes: number };
   /** wal_sender_timeout of the source in ms, 0 for none. */
   readonly walSenderTimeoutMs: number;
   /** Closed while the pipeline is paused. */
@@ -81,8 +86,9 @@ export interface FollowOptions {
  * resolves, what was being applied finished) or anything fails (then it rejects with a Problem).
  */
 export async function follow(options: FollowOptions, signal: AbortSignal): Promise<void> {
+  using intake = openIntake(options);
   await together(signal, (inner) => {
-    const follower = new Follower(options, inner);
+    const follower = new Follower(options, intake, inner);
     return [
       follower.receive(),
       follower.verify(),
@@ -95,10 +101,24 @@ export async function follow(options: FollowOptions, signal: AbortSignal): Promi
   });
 }
 
+function batchBytes({ maxBatchBytes }: FollowOptions): number {
+  return maxBatchBytes / BATCHES_HELD;
+}
+
+function openIntake(options: FollowOptions): Intake {
+  const maxBytes = batchBytes(options);
+  return new Intake({
+    maxBytes,
+    changeOverheadBytes: CHANGE_OVERHEAD_BYTES,
+    heartbeatPrefix: HEARTBEAT_PREFIX,
+    spill: { ...options.spill, memoryBytes: maxBytes },
+  });
+}
+
 class Follower {
   readonly #options: FollowOptions;
   readonly #signal: AbortSignal;
-  readonly #decoder = new Decoder();
+  readonly #intake: Intake;
   readonly #batcher: Batcher;
   readonly #acknowledger: Acknowledger;
   readonly #batchBytes: number;
@@ -111,7 +131,7 @@ class Follower {
   #applied: Lsn;
   #applying = false;
   /** The batch after the one that is being applied, made ready meanwhile. */
-  #ahead: { readonly batch: Batch; readonly ready: ReadyBatch | null } | null = null;
+  #ahead: NextBatch | null = null;
   /** Pieces of a large transaction are written, its commit is still to come. */
   #inPieces = false;
   #statusSentAt = 0;
@@ -121,11 +141,13 @@ class Follower {
   #committedAtMs: number | null = null;
   #heldSince: number | null = null;
 
-  constructor(options: FollowOptions, signal: AbortSignal) {
+  constructor(options: FollowOptions, intake: Intake, signal: AbortSignal) {
     this.#options = options;
     this.#signal = signal;
-    this.#batchBytes = options.maxBatchBytes / BATCHES_HELD;
-    this.#batcher = new Batcher({ maxBytes: this.#batchBytes, heartbeatPrefix: HEARTBEAT_PREFIX });
+    this.#batchBytes = batchBytes(options);
+    this.#intake = intake;
+    this.#batcher = intake.batcher;
+    intake.space.onDrained = () => this.#release();
     this.#acknowledger = new Acknowledger(options.from);
     this.#queueLimit = options.maxBatchBytes;
     this.#statusIntervalMs = Math.min(
@@ -142,12 +164,11 @@ class Follower {
   async receive(): Promise<void> {
     const { stream, observer } = this.#options;
     const onMessage = (data: Buffer, start: number, end: number): void => {
-      const message = this.#decoder.decode(data, start, end);
-      if (message.kind === 'commit') this.#received = maxLsn(this.#received, message.endLsn);
-      this.#batcher.push(message, end - start + CHANGE_OVERHEAD_BYTES);
+      const committed = this.#intake.push(data, start, end);
+      if (committed !== null) this.#received = maxLsn(this.#received, committed);
       observer.received(this.#received, end - start);
       if (this.#applying) this.#lookAhead();
-      if (this.#batcher.queuedBytes > this.#queueLimit) this.#hold();
+      if (this.#batcher.queuedBytes > this.#queueLimit || this.#intake.space.congested) this.#hold();
     };
     const onKeepalive = (walEnd: Lsn, replyRequested: boolean): void => {
       this.#received = maxLsn(this.#received, walEnd);
@@ -182,7 +203,7 @@ class Follower {
 
   /** Takes what has gathered, applies it, and moves the checkpoint of an idle stream now and then. */
   async apply(): Promise<void> {
-    const { applier, gate, boundary } = this.#options;
+    const { gate, boundary } = this.#options;
     await this.#verified.reached(this.#signal);
     boundary.attach(() => this.#batcher.wake());
     const watch = this.#watch;
@@ -195,23 +216,15 @@ class Follower {
         await gate.opened(this.#signal);
       }
       if (this.#signal.aborted) return;
-      const { batch, ready } = this.#ahead ?? { batch: this.#batcher.take(), ready: null };
+      const next = this.#ahead ?? unprepared(this.#batcher.take());
       this.#ahead = null;
+      const streamed = next ? null : this.#batcher.takeStreamed();
       // Before this batch is applied, not after: the source goes on sending meanwhile.
-      if (this.#batcher.queuedBytes <= this.#queueLimit / 2) this.#release();
-      if (batch) {
-        this.#applying = true;
-        const startedAt = performance.now();
-        watch.turn('apply');
-        const applying = on('target', applier.apply(batch, ready));
-        this.#lookAhead();
-        const applied = await applying;
-        this.#applying = false;
-        this.#inPieces = batch.end === null;
-        watch.look();
-        watch.move(watch.activity, 'commit', applied.commitMs);
-        this.#finish(batch, applied, performance.now() - startedAt);
-      }
+      this.#release();
+      this.#applying = true;
+      if (next) await this.#applyBatch(next);
+      else if (streamed) await this.#applyStreamed(streamed);
+      this.#applying = false;
       if (boundary.due && !this.#inPieces) {
         this.#applying = true;
         watch.turn('tables');
@@ -225,7 +238,9 @@ class Follower {
   /** Tells the slot what is durable on the target, and that we are alive: whatever the target is doing, and while reading is held. */
   async acknowledge(): Promise<void> {
     while (await this.#pause(this.#lookMs)) {
-      this.#options.observer.queue(this.#batcher.queuedBytes, this.#queueLimit);
+      this.#intake.space.check();
+      this.#options.observer.queue(this.#batcher.queuedBytes + this.#intake.space.memoryBytes, this.#queueLimit);
+      this.#options.observer.spilled(this.#intake.space.diskBytes);
       this.#watch.look();
       this.#bookHeld();
       if (this.#idleCheckpointDue) this.#batcher.wake();
@@ -267,6 +282,41 @@ class Follower {
         this.#sendStatus(true);
       }
       going = await this.#pause(heartbeat?.intervalMs ?? 1000);
+    }
+  }
+
+  async #applyBatch({ batch, ready }: NextBatch): Promise<void> {
+    const startedAt = performance.now();
+    const watch = this.#watch;
+    watch.turn('apply');
+    const applying = on('target', this.#options.applier.apply(batch, ready));
+    this.#lookAhead();
+    const applied = await applying;
+    this.#inPieces = batch.end === null;
+    watch.look();
+    watch.move(watch.activity, 'commit', applied.commitMs);
+    this.#finish(batch, applied, performance.now() - startedAt);
+  }
+
+  // One piece after the other, the next one read and made ready while one is applied.
+  async #applyStreamed(transaction: StreamedTransaction): Promise<void> {
+    const { applier } = this.#options;
+    const pieces = this.#intake.read(transaction);
+    const read = async (): Promise<NextBatch | null> => {
+      const batch = await pieces.next();
+      return batch && { batch, ready: applier.makeReady(batch) };
+    };
+    try {
+      for (let next = read(); ;) {
+        const piece = await next;
+        if (!piece || this.#signal.aborted) return;
+        next = piece.batch.end ? Promise.resolve(null) : read();
+        // Whatever becomes of it, it is awaited only if this piece is applied.
+        next.catch(() => {});
+        await this.#applyBatch(piece);
+      }
+    } finally {
+      transaction.close();
     }
   }
 
@@ -342,7 +392,7 @@ class Follower {
   }
 
   #release(): void {
-    if (this.#heldSince === null) return;
+    if (this.#heldSince === null || this.#batcher.queuedBytes > this.#queueLimit / 2 || this.#intake.space.congested) return;
     this.#bookHeld();
     this.#heldSince = null;
     this.#options.stream.resume();
@@ -354,6 +404,16 @@ class Follower {
     this.#options.observer.backpressure(now - this.#heldSince);
     this.#heldSince = now;
   }
+}
+
+interface NextBatch {
+  readonly batch: Batch;
+  /** What was worked out of it already. */
+  readonly ready: ReadyBatch | null;
+}
+
+function unprepared(batch: Batch | null): NextBatch | null {
+  return batch && { batch, ready: null };
 }
 
 /** Something that happens once. */

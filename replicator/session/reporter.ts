@@ -287,6 +287,7 @@ export class Reporter {
       acknowledged: (lsn) => model.acknowledged(lsn),
       sourceWalEnd: (lsn) => model.sourceWalEnd(lsn),
       queue: (bytes, limit) => model.queue(bytes, limit),
+      spilled: (bytes) => model.spill(bytes),
       backpressure: (ms) => model.backpressure(ms),
       spent: (activity, ms) => model.spent(activity, ms),
       locked: (holder) => this.#locked(holder),

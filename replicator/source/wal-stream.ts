@@ -19,6 +19,8 @@ export interface WalStreamOptions {
   /** Where to start: the checkpoint. The server skips transactions whose commit ends at or before it. */
   readonly from: Lsn;
   readonly binary: boolean;
+  /** Large transactions come in stretches while they are in progress on the source. */
+  readonly streaming: boolean;
   /** 'none' leaves out what came to the source by replication (source 16+). */
   readonly origin: 'any' | 'none';
   readonly purpose: string;
@@ -51,7 +53,7 @@ class RawPgoutput extends PgoutputPlugin {
   onRead: (ms: number) => void = () => {};
 
   constructor(options: WalStreamOptions) {
-    super({ protoVersion: 1, publicationNames: [...options.publications] });
+    super({ protoVersion: 2, publicationNames: [...options.publications] });
     this.#options = options;
   }
 
@@ -170,14 +172,15 @@ export class WalStream {
 export function startReplication(
   slot: string,
   from: string,
-  options: Pick<WalStreamOptions, 'publications' | 'binary' | 'origin'>,
+  options: Pick<WalStreamOptions, 'publications' | 'binary' | 'streaming' | 'origin'>,
 ): string {
   const parameters = [
-    `proto_version '1'`,
+    `proto_version '${options.streaming ? 2 : 1}'`,
     `publication_names ${quoteLiteral(options.publications.map(quoteIdent).join(','))}`,
     `messages 'true'`,
   ];
   if (options.binary) parameters.push(`binary 'true'`);
+  if (options.streaming) parameters.push(`streaming 'on'`);
   if (options.origin === 'none') parameters.push(`origin 'none'`);
   return `START_REPLICATION SLOT ${quoteIdent(slot)} LOGICAL ${from} (${parameters.join(', ')})`;
 }

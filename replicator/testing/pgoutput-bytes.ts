@@ -111,6 +111,37 @@ export function logicalMessage(prefix: string, content: string, { transactional 
   return bytes('M', int8(transactional ? 1 : 0), int64(lsn), cstring(prefix), int32(Buffer.byteLength(content)), content);
 }
 
+export function streamStart(xid: number, first = true): Buffer {
+  return bytes('S', int32(xid), int8(first ? 1 : 0));
+}
+
+export function streamStop(): Buffer {
+  return bytes('E');
+}
+
+export function streamCommit({
+  xid,
+  commitLsn = 1n,
+  endLsn = 2n,
+  committedAtMs = 0,
+}: {
+  xid: number;
+  commitLsn?: bigint;
+  endLsn?: bigint;
+  committedAtMs?: number;
+}): Buffer {
+  return bytes('c', int32(xid), int8(0), int64(commitLsn), int64(endLsn), timestamp(committedAtMs));
+}
+
+export function streamAbort(xid: number, subxid = xid): Buffer {
+  return bytes('A', int32(xid), int32(subxid));
+}
+
+/** A message as it is within a stretch of a transaction in progress. */
+export function streamed(xid: number, message: Buffer): Buffer {
+  return bytes(message.subarray(0, 1), int32(xid), message.subarray(1));
+}
+
 /** The message as it lies in the replication stream: CopyData holding XLogData ('w', three int64). */
 export function onTheWire(message: Buffer, lsn = 0n): Buffer {
   const data = bytes('w', int64(lsn), int64(lsn), int64(0n), message);

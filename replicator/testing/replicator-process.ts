@@ -17,6 +17,8 @@ export interface ReplicatorProcess extends AsyncDisposable {
   status(): Promise<Status>;
   tables(): Promise<TableStatus[]>;
   findings(): Promise<Findings>;
+  /** What Prometheus would read. */
+  metrics(): Promise<string>;
   /** A request that changes something; resolves with the HTTP status. */
   request(method: 'PUT' | 'POST' | 'DELETE', path: string): Promise<number>;
   /** Resolves once the pipeline says that it streams. */
@@ -60,6 +62,7 @@ export async function spawnReplicator(db: TestDatabases, settings: Record<string
     output: () => pieces.join(''),
     tables: async () => ((await (await fetch(`${api}/tables`)).json()) as { tables: TableStatus[] }).tables,
     findings: async () => (await (await fetch(`${api}/findings`)).json()) as Findings,
+    metrics: async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text(),
     request: async (method, path) => (await fetch(`${api}/${path}`, { method })).status,
     async streaming(timeout = 30_000) {
       await eventually(async () => endedEarly(child, pieces) ?? (await status()).state === 'streaming', { timeout });
