@@ -74,6 +74,27 @@ export const SCHEMAS: Record<string, Schema> = {
       description: 'Where the last minute went, in parts of 1.',
     },
     tables: counts(['total', ...TABLE_STATES]),
+    copy: {
+      oneOf: [
+        object({
+          startedAt: time,
+          tables: count,
+          tablesDone: count,
+          rows: count,
+          rowsEstimated: orNull(count),
+          bytes: count,
+          rowsPerSecond: number,
+          bytesPerSecond: number,
+          share: { ...orNull(share), description: 'Part that is done; null where the estimate is missing or proved wrong.' },
+          secondsLeft: {
+            ...orNull(count),
+            description: 'From the pace of the last minute; null before there is enough to tell from.',
+          },
+        }),
+        { type: 'null' },
+      ],
+      description: 'Tables that are being copied, together; null while there are none.',
+    },
     problems: { type: 'array', items: object({ ...problem, since: time, table: orNull(text) }) },
   }),
   Table: object({

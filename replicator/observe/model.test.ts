@@ -36,6 +36,7 @@ describe('status', () => {
         summary: 'Nothing is followed yet, or not long enough to say.',
       },
       tables: { total: 0, pending: 0, copying: 0, indexing: 0, catching_up: 0, streaming: 0, error: 0 },
+      copy: null,
       problems: [],
     });
   });

@@ -1,6 +1,7 @@
 import { formatLsn } from '../postgres/lsn.ts';
 import type { Lsn } from '../postgres/lsn.ts';
 import type { ProblemCode } from '../problem.ts';
+import { CopyWatch } from './copy-progress.ts';
 import { findBottleneck } from './bottleneck.ts';
 import { FindingBook } from './finding-book.ts';
 import { History } from './history.ts';
@@ -83,6 +84,7 @@ export class StatusModel {
   readonly findings: FindingBook;
   readonly #sampler = new Sampler();
   readonly #work = new WorkLedger();
+  readonly #copy = new CopyWatch();
   readonly #batchListeners = new Set<(batch: AppliedBatch) => void>();
   /** Read-only for everybody else. */
   readonly counters: Counters = { receivedBytes: 0, backpressureMs: 0, errors: new Map(), reconnects: { source: 0, target: 0 } };
@@ -280,6 +282,7 @@ export class StatusModel {
   }
 
   status(): Status {
+    this.#copy.look(this.#tables.all(), this.#now());
     const lag = this.lag();
     const tables = this.#tables.counts();
     const problems = this.#problems.all();
@@ -324,6 +327,7 @@ export class StatusModel {
         summary: bottleneck.summary,
       },
       tables,
+      copy: this.#copy.progress,
       problems,
     };
   }
@@ -331,11 +335,6 @@ export class StatusModel {
   /** In the order they were listed; copies, which stay as they are. */
   tables(): TableStatus[] {
     return this.#tables.all().map(copyOf);
-  }
-
-  /** The same without copying, for whoever reads them at once and keeps nothing. */
-  liveTables(): readonly Readonly<TableStatus>[] {
-    return this.#tables.all();
   }
 
   /** The same without a copy: to be read at once, not kept and not changed. */
@@ -366,6 +365,7 @@ export class StatusModel {
   /** Takes a sample for the curves; the HTTP server calls it once a second. */
   sample(): void {
     const nowMs = this.#now();
+    this.#copy.look(this.#tables.all(), nowMs);
     const moment = {
       lagSeconds: this.lag().seconds,
       lagBytes: this.#lagBytes(),

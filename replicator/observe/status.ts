@@ -40,7 +40,26 @@ export interface Status {
     summary: string;
   };
   tables: { total: number } & Record<TableState, number>;
+  /** Null while no table is being copied. */
+  copy: CopyProgress | null;
   problems: StatusProblem[];
+}
+
+/** Tables that are being copied, together. */
+export interface CopyProgress {
+  readonly startedAt: string;
+  readonly tables: number;
+  readonly tablesDone: number;
+  readonly rows: number;
+  /** Null where the source has no estimate of one of them. */
+  readonly rowsEstimated: number | null;
+  readonly bytes: number;
+  readonly rowsPerSecond: number;
+  readonly bytesPerSecond: number;
+  /** Part of 1, null where the estimate is missing or proved wrong. */
+  readonly share: number | null;
+  /** Null before there is enough to tell from. */
+  readonly secondsLeft: number | null;
 }
 
 export interface StatusProblem {

@@ -98,6 +98,7 @@ export function sampleStatus(parts: Partial<Status> = {}, tables: Partial<Status
       summary: 'Nothing is in the way.',
     },
     tables: { total: 3, ...none, streaming: 3, ...tables },
+    copy: null,
     problems: [],
     ...parts,
   };

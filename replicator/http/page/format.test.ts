@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest';
 import { ago, bytesText, clock, duration, rate } from './format.ts';
-import { share } from './snapshot-section.ts';
 
 it.each([
   [null, '–'],
@@ -45,15 +44,4 @@ it('tells times near and far', () => {
   expect(ago('2026-01-02T01:00:00Z', nowMs)).toBe('2 h ago');
   expect(ago('2026-01-01T01:00:00Z', nowMs)).toBe('1 day ago');
   expect(ago('2026-01-03T01:00:00Z', nowMs)).toBe('just now');
-});
-
-it.each([
-  [0, 10, 0],
-  [5, 10, 0.5],
-  [10, 10, 1],
-  [11, 10, null],
-  [5, 0, null],
-  [5, null, null],
-])('%s of about %s rows are %s of them', (done, estimated, part) => {
-  expect(share(done, estimated)).toBe(part);
 });

@@ -145,8 +145,10 @@ describe('the page', () => {
       listing('public.a', { state: 'copying', rowsEstimated: 100, rowsCopied: 25, copyStartedAt: nowMs - 60_000 }),
       listing('public.b', { state: 'pending', rowsEstimated: 100, rowsCopied: 0 }),
     ]);
-    expect(renderMain(view())).toContain('about 12 %');
-    expect(renderMain(view())).toContain('60 s, about 7 min to go');
+    expect(renderMain(view())).toContain('<strong>about 12 %</strong>');
+    nowMs += 60_000;
+    model.copyProgress('public.a', 55, 55);
+    expect(renderMain(view())).toContain('<strong>about 27 %, 5 min to go</strong>');
     model.copyProgress('public.a', 500, 1);
     const beyond = renderMain(view());
     expect(beyond).not.toMatch(/about \d+ %/);

@@ -1,3 +1,4 @@
+import { share } from '../../observe/copy-progress.ts';
 import type { TableStatus } from '../../observe/status.ts';
 import { eventList } from './events-section.ts';
 import { ago, bytesText, clock, count, duration, plural, rate } from './format.ts';
@@ -5,7 +6,7 @@ import { html } from './html.ts';
 import type { Html } from './html.ts';
 import { tableHref } from './page-query.ts';
 import { actionForm, remedy } from './pieces.ts';
-import { bar, share } from './snapshot-section.ts';
+import { bar } from './snapshot-section.ts';
 import { IDENTITIES } from './table-row.ts';
 import { TABLE_TONES, icon, pill, words } from './tone.ts';
 import type { PageBody, PageView } from './view.ts';

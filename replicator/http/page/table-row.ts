@@ -4,7 +4,7 @@ import { html } from './html.ts';
 import type { Html } from './html.ts';
 import { actionForm, remedy } from './pieces.ts';
 import { tableHref } from './page-query.ts';
-import { share } from './snapshot-section.ts';
+import { share } from '../../observe/copy-progress.ts';
 import { TABLE_TONES, pill, words } from './tone.ts';
 import type { PageView } from './view.ts';
 

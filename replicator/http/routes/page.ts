@@ -76,7 +76,7 @@ function viewOf({ model, events, access, now }: HttpContext, request: FastifyReq
   const [path = '/', search = ''] = request.url.split('?', 2);
   return {
     status: model.status(),
-    tables: model.liveTables(),
+    tables: model.tableList(),
     factsOf: (source) => model.tableFacts(source),
     findings: model.findings.read(),
     events: events.after(),
