@@ -36,7 +36,7 @@ export const doctorCommand: Command = {
     const config = await readConfig(args, io, json);
     const { examine } = await import('../doctor/examine.ts');
     using interrupted = interruption(io);
-    const all = await examine(config, { env: io.env, signal: interrupted.signal });
+    const all = await examine(config, { signal: interrupted.signal });
     if (interrupted.signal.aborted) return EXIT.failure;
     const findings = args.values['quiet'] ? all.filter(({ level }) => level !== 'ok') : all;
     if (json) writeJson(io, findings);

@@ -1,7 +1,6 @@
 import type { Client } from 'pg';
-import { redactUrl } from '../config/redact.ts';
 import { complaint, fine, ofProblem, type Finding } from '../finding.ts';
-import { clientConfig, connect, isEncrypted, type Role } from '../postgres/connect.ts';
+import { connect, isEncrypted, type Role } from '../postgres/connect.ts';
 import { describeError, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { tlsParameters, type SslMode } from '../postgres/tls.ts';
 import { Problem } from '../problem.ts';
@@ -31,7 +30,7 @@ export async function reach(role: Role, url: string, purpose: string): Promise<R
     if (error instanceof Problem) return { client: null, findings: [ofProblem(role, error)] };
     throw error;
   }
-  const facts = { ...(await readConnection(client)), ...addressOf(url), encrypted: isEncrypted(client) };
+  const facts = { ...(await readConnection(client)), ...addressOf(client, url), encrypted: isEncrypted(client) };
   return { client, findings: classifyConnection(role, facts) };
 }
 
@@ -127,9 +126,9 @@ async function readConnection(
   };
 }
 
-function addressOf(url: string): Pick<ConnectionFacts, 'place' | 'local' | 'sslmode'> {
-  const { host = 'localhost', port } = clientConfig({ role: 'source', url, purpose: '' });
-  const query = new URLSearchParams(redactUrl(url).split('?')[1] ?? '');
+// Of several hosts the one that answered.
+function addressOf({ host, port }: Client, url: string): Pick<ConnectionFacts, 'place' | 'local' | 'sslmode'> {
+  const query = new URLSearchParams(url.split('?')[1] ?? '');
   return { place: `${host}:${port}`, local: isLocal(host), sslmode: tlsParameters(query).mode };
 }
 

@@ -1,7 +1,8 @@
 import type { Client } from 'pg';
 import type { Config } from '../config/schema.ts';
 import { complaint, fine, ofProblem, type Finding } from '../finding.ts';
-import { clientConfig, disconnect } from '../postgres/connect.ts';
+import { disconnect } from '../postgres/connect.ts';
+import { pinnedUrl } from '../postgres/hosts.ts';
 import { describeError } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
 import { identifyOverReplication, refuseSameDatabase } from '../session/identify.ts';
@@ -10,7 +11,7 @@ import { readSlot, waitingFor, type SlotState } from '../source/slot.ts';
 import { classifyTransactions } from './activity.ts';
 import { classifyCreation, readCreationRights } from './creation.ts';
 import { isLocal, reach, replicationRefused } from './connection.ts';
-import { classifyConfig, examineDisk, examinePasswordFile } from './here.ts';
+import { classifyConfig, examineDisk, examinePasswordFiles } from './here.ts';
 import { classifyIndexes, readPairs, type Pairs } from './pairs.ts';
 import { classifyManaged, examineUnmanaged, readSight } from './publishing.ts';
 import { classifySourceRights, classifyTargetRights, mayRead, readRights } from './rights.ts';
@@ -26,16 +27,13 @@ import { classifyTypes, readTypeRules, ruledTypes } from './type-differences.ts'
  * Looks at configuration, network, source and target, and says what it finds; sessions are read-only, so that nothing is
  * changed. What one check cannot find out holds up no other. `signal` ends it early, with what is known by then.
  */
-export async function examine(
-  config: Config,
-  options: { env?: Readonly<Record<string, string | undefined>>; signal?: AbortSignal } = {},
-): Promise<Finding[]> {
+export async function examine(given: Config, options: { signal?: AbortSignal } = {}): Promise<Finding[]> {
   const report = new Report(options.signal);
-  report.add(classifyConfig(config), examinePasswordFile(options.env ?? {}));
-  const purpose = `${config.name} doctor`;
+  report.add(classifyConfig(given), examinePasswordFiles(given));
+  const purpose = `${given.name} doctor`;
   const [source, target] = await Promise.all([
-    reach('source', config.source.url, purpose),
-    reach('target', config.target.url, purpose),
+    reach('source', given.source.url, purpose),
+    reach('target', given.target.url, purpose),
   ]);
   const cut = (): void => {
     void disconnect(source.client);
@@ -45,6 +43,8 @@ export async function examine(
   try {
     report.add(source.findings, target.findings);
     const [x, y] = [source.client, target.client];
+    // Of several hosts, the one that was found.
+    const config = x ? { ...given, source: { url: pinnedUrl(given.source.url, x) } } : given;
     if (x && y && !(await report.check('target', async () => [await differ(x, y)]))) return report.findings;
     const facts = y && (await lookAtTarget(report, y, config));
     const standing = y && (await report.get('target', () => readStanding(y, config)));
@@ -204,8 +204,7 @@ async function lookAtTargetTables(report: Report, target: Client, known: Tables 
   if (config.snapshot.copy) {
     await report.check('target', async () => classifyExistingRows(config, readable, await readFilled(target, readable)));
     const needed = [...empty, ...pairs.missing].reduce((sum, pair) => sum + pair.source.bytes, 0);
-    const { host = '' } = clientConfig({ role: 'target', url: config.target.url, purpose: '' });
-    await report.check('target', () => examineDisk(target, needed, isLocal(host)));
+    await report.check('target', () => examineDisk(target, needed, isLocal(target.host)));
   }
   await report.check('target', async () =>
     classifySurroundings(

@@ -1,7 +1,8 @@
-import { statSync, statfsSync } from 'node:fs';
+import { statfsSync, statSync } from 'node:fs';
 import type { Client } from 'pg';
 import type { Config } from '../config/schema.ts';
 import { complaint, fine, type Finding } from '../finding.ts';
+import { passwordFile } from '../postgres/password-file.ts';
 
 const GB = 1024 ** 3;
 
@@ -19,12 +20,16 @@ export function classifyConfig({ name, http }: Config): Finding[] {
   return findings;
 }
 
-/** The password file, where one is named: libpq would not use it if others may read it. */
-export function examinePasswordFile(env: Readonly<Record<string, string | undefined>>): Finding[] {
-  const file = env['PGPASSFILE'];
-  if (!file) return [];
-  const stat = statSync(file, { throwIfNoEntry: false });
-  return classifyPasswordFile(file, stat ? stat.mode : null);
+/** The password files that would be read. One that nobody named need not be there. */
+export function examinePasswordFiles({ source, target }: Config): Finding[] {
+  const named = [source.url, target.url].map((url) => new URLSearchParams(url.split('?')[1] ?? '').get('passfile'));
+  const files = new Set(named.map((file) => file ?? passwordFile()));
+  return [...files].flatMap((file) => {
+    if (file === null) return [];
+    const stat = statSync(file, { throwIfNoEntry: false });
+    const mustBe = named.includes(file) || Boolean(process.env['PGPASSFILE']);
+    return stat || mustBe ? classifyPasswordFile(file, stat ? stat.mode : null) : [];
+  });
 }
 
 /** Pure. `mode`: of the file, null where there is none. */
@@ -32,8 +37,8 @@ export function classifyPasswordFile(file: string, mode: number | null): Finding
   if (mode !== null && (mode & 0o077) === 0) return [fine('config', 'PASSWORD_FILE', `Only its owner may read ${file}.`)];
   return [
     complaint('warning', 'config', 'PASSWORD_FILE', {
-      message: mode === null ? `PGPASSFILE names ${file}, which does not exist.` : `Others may read ${file}, so it is not used.`,
-      remedy: mode === null ? 'Correct PGPASSFILE.' : `chmod 600 ${file}`,
+      message: mode === null ? `The password file ${file} does not exist.` : `Others may read ${file}, so it is not used.`,
+      remedy: mode === null ? 'Correct PGPASSFILE, or passfile in the URL.' : `chmod 600 ${file}`,
     }),
   ];
 }
