@@ -1,6 +1,10 @@
+import { get } from 'node:http';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
 import fastify from 'fastify';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { serve } from '../testing/http-harness.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Problem } from '../problem.ts';
+import { TOKEN, serve } from '../testing/http-harness.ts';
 import type { Harness } from '../testing/http-harness.ts';
 import { SCHEMAS } from './openapi-schemas.ts';
 import { openApi } from './openapi.ts';
@@ -27,50 +31,163 @@ it('describes every route of the API, and no other', () => {
   expect(described.toSorted()).toEqual([...registered].toSorted());
 });
 
-it('refers only to schemas that are there', () => {
-  for (const [, name] of JSON.stringify(openApi('1.0.0')).matchAll(/#\/components\/schemas\/(\w+)/g))
-    expect(SCHEMAS).toHaveProperty(name!);
-});
+describe('every response is as described', () => {
+  const problem = (code: 'NOT_POSSIBLE_NOW' | 'SOURCE_TABLE_MISSING' | 'TARGET_UNREACHABLE') =>
+    new Problem(code, 'not now', { remedy: 'later', retry: 'transient' });
+  const json = (body: unknown): RequestInit => ({
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  const failing = (code: Parameters<typeof problem>[0]) => () => void (server.failWith = problem(code));
+  const table = '/api/v1/tables/{schema}/{table}';
+  const orders = { '{schema}': 'public', '{table}': 'orders' };
+  const nothing = { '{schema}': 'public', '{table}': 'nothing' };
 
-it('describes what is given', async () => {
-  server.model.problem({ code: 'APPLY_FAILED', message: 'no', remedy: 'mend', table: 'public.orders' });
-  server.model.tableState('public.orders', 'error', { code: 'APPLY_FAILED', message: 'no', remedy: 'mend' });
-  server.events.append({ level: 'error', code: 'APPLY_FAILED', message: 'no', remedy: 'mend', table: 'public.orders' });
-  const get = async (path: string): Promise<unknown> => (await server.fetch(path)).json();
-  expect(mismatches(SCHEMAS['Status']!, await get('/api/v1/status'))).toEqual([]);
-  expect(mismatches(SCHEMAS['Table']!, await get('/api/v1/tables/public/orders'))).toEqual([]);
-  expect(mismatches(SCHEMAS['Event']!, ((await get('/api/v1/events')) as { events: unknown[] }).events[0])).toEqual([]);
-  const finding = { level: 'warning', where: 'source', table: null, message: 'so', remedy: 'mend' } as const;
-  server.model.findings.replace([{ ...finding, code: 'SLOT_WAL_LIMIT' }]);
-  expect(mismatches(SCHEMAS['Findings']!, await get('/api/v1/findings'))).toEqual([]);
-  server.model.sample();
-  expect(mismatches(SCHEMAS['History']!, await get('/api/v1/history'))).toEqual([]);
-  expect(mismatches(SCHEMAS['History']!, await get('/api/v1/history?range=24h'))).toEqual([]);
-  expect(mismatches(SCHEMAS['Problem']!, await get('/api/v1/history?range=1y'))).toEqual([]);
-  expect(mismatches(SCHEMAS['Problem']!, await get('/api/v1/nothing'))).toEqual([]);
-});
-
-/** As much of JSON Schema as the description uses: where the value is not as described, or has what is not described. */
-function mismatches(schema: Record<string, unknown>, value: unknown, at = '$'): string[] {
-  const options = schema['oneOf'] as Record<string, unknown>[] | undefined;
-  if (options) return options.some((option) => mismatches(option, value, at).length === 0) ? [] : [`${at} fits no option`];
-  const types = [schema['type']].flat();
-  const type = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
-  const fits = types.includes(type) || (type === 'number' && types.includes('integer') && Number.isInteger(value));
-  if (!fits) return [`${at} is ${type}, not ${types.join(' or ')}`];
-  if (schema['enum'] && !(schema['enum'] as unknown[]).includes(value)) return [`${at} is ${String(value)}`];
-  if (type === 'array')
-    return (value as unknown[]).flatMap((item, i) => mismatches(schema['items'] as Record<string, unknown>, item, `${at}[${i}]`));
-  if (type !== 'object') return [];
-  const properties = schema['properties'] as Record<string, Record<string, unknown>>;
-  const given = value as Record<string, unknown>;
-  const missing = (schema['required'] as string[]).filter((name) => !(name in given)).map((name) => `${at}.${name} is missing`);
-  const extra = Object.keys(given)
-    .filter((name) => !(name in properties))
-    .map((name) => `${at}.${name} is not described`);
-  return [
-    ...missing,
-    ...extra,
-    ...Object.entries(given).flatMap(([name, item]) => mismatches(properties[name] ?? {}, item, `${at}.${name}`)),
+  interface Ask {
+    readonly query?: string;
+    readonly names?: Record<string, string>;
+    readonly init?: RequestInit;
+    readonly before?: () => void | Promise<void>;
+  }
+  const OPERATIONS = [`DELETE ${table}`, `POST ${table}/resync`, `POST ${table}/retry`];
+  const CASES: [operation: string, status: number, ask?: Ask][] = [
+    ...['/', '/livez', '/readyz', '/metrics', '/api/v1/status', '/api/v1/tables', '/api/v1/findings', '/api/v1/events'].map(
+      (path): [string, number] => [`GET ${path}`, 200],
+    ),
+    ['GET /api/v1/openapi.json', 200],
+    ['GET /api/v1/history', 200],
+    ['GET /api/v1/history', 200, { query: '?range=24h' }],
+    ['GET /api/v1/history', 400, { query: '?range=1y' }],
+    ['GET /api/v1/events', 200, { query: '?after=1' }],
+    ['GET /api/v1/events', 400, { query: '?after=x' }],
+    ['GET /api/v1/stream', 200],
+    ['GET /api/v1/stream', 400, { query: '?after=-1' }],
+    ['GET /api/v1/stream', 503, { before: () => openStreams(100) }],
+    ['GET /readyz', 503, { before: () => server.model.database('source', { connected: false }) }],
+    [`GET ${table}`, 200, { names: orders }],
+    [`GET ${table}`, 404, { names: nothing }],
+    ['POST /api/v1/tables', 202, { init: json({ table: 'public.more' }) }],
+    ['POST /api/v1/tables', 400, { init: json({ tabel: 'public.more' }) }],
+    ['POST /api/v1/tables', 404, { init: json({ table: 'public.more' }), before: failing('SOURCE_TABLE_MISSING') }],
+    ['POST /api/v1/tables', 409, { init: json({ table: 'public.orders' }) }],
+    ['POST /api/v1/tables', 503, { init: json({ table: 'public.more' }), before: failing('TARGET_UNREACHABLE') }],
+    ...OPERATIONS.flatMap((operation): [string, number, Ask][] => [
+      [operation, 202, { names: orders }],
+      [operation, 404, { names: nothing }],
+      [operation, 409, { names: orders, before: failing('NOT_POSSIBLE_NOW') }],
+      [operation, 503, { names: orders, before: failing('TARGET_UNREACHABLE') }],
+    ]),
+    ...['pause', 'resume'].flatMap((name): [string, number, Ask?][] => [
+      [`PUT /api/v1/pipeline/${name}`, 202],
+      [`PUT /api/v1/pipeline/${name}`, 503, { before: failing('TARGET_UNREACHABLE') }],
+    ]),
   ];
+  // What holds for all: nobody without the token, nobody from elsewhere.
+  for (const [operation, statuses] of documented()) {
+    if (statuses.has(401)) CASES.push([operation, 401, { names: orders, before: () => startAnew({ token: TOKEN }) }]);
+    if (statuses.has(403)) CASES.push([operation, 403, { names: orders }]);
+  }
+  const tried = new Set<string>();
+  let streams: AbortController;
+
+  beforeEach(async () => {
+    await startAnew();
+    streams = new AbortController();
+    server.model.problem({ code: 'APPLY_FAILED', message: 'no', remedy: 'mend', table: 'public.orders' });
+    server.model.tableState('public.orders', 'error', { code: 'APPLY_FAILED', message: 'no', remedy: 'mend' });
+    server.events.append({ level: 'error', code: 'APPLY_FAILED', message: 'no', remedy: 'mend', table: 'public.orders' });
+    const finding = { level: 'warning', where: 'source', table: null, message: 'so', remedy: 'mend' } as const;
+    server.model.findings.replace([{ ...finding, code: 'SLOT_WAL_LIMIT' }]);
+    server.model.sample();
+  });
+  afterEach(() => streams.abort());
+
+  async function startAnew(options: { token?: string } = {}): Promise<void> {
+    await server.close();
+    server = await serve(options);
+  }
+
+  async function openStreams(count: number): Promise<void> {
+    await Promise.all(Array.from({ length: count }, () => server.fetch('/api/v1/stream', { signal: streams.signal })));
+  }
+
+  it.each(CASES)('%s %i', async (operation, status, ask: Ask = {}) => {
+    await ask.before?.();
+    const [method = '', path = ''] = operation.split(' ');
+    const real = path.replaceAll(/\{\w+\}/g, (name) => ask.names?.[name] ?? 'x') + (ask.query ?? '');
+    const { code, type, body } =
+      status === 403 && method === 'GET'
+        ? await underHost('attacker.example', real)
+        : await answer(real, {
+            method,
+            signal: streams.signal,
+            ...ask.init,
+            ...(status === 403 && { headers: { origin: 'https://attacker.example' } }),
+          });
+    expect([code, body]).toEqual([status, body]);
+    const response = documented().get(operation)?.get(status);
+    const media = type.split(';', 1)[0] ?? '';
+    // The page's own answers to browsers and programs are none of the API's.
+    const schema = path === '/' && status === 401 ? { type: 'string' } : response?.content[media]?.schema;
+    expect([media, schema]).toEqual([media, expect.anything()]);
+    const value: unknown = media.endsWith('json') ? JSON.parse(body) : body;
+    const fits = AJV.compile({ ...closed(schema), components: { schemas: closed(SCHEMAS) } } as object);
+    expect([fits(value), fits.errors, value]).toEqual([true, null, value]);
+    tried.add(`${operation} ${status}`);
+  });
+
+  it('and there is no other that is described', () => {
+    const described = [...documented()].flatMap(([operation, statuses]) =>
+      [...statuses.keys()].map((code) => `${operation} ${code}`),
+    );
+    expect(described.toSorted()).toEqual([...tried].toSorted());
+  });
+
+  async function answer(path: string, init: RequestInit): Promise<{ code: number; type: string; body: string }> {
+    const response = await server.fetch(path, init);
+    const type = response.headers.get('content-type') ?? '';
+    const reader = response.body?.getReader();
+    // A stream has no end: its first piece.
+    const body = type.startsWith('text/event-stream') ? new TextDecoder().decode((await reader?.read())?.value) : null;
+    if (body !== null) return { code: response.status, type, body };
+    reader?.releaseLock();
+    return { code: response.status, type, body: await response.text() };
+  }
+
+  // fetch does not let anybody choose the Host header.
+  function underHost(host: string, path: string): Promise<{ code: number; type: string; body: string }> {
+    return new Promise((resolve, reject) => {
+      get(`${server.address}${path}`, { headers: { host } }, (response) => {
+        let body = '';
+        response.setEncoding('utf8').on('data', (text: string) => (body += text));
+        response.on('end', () => resolve({ code: response.statusCode ?? 0, type: response.headers['content-type'] ?? '', body }));
+      }).on('error', reject);
+    });
+  }
+});
+
+type Responses = Map<number, { content: Record<string, { schema: object }> }>;
+
+const AJV = new Ajv2020({ strict: true, strictTypes: false, allErrors: true, keywords: ['components'] });
+addFormats.default(AJV);
+
+/** `GET /path` -> the responses that are described. */
+function documented(): Map<string, Responses> {
+  const paths = openApi('1.0.0')['paths'] as Record<string, Record<string, { responses: object }>>;
+  const operations = Object.entries(paths).flatMap(([path, verbs]) =>
+    Object.entries(verbs).map(([verb, { responses }]): [string, Responses] => [
+      `${verb.toUpperCase()} ${path}`,
+      new Map(Object.entries(responses).map(([code, response]) => [Number(code), response as never])),
+    ]),
+  );
+  return new Map(operations);
+}
+
+/** The same, but what is not described must not be there either. */
+function closed<T>(schema: T): T {
+  if (Array.isArray(schema)) return schema.map(closed) as T;
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const inside = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, closed(value)]));
+  return ('properties' in schema && 'type' in schema ? { ...inside, additionalProperties: false } : inside) as T;
 }

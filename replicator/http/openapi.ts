@@ -1,4 +1,5 @@
 import { RANGES } from '../observe/history.ts';
+import { PIPELINE_STATES } from '../observe/status.ts';
 import { SCHEMAS } from './openapi-schemas.ts';
 
 type Json = Record<string, unknown>;
@@ -19,6 +20,9 @@ function refused(description: string): Json {
 
 const UNAUTHORIZED = { 401: refused('A token is set and was not sent.') };
 const FOREIGN = { 403: refused('The request comes from another origin or names an unknown host.') };
+const HIDDEN = { 403: refused('Without a token: the request names a host that is neither an address nor localhost.') };
+const BAD_QUERY = { 400: refused('A parameter is not as described.') };
+const NOT_CONNECTED = { 503: refused('A database that has to take part is not connected; try again.') };
 const UNKNOWN = { 404: refused('The table is not followed.') };
 const NOT_NOW = { 409: refused('Not possible in the present state; the remedy says what is.') };
 
@@ -32,24 +36,30 @@ const AFTER = {
 
 function read(summary: string, answer: Json, more: Json = {}): Json {
   const { responses, ...rest } = more;
-  return { summary, ...rest, responses: { 200: answer, ...UNAUTHORIZED, ...(responses as Json | undefined) } };
+  return { summary, ...rest, responses: { 200: answer, ...UNAUTHORIZED, ...HIDDEN, ...(responses as Json | undefined) } };
 }
 
 function control(summary: string): Json {
-  const schema = { type: 'object', properties: { requested: { type: 'string' }, state: { type: 'string' } } };
-  return { summary, responses: { 202: ok('Durably requested; the state follows.', schema), ...UNAUTHORIZED, ...FOREIGN } };
+  const schema = requested({ state: { type: 'string', enum: PIPELINE_STATES } });
+  const accepted = ok('Durably requested; the state follows.', schema);
+  return { summary, responses: { 202: accepted, ...UNAUTHORIZED, ...FOREIGN, ...NOT_CONNECTED } };
 }
 
-const REQUESTED = ok('Durably requested; the state follows.', {
-  type: 'object',
-  properties: { requested: { type: 'string' }, table: { type: 'string' } },
-});
+function requested(more: Json): Json {
+  return {
+    type: 'object',
+    properties: { requested: { type: 'string' }, ...more },
+    required: ['requested', ...Object.keys(more)],
+  };
+}
+
+const REQUESTED = ok('Durably requested; the state follows.', requested({ table: { type: 'string' } }));
 
 function tableOperation(summary: string): Json {
   return {
     summary,
     parameters: TABLE_PARAMETERS,
-    responses: { 202: REQUESTED, ...UNAUTHORIZED, ...FOREIGN, ...UNKNOWN, ...NOT_NOW },
+    responses: { 202: REQUESTED, ...UNAUTHORIZED, ...FOREIGN, ...UNKNOWN, ...NOT_NOW, ...NOT_CONNECTED },
   };
 }
 
@@ -70,6 +80,7 @@ const ADD_TABLE = {
     ...FOREIGN,
     404: refused('There is no such table on the source.'),
     409: refused('It is followed already, or cannot be followed now.'),
+    ...NOT_CONNECTED,
   },
 };
 
@@ -78,6 +89,7 @@ export function openApi(version: string): Json {
   const list = (name: string, item: string): Json => ({
     type: 'object',
     properties: { [name]: { type: 'array', items: ref(item) } },
+    required: [name],
   });
   return {
     openapi: '3.1.0',
@@ -125,6 +137,7 @@ export function openApi(version: string): Json {
       '/api/v1/events': {
         get: read('What happened, newest last.', ok('The last thousand at most.', list('events', 'Event')), {
           parameters: [AFTER],
+          responses: BAD_QUERY,
         }),
       },
       '/api/v1/history': {
@@ -137,7 +150,7 @@ export function openApi(version: string): Json {
         get: read(
           'Server-sent events: `status` at most once a second, `event` as they happen, with ids to go on from (Last-Event-ID).',
           ok('The stream.', { type: 'string' }, 'text/event-stream'),
-          { parameters: [AFTER], responses: { 503: refused('Too many streams are open.') } },
+          { parameters: [AFTER], responses: { ...BAD_QUERY, 503: refused('Too many streams are open.') } },
         ),
       },
       '/api/v1/pipeline/pause': { put: control('Stop applying; survives a restart.') },
