@@ -1,5 +1,5 @@
-import { setImmediate } from 'node:timers/promises';
-import type { InsertMessage, Tuple } from '../pgoutput/messages.ts';
+import { Turns } from '../postgres/turns.ts';
+import type { DeleteMessage, InsertMessage, Tuple } from '../pgoutput/messages.ts';
 import { COLUMN } from '../pgoutput/messages.ts';
 import type { RowChange } from './plan.ts';
 import type { MappedColumn, RowMap } from './row-map.ts';
@@ -38,8 +38,8 @@ export interface NetChanges {
 
 const NONE: readonly Tuple[] = [];
 
-/** Changes folded before the event loop gets a turn: a few milliseconds. */
-const CHANGES_A_TURN = 8192;
+/** Changes that are folded before it is asked whether the event loop is due for a turn. */
+const CHANGES_A_LOOK = 1024;
 
 interface KeyEntry {
   op: 'insert' | 'update' | 'delete';
@@ -57,16 +57,24 @@ interface KeyEntry {
  */
 export async function coalesce(map: RowMap, changes: readonly RowChange[]): Promise<NetChanges | null> {
   if (changes.every(isInsert)) return { deletes: [], updates: [], images: [], inserts: changes };
+  // A row that is deleted twice, which cannot be, would show in the count of rows.
+  if (map.find.by === 'key' && changes.every(isDelete))
+    return { deletes: changes.map(({ old }) => old.tuple), updates: [], images: [], inserts: [] };
   const net = map.find.by === 'key' ? new KeyedNet(map) : new ImageNet(map);
+  const turns = new Turns();
   for (const [i, change] of changes.entries()) {
     if (!net.add(change)) return null;
-    if (i % CHANGES_A_TURN === CHANGES_A_TURN - 1) await setImmediate();
+    if (i % CHANGES_A_LOOK === 0) await turns.give();
   }
   return net.result();
 }
 
 function isInsert(change: RowChange): change is InsertMessage {
   return change.kind === 'insert';
+}
+
+function isDelete(change: RowChange): change is DeleteMessage {
+  return change.kind === 'delete';
 }
 
 /** Scratch offsets for the one tuple that is looked at. */

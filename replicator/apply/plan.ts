@@ -48,25 +48,26 @@ export async function plan(changes: readonly Change[], options: PlanOptions): Pr
       folded.add(map);
       steps.push({ kind: 'set', map, net, changes: rows });
     }
-    if (folded.size < part.tables.size) steps.push(inOrder(part.changes, (map) => !folded.has(map), options.mapOf));
+    if (folded.size < part.tables.size) steps.push(inOrder(changes, part, (map) => !folded.has(map), options.mapOf));
   }
   return steps;
 }
 
 /** The same changes one by one, in source order: what the source accepted in that order the target accepts too. */
 export function planInOrder(changes: readonly Change[], mapOf: PlanOptions['mapOf']): Exclude<Step, { kind: 'set' }>[] {
-  return betweenBarriers(changes, mapOf).map((part) => (part.kind === 'rows' ? inOrder(part.changes, () => true, mapOf) : part));
+  return betweenBarriers(changes, mapOf).map((part) => (part.kind === 'rows' ? inOrder(changes, part, () => true, mapOf) : part));
 }
 
 function inOrder(
-  changes: readonly RowChange[],
+  changes: readonly Change[],
+  { from, to }: Rows,
   wanted: (map: RowMap) => boolean,
   mapOf: PlanOptions['mapOf'],
 ): Extract<Step, { kind: 'ordered' }> {
   const planned: PlannedChange[] = [];
-  for (const change of changes) {
-    const map = mapOf(change.relation);
-    if (map && wanted(map)) planned.push({ change, map });
+  for (const change of changes.slice(from, to)) {
+    const map = change.kind === 'truncate' ? null : mapOf(change.relation);
+    if (change.kind !== 'truncate' && map && wanted(map)) planned.push({ change, map });
   }
   return { kind: 'ordered', changes: planned };
 }
@@ -80,10 +81,11 @@ function worthFolding(map: RowMap, changes: readonly RowChange[], options: PlanO
 
 type TruncateStep = Extract<Step, { kind: 'truncate' }>;
 
-/** Changes of followed tables with no barrier among them: all in source order, and the same by table. */
+/** Changes of followed tables with no barrier among them: [from, to) of all, and the same by table. */
 interface Rows {
   readonly kind: 'rows';
-  readonly changes: RowChange[];
+  readonly from: number;
+  to: number;
   readonly tables: Map<RowMap, RowChange[]>;
 }
 
@@ -95,7 +97,9 @@ function betweenBarriers(changes: readonly Change[], mapOf: PlanOptions['mapOf']
   // Most changes are of the table that the one before was of.
   let relation: StreamRelation | null = null;
   let ofTable: RowChange[] | null = null;
-  for (const change of changes) {
+  for (let i = 0; i < changes.length; i++) {
+    const change = changes[i];
+    if (!change) continue;
     if (change.kind === 'truncate') {
       const maps = change.relations.map(mapOf).filter((map) => map !== null);
       if (maps.length === 0) continue;
@@ -109,14 +113,14 @@ function betweenBarriers(changes: readonly Change[], mapOf: PlanOptions['mapOf']
       // A table that was altered in between goes on after what came before, under its new description.
       if (map && rows && (described.get(map.table) ?? map) !== map) rows = null;
       if (map && !rows) {
-        parts.push((rows = { kind: 'rows', changes: [], tables: new Map() }));
+        parts.push((rows = { kind: 'rows', from: i, to: i, tables: new Map() }));
         described = new Map();
       }
       if (map) described.set(map.table, map);
       ofTable = map && rows ? changesOf(rows, map) : null;
     }
     if (!rows || !ofTable) continue;
-    rows.changes.push(change);
+    rows.to = i + 1;
     ofTable.push(change);
   }
   return parts;

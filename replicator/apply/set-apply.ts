@@ -1,6 +1,6 @@
-import { setImmediate } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { StatementPipe } from '../postgres/statement-pipe.ts';
+import { Turns } from '../postgres/turns.ts';
 import { TYPE_OID, type Oid } from '../postgres/oid.ts';
 import { COLUMN, type Tuple } from '../pgoutput/messages.ts';
 import { ArrayParameter } from './array-parameter.ts';
@@ -14,8 +14,8 @@ const INT4_ARRAY = 1007;
 const TEXT_ARRAY = 1009;
 /** Rows of one statement: a parameter stays far below the 1 GB that a message may have. */
 const ROWS_A_STATEMENT = 20_000;
-/** Rows that are staged before the event loop gets a turn: a few milliseconds. */
-const ROWS_A_TURN = 4096;
+/** Rows that are staged before it is asked whether the event loop is due for a turn. */
+const ROWS_A_LOOK = 1024;
 /** A table has at most 1,600 columns; an update has its key beside them. */
 const ALL_BINARY: readonly number[] = Array.from({ length: 3300 }, () => 1);
 
@@ -155,6 +155,7 @@ export class SetApply {
     const elementTypes = columns.map((column) => (this.#binary ? column.parameterType : TYPE_OID.text));
     const arrays = elementTypes.map((type) => new ArrayParameter(type));
     const offsets = newOffsets();
+    const turns = new Turns();
     const add: AddColumns = (tuple, of, first, older) => {
       locateColumns(tuple, offsets);
       for (let i = 0; i < of.length; i++) {
@@ -173,7 +174,7 @@ export class SetApply {
     for (let i = 0; i < rows.length; i++) {
       const row = rows[i];
       if (row !== undefined) fill(row, add);
-      if (i % ROWS_A_TURN === ROWS_A_TURN - 1) await setImmediate();
+      if (i % ROWS_A_LOOK === 0) await turns.give();
     }
     return { types: elementTypes.map((type) => this.#arrays.of(type)), arrays };
   }

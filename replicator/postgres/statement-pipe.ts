@@ -2,6 +2,7 @@ import type { Client, Submittable, Connection } from 'pg';
 import { drained } from './drained.ts';
 import { FrameWriter } from './frame-writer.ts';
 import type { Oid } from './oid.ts';
+import { Turns } from './turns.ts';
 
 const PARSE = 0x50;
 const BIND = 0x42;
@@ -12,7 +13,7 @@ const COPY_DATA = 0x64;
 const COPY_DONE = 0x63;
 const STATEMENT = 0x53;
 
-/** Written to the socket in pieces of this size, so that the event loop turns in between. */
+/** Written to the socket in pieces of this size. */
 const PIECE_BYTES = 1 << 17;
 
 /** The server refused the statement with this index (counted in executes) of a pipe; nothing after it was run. */
@@ -37,6 +38,7 @@ export class StatementPipe implements Submittable {
   readonly #writer = new FrameWriter();
   readonly #onComplete: (statement: number, rows: number) => void;
   readonly #onRow: ((statement: number, fields: (string | null)[]) => void) | undefined;
+  readonly #turns = new Turns();
   #executed = 0;
   #completed = 0;
   #failure: Error | null = null;
@@ -161,6 +163,8 @@ export class StatementPipe implements Submittable {
     const { stream } = this.#client.connection;
     if (this.#writer.length > 0) stream.write(this.#writer.take());
     await drained(stream);
+    // A server that is quick takes all at once: no reason to keep everybody else waiting.
+    await this.#turns.give();
   }
 
   /** Ends the pipe and waits for all answers. Rejects with PipeError, or with the connection's error. */

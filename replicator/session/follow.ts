@@ -149,7 +149,8 @@ class Follower {
     this.#batcher = intake.batcher;
     intake.space.onDrained = () => this.#release();
     this.#acknowledger = new Acknowledger(options.from);
-    this.#queueLimit = options.maxBatchBytes;
+    // One batch is under way and one is made ready.
+    this.#queueLimit = this.#batchBytes * (BATCHES_HELD - 2);
     this.#statusIntervalMs = Math.min(
       MOST_STATUS_INTERVAL_MS,
       options.walSenderTimeoutMs > 0 ? options.walSenderTimeoutMs / 4 : MOST_STATUS_INTERVAL_MS,

@@ -59,21 +59,13 @@ export interface Ends extends AsyncDisposable {
 export async function openEnds(given: Config, session: AbortController, over: AbortSignal): Promise<Ends> {
   const lines = new Lines(session, over);
   try {
-    const { client: apply, limits } = await on(
-      'target',
-      openUnless(
-        over,
-        openTargetSession({ url: given.target.url, pipeline: given.name }),
-        ({ client }) => void disconnect(client),
-      ),
-    );
-    lines.add(apply, 'target');
-    let config: Config = { ...given, target: { url: pinnedUrl(given.target.url, apply) } };
-    const target = await lines.open({ role: 'target', url: config.target.url, purpose: `${config.name} control` });
     // Local: a heartbeat is decoded once it is on the source's own disk; no standby of the source shall hold it up.
     const settings = { synchronous_commit: 'local' };
-    const source = await lines.open({ role: 'source', url: config.source.url, purpose: `${config.name} control`, settings });
-    config = { ...config, source: { url: pinnedUrl(config.source.url, source) } };
+    const [{ apply, limits, target, targetUrl }, source] = await Promise.all([
+      openTargetLines(given, lines, over),
+      lines.open({ role: 'source', url: given.source.url, purpose: `${given.name} control`, settings }),
+    ]);
+    const config: Config = { ...given, target: { url: targetUrl }, source: { url: pinnedUrl(given.source.url, source) } };
     await refuseSameDatabase(source, target);
     const facts = await on('target', targetFacts(target));
     await on('target', migrateMetadata(target));
@@ -114,6 +106,19 @@ export async function openEnds(given: Config, session: AbortController, over: Ab
     await lines.close();
     throw error;
   }
+}
+
+// Both connections to the same server, where the URL names several.
+async function openTargetLines({ name, target: { url } }: Config, lines: Lines, over: AbortSignal) {
+  const opening = openTargetSession({ url, pipeline: name });
+  const { client: apply, limits } = await on(
+    'target',
+    openUnless(over, opening, ({ client }) => void disconnect(client)),
+  );
+  lines.add(apply, 'target');
+  const targetUrl = pinnedUrl(url, apply);
+  const target = await lines.open({ role: 'target', url: targetUrl, purpose: `${name} control` });
+  return { apply, limits, target, targetUrl };
 }
 
 /**

@@ -6,6 +6,8 @@ const PAUSE_MS = 1;
 const BURST_GAP_MS = 1;
 /** So many short reads in a burst before biting starts: a lone transaction's few messages never wait. */
 const BURST_READS = 12;
+/** node reads a socket up to 32 times before anybody else gets a turn: after this much the others come first. */
+const TURN_BYTES = 256 * 1024;
 /** A read this long means that bites are large already. */
 const LONG_READ_BYTES = 48 * 1024;
 
@@ -26,14 +28,27 @@ export function biteReads(stream: Duplex): ReadBites {
   let lastRead = 0;
   let held = false;
   let timer: NodeJS.Timeout | null = null;
+  let turn: NodeJS.Immediate | null = null;
+  let turnBytes = 0;
+  const goOn = (): void => {
+    if (!held && timer === null && stream.isPaused()) stream.resume();
+  };
   const rest = (): void => {
     timer = null;
-    if (!held) stream.resume();
+    goOn();
+  };
+  const nextTurn = (): void => {
+    turn = null;
+    turnBytes = 0;
+    goOn();
   };
   const onData = (chunk: Buffer): void => {
     const now = performance.now();
     shortReads = now - lastRead < BURST_GAP_MS + PAUSE_MS && chunk.length < LONG_READ_BYTES ? shortReads + 1 : 0;
     lastRead = now;
+    turn ??= setImmediate(nextTurn);
+    turnBytes += chunk.length;
+    if (turnBytes >= TURN_BYTES) stream.pause();
     if (shortReads >= BURST_READS && timer === null && !held) {
       stream.pause();
       timer = setTimeout(rest, PAUSE_MS);
@@ -47,10 +62,11 @@ export function biteReads(stream: Duplex): ReadBites {
     },
     resume(): void {
       held = false;
-      if (timer === null) stream.resume();
+      goOn();
     },
     stop(): void {
       if (timer) clearTimeout(timer);
+      if (turn) clearImmediate(turn);
       stream.off('data', onData);
     },
   };

@@ -41,7 +41,9 @@ export function startPipeline(db: TestDatabases, settings: Record<string, unknow
         () => {
           const { position, state, problems, tables } = pipeline.model.status();
           const reached = position.applied !== null && parseLsn(position.applied) >= wanted;
-          if (reached && tables.pending + tables.copying + tables.indexing + tables.catching_up === 0) return;
+          // After a retry the state follows a moment later.
+          const settled = state === 'streaming' || state === 'paused';
+          if (reached && settled && tables.pending + tables.copying + tables.indexing + tables.catching_up === 0) return;
           throw new Error(`${state}, applied ${position.applied}, wanted ${wanted}: ${JSON.stringify(problems)}`);
         },
         { timeout },
