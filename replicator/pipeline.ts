@@ -12,12 +12,11 @@ import { Metrics } from './observe/metrics.ts';
 import { StatusModel } from './observe/model.ts';
 import type { PipelineControls } from './observe/status.ts';
 import { isEncrypted } from './postgres/connect.ts';
-import type { Lsn } from './postgres/lsn.ts';
 import { Problem } from './problem.ts';
 import { backoffMs } from './session/backoff.ts';
 import { blame, on } from './session/blame.ts';
 import { Boundary } from './session/boundary.ts';
-import { firstCopy } from './session/first-copy.ts';
+import { takePlace, type FirstPlace } from './session/first-copy.ts';
 import { follow, type FollowObserver } from './session/follow.ts';
 import { binaryForStream, resolveFollowedTables, type FollowedTable } from './session/followed-tables.ts';
 import { Gate } from './session/gate.ts';
@@ -28,7 +27,7 @@ import { RetryClock } from './session/retry-clock.ts';
 import { backendPid } from './session/target-waits.ts';
 import { addTable, removeTable, resyncTable, retryTable, type FollowingSession } from './session/table-controls.ts';
 import { TableSet } from './session/table-set.ts';
-import { TableTender } from './session/tend-tables.ts';
+import { firstCopyIsOpen, TableTender } from './session/tend-tables.ts';
 import { together } from './session/together.ts';
 import { catalogFingerprint } from './source/fingerprint.ts';
 import { RecentXids } from './spool/pg-snapshot.ts';
@@ -41,7 +40,8 @@ const RECHECK_FAILED_MS = 15_000;
  * One source database followed by one target database. run() works until it is told to stop: each session goes from
  * connecting to the first error, and the next one starts from the checkpoint on the target.
  *
- *   openEnds -> resolveFollowedTables -> publishTables -> firstCopy (once) -> follow: receive, apply, acknowledge
+ *   openEnds -> resolveFollowedTables -> publishTables -> takePlace (once) -> follow: receive, apply, acknowledge, and beside
+ *   it each table on its own: copy, drain its spool
  */
 export class Pipeline {
   readonly model: StatusModel;
@@ -147,15 +147,15 @@ export class Pipeline {
     await this.#reporter.connected(ends, this.#config.name);
     if (row.paused) this.#gate.close();
     else this.#gate.open();
-    // Null until the first copy is finished.
     const checkpoint = row.snapshotFinished ? row.checkpoint : null;
     if (checkpoint !== null) await checkSlot(ends, ends.config, checkpoint);
     const tables = await this.#prepareTables(ends, checkpoint === null, signal);
     this.#watched = ends.source;
     const versions = { sourceVersion: ends.sourceIdentity.version, targetVersion: ends.targetVersion };
-    const from = checkpoint ?? (await this.#copy(ends, tables, versions, signal));
+    const place = checkpoint === null ? await this.#takePlace(ends, tables, signal) : { from: checkpoint, point: null };
+    await using _held = place.point;
     signal.throwIfAborted();
-    await this.#follow(ends, tables, from, ends.config.apply.binary === 'auto' && binaryForStream(tables, versions), signal);
+    await this.#follow(ends, tables, place, ends.config.apply.binary === 'auto' && binaryForStream(tables, versions), signal);
   }
 
   async #prepareTables(ends: Ends, copyAhead: boolean, signal: AbortSignal): Promise<FollowedTable[]> {
@@ -170,31 +170,32 @@ export class Pipeline {
     return resolved.tables;
   }
 
-  async #copy(
-    ends: Ends,
-    tables: FollowedTable[],
-    versions: { sourceVersion: number; targetVersion: number },
-    signal: AbortSignal,
-  ): Promise<Lsn> {
-    this.#reporter.copying();
-    const from = await firstCopy(
+  async #takePlace(ends: Ends, tables: FollowedTable[], signal: AbortSignal): Promise<FirstPlace> {
+    this.#reporter.takingPlace();
+    const place = await takePlace(
       {
         config: ends.config,
         source: ends.source,
         target: ends.target,
         row: ends.row,
         tables,
-        versions,
+        versions: { sourceVersion: ends.sourceIdentity.version },
         sourceDatabase: ends.sourceIdentity.database,
-        observer: this.#reporter.copyObserver(),
+        observer: { waiting: (problem) => this.#reporter.slotWaiting(problem) },
       },
       signal,
     );
-    this.#reporter.copied(tables);
-    return from;
+    for (const table of tables) this.#reporter.tableStands(table);
+    return place;
   }
 
-  async #follow(ends: Ends, followed: FollowedTable[], from: Lsn, binary: boolean, signal: AbortSignal): Promise<void> {
+  async #follow(
+    ends: Ends,
+    followed: FollowedTable[],
+    { from, point }: FirstPlace,
+    binary: boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { config } = ends;
     const tables = new TableSet(followed);
     const applier = new Applier({
@@ -216,6 +217,7 @@ export class Pipeline {
       applier,
       boundary,
       binary,
+      first: point,
       fingerprint: this.#fingerprint,
       clock: this.#clock,
       recent: this.#recent,
@@ -242,7 +244,8 @@ export class Pipeline {
       this.#reporter.caughtUp(following);
     };
     await tender.loadSpoolSizes();
-    const observer = await this.#reporter.following(ends, from, followed, caughtUp);
+    const copying = firstCopyIsOpen({ first: point, ends, config });
+    const observer = await this.#reporter.following(ends, from, { tables: followed, copying }, caughtUp);
     const heard: FollowObserver = {
       ...observer,
       batch: (batch, applied, durationMs) => {

@@ -4,7 +4,7 @@ import { ZERO_LSN, type Lsn } from '../postgres/lsn.ts';
 import { migrateMetadata } from '../postgres/migrate.ts';
 import { sql, testDatabases, value } from '../testing/databases.ts';
 import { moveCheckpointSql } from './checkpoint.ts';
-import { createPipeline, finishSnapshot } from './pipeline-row.ts';
+import { createPipeline, startCheckpoint } from './pipeline-row.ts';
 
 const NAME = String.raw`it's a \ "name"`;
 const lsn = (text: bigint): Lsn => text as Lsn;
@@ -27,8 +27,8 @@ test('moves from where it was left, and from nowhere else', async () => {
     await migrateMetadata(client);
     await createPipeline(client, NAME, { systemIdentifier: '1', database: 'd' }, 'slot');
     await createPipeline(client, 'other', { systemIdentifier: '1', database: 'd' }, 'slot');
-    await finishSnapshot(client, NAME, '0/100');
-    await finishSnapshot(client, 'other', '0/100');
+    await startCheckpoint(client, NAME, { position: '0/100', firstCopyDone: true });
+    await startCheckpoint(client, 'other', { position: '0/100', firstCopyDone: true });
     const stored = () =>
       value(
         db.target,

@@ -15,9 +15,12 @@ export interface PipelineRow {
   readonly slot: string;
   readonly publicationCreated: boolean;
   readonly slotCreated: boolean;
+  /** The slot's position is known, and the checkpoint speaks. */
   readonly snapshotFinished: boolean;
+  /** Every table that was there at the beginning has been copied, or given up, once. */
+  readonly firstCopyDone: boolean;
   readonly paused: boolean;
-  /** Null until the first copy is finished. */
+  /** Null until the slot's position is known. */
   readonly checkpoint: Lsn | null;
   /** When the source committed the last transaction that changed a row here; ms since 1970. */
   readonly sourceCommittedAtMs: number | null;
@@ -30,6 +33,7 @@ interface Row {
   publication_created: boolean;
   slot_created: boolean;
   snapshot_finished: boolean;
+  first_copy_done: boolean;
   paused: boolean;
   applied_lsn: string | null;
   source_committed_at: Date | null;
@@ -39,7 +43,7 @@ interface Row {
 export async function readPipeline(target: Client, name: string): Promise<PipelineRow | null> {
   const { rows } = await target.query<Row>(
     `SELECT p.source_system_identifier, p.source_database, p.slot, p.publication_created, p.slot_created,
-            p.snapshot_finished, p.paused, c.applied_lsn::text AS applied_lsn, c.source_committed_at
+            p.snapshot_finished, p.first_copy_done, p.paused, c.applied_lsn::text AS applied_lsn, c.source_committed_at
        FROM pgfollow.pipeline p LEFT JOIN pgfollow.checkpoint c ON c.pipeline = p.name
       WHERE p.name = $1`,
     [name],
@@ -52,6 +56,7 @@ export async function readPipeline(target: Client, name: string): Promise<Pipeli
     publicationCreated: row.publication_created,
     slotCreated: row.slot_created,
     snapshotFinished: row.snapshot_finished,
+    firstCopyDone: row.first_copy_done,
     paused: row.paused,
     checkpoint: row.applied_lsn === null ? null : parseLsn(row.applied_lsn),
     sourceCommittedAtMs: row.source_committed_at?.getTime() ?? null,
@@ -70,21 +75,33 @@ export async function createPipeline(target: Client, name: string, source: Sourc
 export async function markPipeline(
   target: Client,
   name: string,
-  what: 'publication_created' | 'slot_created' | 'paused',
+  what: 'publication_created' | 'slot_created' | 'first_copy_done' | 'paused',
   value: boolean,
 ): Promise<void> {
   await target.query(`UPDATE pgfollow.pipeline SET ${what} = $2 WHERE name = $1`, [name, value]);
 }
 
-/** The first copy is done: from here on the checkpoint speaks. One transaction, synchronously durable. */
-export async function finishSnapshot(target: Client, name: string, consistentPoint: string): Promise<void> {
+/**
+ * The slot's position is where the checkpoint begins. In one transaction, synchronously durable, with what `work` notes of the
+ * tables.
+ */
+export async function startCheckpoint(
+  target: Client,
+  name: string,
+  { position, firstCopyDone }: { position: string; firstCopyDone: boolean },
+  work: () => Promise<void> = async () => {},
+): Promise<void> {
   await target.query('BEGIN');
   await target.query('SET LOCAL synchronous_commit = on');
-  await target.query('UPDATE pgfollow.pipeline SET snapshot_finished = true WHERE name = $1', [name]);
+  await work();
+  await target.query('UPDATE pgfollow.pipeline SET snapshot_finished = true, first_copy_done = $2 WHERE name = $1', [
+    name,
+    firstCopyDone,
+  ]);
   await target.query(
     `INSERT INTO pgfollow.checkpoint (pipeline, applied_lsn) VALUES ($1, $2::pg_catalog.pg_lsn)
      ON CONFLICT (pipeline) DO UPDATE SET applied_lsn = EXCLUDED.applied_lsn, source_committed_at = NULL`,
-    [name, consistentPoint],
+    [name, position],
   );
   await target.query('COMMIT');
 }

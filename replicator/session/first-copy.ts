@@ -1,13 +1,11 @@
 import type { Client } from 'pg';
 import type { Config } from '../config/schema.ts';
-import { finishSnapshot, markPipeline, type PipelineRow } from '../metadata/pipeline-row.ts';
+import { storeSpooling, storeTakenAsIs } from '../metadata/many-tables.ts';
+import { markPipeline, startCheckpoint, type PipelineRow } from '../metadata/pipeline-row.ts';
 import { nextProgress } from '../metadata/table-state.ts';
-import { storeCopied, storeProgress } from '../metadata/table-states.ts';
 import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
 import { formatLsn, type Lsn } from '../postgres/lsn.ts';
 import { Problem } from '../problem.ts';
-import { CopyPool } from '../snapshot/copy-pool.ts';
-import type { CopyObserver, CopyTask } from '../snapshot/copy-table.ts';
 import {
   cancelSlotCreation,
   createSlot,
@@ -18,8 +16,8 @@ import {
   waitingFor,
 } from '../source/slot.ts';
 import { on } from './blame.ts';
-import { copyTask, rowsMixed } from './copy-task.ts';
-import { failTable, type FollowedTable } from './followed-tables.ts';
+import { noteSaved, type FollowedTable } from './followed-tables.ts';
+import type { HeldPoint } from './held-point.ts';
 
 /** How often it is looked at what the slot's creation waits for. */
 const WAIT_LOOK_MS = 2000;
@@ -32,36 +30,61 @@ export interface FirstCopyOptions {
   readonly target: Client;
   readonly row: PipelineRow;
   readonly tables: readonly FollowedTable[];
-  readonly versions: { readonly sourceVersion: number; readonly targetVersion: number };
+  readonly versions: { readonly sourceVersion: number };
   readonly sourceDatabase: string;
-  readonly observer: CopyObserver & { waiting(problem: Problem | null): void };
+  readonly observer: { waiting(problem: Problem | null): void };
+}
+
+/** Where the stream begins, and what tables are copied as of; null where nothing is to be copied. */
+export interface FirstPlace {
+  readonly from: Lsn;
+  readonly point: HeldPoint | null;
 }
 
 /**
- * Creates the slot and copies every table as of its exported snapshot, so that the stream begins exactly where the
- * copies end. Returns that position. Begins anew after a crash: a slot of ours without a checkpoint is dropped, and
- * what its copies brought is replaced.
+ * Creates the slot, so that the stream begins exactly where its exported snapshot ends. From there on the changes of all tables
+ * go to their spools, until they are copied as of that snapshot. Begins anew after a crash in here: a slot of ours without a
+ * checkpoint is dropped.
  */
-export async function firstCopy(options: FirstCopyOptions, signal: AbortSignal): Promise<Lsn> {
+export async function takePlace(options: FirstCopyOptions, signal: AbortSignal): Promise<FirstPlace> {
   const { config, source, target } = options;
   await on('source', clearLeftover(options));
   await markPipeline(target, config.name, 'slot_created', true);
-  const replication = await connect({
-    role: 'source',
-    url: config.source.url,
-    purpose: `${config.name} slot`,
-    replication: true,
-  });
+  const holder = await connect({ role: 'source', url: config.source.url, purpose: `${config.name} slot`, replication: true });
+  let kept = false;
   try {
-    const slot = await on('source', createWatched(replication, source, options, signal));
-    if (config.snapshot.copy) await copyAll(options, slot.snapshotName, signal);
-    else for (const table of options.tables) await takeAsIs(target, config.name, table);
+    const slot = await on('source', createWatched(holder, source, options, signal));
     signal.throwIfAborted();
-    await finishSnapshot(target, config.name, formatLsn(slot.consistentPoint));
-    return slot.consistentPoint;
+    const tables = options.tables.filter((table) => table.progress.state !== 'error');
+    const sources = tables.map((table) => table.mapping.source);
+    const bare = tables.filter((table) => table.unbuilt).map((table) => table.mapping.source);
+    const note = config.snapshot.copy ? storeSpooling : storeTakenAsIs;
+    const start = { position: formatLsn(slot.consistentPoint), firstCopyDone: !config.snapshot.copy };
+    await on(
+      'target',
+      startCheckpoint(target, config.name, start, () => note(target, config.name, sources, bare)),
+    );
+    for (const table of tables) stand(table, config.snapshot.copy);
+    kept = config.snapshot.copy;
+    // As long as this connection does nothing else, whoever comes can take up the snapshot.
+    const point: HeldPoint = {
+      snapshotName: slot.snapshotName,
+      asOf: null,
+      [Symbol.asyncDispose]: () => disconnect(holder),
+    };
+    return { from: slot.consistentPoint, point: kept ? point : null };
   } finally {
-    await disconnect(replication);
+    if (!kept) await disconnect(holder);
   }
+}
+
+// As it was just stored. With snapshot.copy: false the data is there already, so the table counts as copied.
+function stand(table: FollowedTable, toBeCopied: boolean): void {
+  table.progress = nextProgress(table.progress, { type: 'copy again' });
+  Object.assign(table, { spooling: toBeCopied || table.unbuilt, hasRows: !toBeCopied, copiedAsOf: null, spooledBytes: 0 });
+  const steps = toBeCopied ? [] : (['copy started', table.unbuilt ? 'copied bare' : 'copied'] as const);
+  for (const type of steps) table.progress = nextProgress(table.progress, { type });
+  noteSaved(table);
 }
 
 async function clearLeftover({ config, source, row, sourceDatabase }: FirstCopyOptions): Promise<void> {
@@ -118,72 +141,4 @@ async function createWatched(
     signal.removeEventListener('abort', cancel);
     observer.waiting(null);
   }
-}
-
-async function copyAll(options: FirstCopyOptions, snapshotName: string, signal: AbortSignal): Promise<void> {
-  const { config, target, observer, versions } = options;
-  const byTask = new Map<CopyTask, FollowedTable>();
-  const failed: FollowedTable[] = [];
-  for (const table of options.tables) {
-    if (table.progress.state === 'error' || !table.target) continue;
-    const task = copyTask(table, table.target, { config, versions, first: true });
-    // Rows that an interrupted first copy of ours has left are not the user's.
-    if (table.ours && config.snapshot.existingRows === 'keep') {
-      failTable(table, rowsMixed(table));
-      failed.push(table);
-      observer.failed(task, rowsMixed(table));
-    } else {
-      table.progress = nextProgress(table.progress, { type: 'copy again' });
-      byTask.set(task, table);
-    }
-  }
-  const pool = new CopyPool({
-    sourceUrl: config.source.url,
-    targetUrl: config.target.url,
-    marked: config.origin === 'none',
-    pipeline: config.name,
-    workers: config.snapshot.workers,
-    signal,
-    observer: {
-      ...observer,
-      started(task) {
-        const table = byTask.get(task);
-        // Not so for one that is tried again.
-        if (table?.progress.state === 'pending') table.progress = nextProgress(table.progress, { type: 'copy started' });
-        observer.started(task);
-      },
-      finished(task, rows, bytes) {
-        rowsAreIn(byTask.get(task));
-        observer.finished(task, rows, bytes);
-      },
-      failed(task, problem) {
-        const table = byTask.get(task);
-        if (table) {
-          failTable(table, problem);
-          failed.push(table);
-        }
-        observer.failed(task, problem);
-      },
-    },
-  });
-  await pool.copy([...byTask.keys()], { snapshotName, asOf: null });
-  for (const table of failed) await storeProgress(target, config.name, table.mapping.source, table.progress);
-}
-
-// The changes of a table that has no indexes yet go to its spool until they are built.
-function rowsAreIn(table: FollowedTable | undefined): void {
-  if (!table) return;
-  table.progress = nextProgress(table.progress, { type: table.unbuilt ? 'copied bare' : 'copied' });
-  table.hasRows = true;
-  if (table.unbuilt) table.spooling = true;
-}
-
-// snapshot.copy: false. The data is there already, so the table counts as copied.
-async function takeAsIs(target: Client, pipeline: string, table: FollowedTable): Promise<void> {
-  if (table.progress.state === 'error') return;
-  table.progress = nextProgress(table.progress, { type: 'copy again' });
-  table.progress = nextProgress(table.progress, { type: 'copy started' });
-  rowsAreIn(table);
-  await storeProgress(target, pipeline, table.mapping.source, { state: 'copying' });
-  await storeCopied(target, pipeline, table.mapping.source, { rows: 0, bytes: 0, asOf: null, bare: table.unbuilt });
 }

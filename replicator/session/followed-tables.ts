@@ -175,6 +175,11 @@ export async function saveTable(target: Client, pipeline: string, table: Followe
   table.saved = now;
 }
 
+/** Where the table stands now is what is stored: somebody else has stored it. */
+export function noteSaved(table: FollowedTable): void {
+  table.saved = savedAs(table);
+}
+
 function savedAs(table: Pick<FollowedTable, 'progress' | 'spooling' | 'hasRows' | 'copiedAsOf'>): string {
   const { progress, spooling, hasRows, copiedAsOf } = table;
   return JSON.stringify([progress, spooling, hasRows, copiedAsOf && [copiedAsOf.snapshot, formatLsn(copiedAsOf.walEnd)]]);

@@ -121,14 +121,14 @@ test('after a downtime: the age of what the target shows, until the backlog has 
   await backToNearZero(running);
 });
 
-test('copying: the age of the snapshot that is copied; paused: grows', { timeout: 90_000 }, async () => {
+test('copying: the others are followed meanwhile; paused: grows', { timeout: 90_000 }, async () => {
   await using db = await withTables();
   await sql(db.source, 'INSERT INTO t VALUES (1)');
   await using lock = await locked(db);
   await using running = startPipeline(db, QUICK);
-  await eventually(async () => expect((await lagOf(running)).value).toBeGreaterThan(1));
+  await eventually(() => running.pipeline.model.table('public.t')?.state === 'copying');
+  await backToNearZero(running);
   expect(running.pipeline.model.state).toBe('copying');
-  await growsSteadily(running);
   await lock.query('ROLLBACK');
   await running.caughtUp();
   await backToNearZero(running);

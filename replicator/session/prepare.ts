@@ -78,8 +78,9 @@ export async function openEnds(given: Config, session: AbortController, over: Ab
       identifySource(source, () => identifyOverReplication(config)),
     );
     const known = await on('target', readPipeline(target, config.name));
-    const row = known ?? (await on('target', enroll(target, config, sourceIdentity)));
-    checkSameSource(config.name, row, sourceIdentity, config.slot.name);
+    const stored = known ?? (await on('target', enroll(target, config, sourceIdentity)));
+    checkSameSource(config.name, stored, sourceIdentity, config.slot.name);
+    const row = fromTheStart(stored, sourceIdentity);
     const slotExists = (await on('source', readSlot(source, config.slot.name))) !== null;
     const originNone = config.origin === 'none';
     const needs = { slotExists, managedPublication: config.publication.managed, originNone };
@@ -250,6 +251,12 @@ function cannotMark({ message, remedy }: SessionLimit): Problem {
     retry: 'transient',
     remedy: `${remedy} Where nobody follows the target: origin: any.`,
   });
+}
+
+// On a standby tables can be copied as of a slot's snapshot only, and that is gone: what an interrupted first copy has
+// brought is copied again, from a new slot on.
+function fromTheStart(row: PipelineRow, { inRecovery }: SourceIdentity): PipelineRow {
+  return inRecovery && !row.firstCopyDone ? { ...row, snapshotFinished: false, checkpoint: null } : row;
 }
 
 async function enroll(target: Client, config: Config, source: SourceIdentity): Promise<PipelineRow> {

@@ -39,6 +39,12 @@ export class Reporter {
   /** The furthest that any session has got. */
   furthest: Lsn = ZERO_LSN;
   #following = false;
+  /** The first copy is under way. */
+  #copying = false;
+  /** Tables whose changes were kept when the session began, or that were still to be copied. */
+  #behind = new Set<string>();
+  /** Where the source was then, and what is to be done when the target has got there with all of those tables. */
+  #goal: { readonly lsn: Lsn; reached: boolean; readonly caughtUp: () => Promise<void> } | null = null;
   #caughtUp = false;
   /** The first copy has begun, its slot is being created. */
   #slotComes = false;
@@ -161,12 +167,15 @@ export class Reporter {
       this.#model.tableState(name, progress.state);
     }
     this.#model.spooled(name, table.spooledBytes);
+    if (progress.state === 'streaming' || progress.state === 'error') this.#behind.delete(name);
+    this.#lookWhetherCaughtUp();
   }
 
   /** A table that was copied, or in error, goes with the others from here on. */
   tableJoined(table: FollowedTable): void {
     this.tableStands(table);
-    if (table.progress.state !== 'streaming') return;
+    // Before that it goes without saying.
+    if (table.progress.state !== 'streaming' || !this.#caughtUp) return;
     this.#tell({
       level: 'info',
       table: table.name,
@@ -183,17 +192,31 @@ export class Reporter {
     if (rows > 0) this.#model.batchApplied({ rows, transactions: 0, durationMs, perTable, way, at: Date.now() });
   }
 
-  copying(): void {
+  /** The slot is about to be created. */
+  takingPlace(): void {
     this.#slotComes = true;
     this.#model.setState('copying');
     this.#tell({
       level: 'info',
       code: 'COPY_STARTED',
-      message: 'The first copy begins: the slot is created, then every table is copied as of its position.',
+      message:
+        'The first copy begins: the slot is created, then every table is copied as of its position while the stream goes on.',
     });
   }
 
-  copyObserver(): CopyObserver & { waiting(problem: Problem | null): void } {
+  /** What the creation of the slot waits for; null for nothing. */
+  slotWaiting(problem: Problem | null): void {
+    if (!problem) {
+      // What is copied is as of now.
+      if (this.#slotComes) this.#model.targetShows(Date.now());
+      this.#slotComes = false;
+      return this.#model.clearProblem('SLOT_WAITING');
+    }
+    this.#model.problem(problem);
+    this.#tell({ level: 'warn', code: problem.code, message: problem.message, remedy: problem.remedy });
+  }
+
+  copyObserver(): Omit<CopyObserver, 'failed'> {
     const model = this.#model;
     const name = (task: CopyTask): string => displayName(task.mapping.source);
     return {
@@ -207,29 +230,19 @@ export class Reporter {
         model.tableState(name(task), task.bare ? 'indexing' : 'catching_up');
         this.#log.info({ table: name(task), rows, bytes }, 'table copied');
       },
-      failed: (task, problem) => this.#tableError(name(task), problem),
-      waiting: (problem) => {
-        if (!problem) {
-          // What is copied is as of now.
-          if (this.#slotComes) model.targetShows(Date.now());
-          this.#slotComes = false;
-          return model.clearProblem('SLOT_WAITING');
-        }
-        model.problem(problem);
-        this.#tell({ level: 'warn', code: problem.code, message: problem.message, remedy: problem.remedy });
-      },
     };
   }
 
-  copied(tables: readonly FollowedTable[]): void {
-    for (const { name, progress } of tables)
-      if (progress.state === 'catching_up' || progress.state === 'indexing') this.#model.tableState(name, progress.state);
-    const done = tables.filter((table) => table.progress.state !== 'error').length;
+  #firstCopied(tables: readonly FollowedTable[]): void {
+    this.#copying = false;
+    this.#showState();
+    const done = tables.filter((table) => table.hasRows).length;
     this.#tell({
       level: 'info',
       code: 'COPY_FINISHED',
       message: `The first copy is finished: ${done} of ${tables.length} tables.`,
     });
+    this.#lookWhetherCaughtUp();
   }
 
   /** What the tables on their own report to. */
@@ -241,6 +254,7 @@ export class Reporter {
       refused: (table, refusals) => this.#refused(table, refusals),
       drained: (table, applied, durationMs) => this.drained(table, applied, durationMs),
       spooled: (table) => this.#model.spooled(table.name, table.spooledBytes),
+      firstCopied: (tables) => this.#firstCopied(tables),
     };
   }
 
@@ -249,11 +263,14 @@ export class Reporter {
     this.#tell({ level: 'info', table, code, message });
   }
 
-  /** What the stream reports to. `caughtUp` runs once the target has reached where the source was at this call. */
+  /**
+   * What the stream reports to. `caughtUp` runs once the target has reached where the source was at this call, with every
+   * table that is there now. `copying`: the first copy is under way.
+   */
   async following(
     ends: Ends,
     from: Lsn,
-    tables: readonly FollowedTable[],
+    { tables, copying }: { tables: readonly FollowedTable[]; copying: boolean },
     caughtUp: () => Promise<void>,
   ): Promise<FollowObserver> {
     const model = this.#model;
@@ -263,11 +280,10 @@ export class Reporter {
     model.sessionBegins();
     if (ends.row.sourceCommittedAtMs !== null) model.targetShows(ends.row.sourceCommittedAtMs - clockAhead);
     model.sourceWalEnd(goal);
-    const reached = (lsn: Lsn): void => {
-      if (!this.#following || this.#caughtUp || lsn < goal) return;
-      this.#caughtUp = true;
-      void caughtUp().catch((error: unknown) => this.#log.warn({ err: error }, 'table states not stored'));
-    };
+    this.#copying = copying;
+    const behind = tables.filter((table) => table.progress.state !== 'error' && (table.spooling || (copying && !table.hasRows)));
+    this.#behind = new Set(behind.map((table) => table.name));
+    this.#goal = { lsn: goal, reached: false, caughtUp };
     // Rows count once their transaction is committed, so those of its pieces wait for that.
     let pieces: Applied[] = [];
     return {
@@ -282,7 +298,7 @@ export class Reporter {
       applied: (lsn) => {
         this.furthest = maxLsn(this.furthest, lsn);
         model.applied(lsn);
-        reached(lsn);
+        this.#lookWhetherCaughtUp(lsn);
       },
       acknowledged: (lsn) => model.acknowledged(lsn),
       sourceWalEnd: (lsn) => model.sourceWalEnd(lsn),
@@ -349,9 +365,20 @@ export class Reporter {
     this.#tell({ level: 'info', code: paused ? 'PAUSED' : 'RESUMED', message: `${paused ? 'Paused' : 'Resumed'} by ${by}.` });
   }
 
+  #lookWhetherCaughtUp(applied: Lsn = ZERO_LSN): void {
+    const goal = this.#goal;
+    if (!goal || !this.#following || this.#caughtUp) return;
+    goal.reached ||= applied >= goal.lsn;
+    if (!goal.reached || this.#copying || this.#behind.size > 0) return;
+    this.#caughtUp = true;
+    this.#showState();
+    void goal.caughtUp().catch((error: unknown) => this.#log.warn({ err: error }, 'table states not stored'));
+  }
+
   #showState(): void {
     if (!this.#following) return;
-    this.#model.setState(this.#gate.isOpen ? (this.#caughtUp ? 'streaming' : 'catching_up') : 'paused');
+    const going = this.#copying ? 'copying' : this.#caughtUp ? 'streaming' : 'catching_up';
+    this.#model.setState(this.#gate.isOpen ? going : 'paused');
   }
 
   #refused(table: FollowedTable, refusals: readonly Refusal[]): void {

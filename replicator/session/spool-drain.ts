@@ -2,6 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { Applier } from '../apply/applier.ts';
 import type { Applied } from '../apply/run.ts';
+import { displayName } from '../catalog/relation.ts';
+import { joinStream } from '../metadata/many-tables.ts';
 import { deleteSpooledSql, readSpool } from '../metadata/spool.ts';
 import { joinStreamSql } from '../metadata/table-states.ts';
 import { nextProgress } from '../metadata/table-state.ts';
@@ -10,7 +12,7 @@ import { Problem } from '../problem.ts';
 import { parseSnapshot } from '../spool/pg-snapshot.ts';
 import { SpoolDecoder } from '../spool/spooled-changes.ts';
 import type { Boundary } from './boundary.ts';
-import { saveTable, type FollowedTable } from './followed-tables.ts';
+import { noteSaved, saveTable, type FollowedTable } from './followed-tables.ts';
 import type { RetryClock } from './retry-clock.ts';
 import type { TableSet } from './table-set.ts';
 
@@ -42,7 +44,8 @@ export interface DrainOptions {
 export async function drainSpools(options: DrainOptions, signal: AbortSignal): Promise<void> {
   const decoders = new WeakMap<FollowedTable, SpoolDecoder>();
   while (!signal.aborted) {
-    let progressed = false;
+    const empty = options.tables.all.some((table) => table.spooledBytes === 0 && isDue(table, options));
+    let progressed = empty && (await options.boundary.at((applied) => joinEmpty(applied, options)));
     for (const table of options.tables.all.filter((each) => isDue(each, options))) {
       const decoder = decoders.get(table) ?? new SpoolDecoder();
       decoders.set(table, decoder);
@@ -55,6 +58,31 @@ export async function drainSpools(options: DrainOptions, signal: AbortSignal): P
 
 function isDue(table: FollowedTable, { clock }: DrainOptions): boolean {
   return table.spooling && table.hasRows && !table.unbuilt && table.target !== null && clock.due(table.name);
+}
+
+// Tables whose spools are empty join the others all at once: after the first copy these are most, and there may be thousands.
+async function joinEmpty(applied: Lsn, options: DrainOptions): Promise<boolean> {
+  const { target, pipeline, tables, applier, observer, clock } = options;
+  const due = tables.all.filter((table) => table.spooledBytes === 0 && isDue(table, options) && showsAll(table, applied));
+  if (due.length === 0) return false;
+  const sources = due.map((table) => table.mapping.source);
+  const joined = new Set((await joinStream(target, pipeline, sources)).map(displayName));
+  for (const table of due) {
+    if (!joined.has(table.name)) continue;
+    if (table.progress.state === 'error') table.progress = nextProgress(table.progress, { type: 'mended' });
+    table.progress = nextProgress(table.progress, { type: 'caught up' });
+    Object.assign(table, { spooling: false, copiedAsOf: null, spooledBytes: 0 });
+    noteSaved(table);
+    clock.succeeded(table.name);
+    observer.joined(table);
+  }
+  if (joined.size > 0) applier.reroute();
+  return joined.size > 0;
+}
+
+// What the copy has seen may still be on its way: it is told from the rest by the spool alone.
+function showsAll({ copiedAsOf }: FollowedTable, applied: Lsn): boolean {
+  return copiedAsOf === null || applied >= copiedAsOf.walEnd;
 }
 
 /** True when something was done. */
@@ -70,8 +98,7 @@ async function slice(table: FollowedTable, decoder: SpoolDecoder, applied: Lsn, 
   const taken = other < 0 ? rows : rows.slice(0, other);
   const last = taken.at(-1);
   const empties = taken.length === rows.length && rows.length < ROWS_A_SLICE;
-  // What the copy has seen may still be on its way: it is told from the rest by the spool alone.
-  const joins = empties && (table.copiedAsOf === null || applied >= table.copiedAsOf.walEnd);
+  const joins = empties && showsAll(table, applied);
   if (!last && !joins) return false;
   const seen = table.copiedAsOf?.snapshot ? parseSnapshot(table.copiedAsOf.snapshot) : null;
   try {

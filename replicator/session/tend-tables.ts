@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Applied } from '../apply/run.ts';
 import type { Batch } from '../change/batcher.ts';
-import { nextProgress } from '../metadata/table-state.ts';
-import { storeCopied } from '../metadata/table-states.ts';
+import { markPipeline } from '../metadata/pipeline-row.ts';
 import { readSpoolBytes } from '../metadata/spool.ts';
 import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
 import { Problem } from '../problem.ts';
@@ -20,20 +19,19 @@ import {
   type FollowedTable,
   type ResolvedPipelineTables,
 } from './followed-tables.ts';
-import { liveCopy, type LiveCopyOptions } from './live-copy.ts';
+import { CopyRounds, type CopyRoundsOptions } from './copy-rounds.ts';
 import { publishTables, type Ends } from './prepare.ts';
-import type { RetryClock } from './retry-clock.ts';
 import { drainSpools, type DrainOptions } from './spool-drain.ts';
-import { takeOver, type TableSet } from './table-set.ts';
+import { takeOver } from './table-set.ts';
 
 /** How often it is looked whether the source has other tables than before. */
 const WATCH_MS = 2000;
 const LOOK_MS = 500;
 
-export interface TendOptions extends Omit<LiveCopyOptions, 'target'> {
-  readonly ends: Ends;
-  readonly tables: TableSet;
-  readonly clock: RetryClock;
+export interface TendOptions extends Pick<
+  CopyRoundsOptions,
+  'config' | 'ends' | 'tables' | 'clock' | 'applier' | 'boundary' | 'recent' | 'since' | 'versions' | 'first' | 'observer'
+> {
   /** Of the source's catalog as it was before the tables were resolved: what has changed since is not missed. */
   readonly fingerprint: string;
   /** The stream sends binary values; it cannot be told otherwise while it runs. */
@@ -52,6 +50,8 @@ export interface TableObserver {
   refused(table: FollowedTable, refusals: readonly Refusal[]): void;
   drained: DrainOptions['observer']['drained'];
   spooled(table: FollowedTable): void;
+  /** Every table that was there at the beginning is copied, or given up. */
+  firstCopied(tables: readonly FollowedTable[]): void;
 }
 
 /**
@@ -61,16 +61,25 @@ export interface TableObserver {
 export class TableTender {
   readonly #options: TendOptions;
   #rescan = false;
+  #firstCopy: boolean;
 
   constructor(options: TendOptions) {
     this.#options = options;
+    this.#firstCopy = firstCopyIsOpen(options);
   }
 
   loops(signal: AbortSignal): Promise<void>[] {
-    const { ends, tables, config, applier, boundary, clock } = this.#options;
-    const { told } = this.#options;
+    const { ends, tables, config, applier, boundary, clock, told } = this.#options;
+    const rounds = new CopyRounds({
+      ...this.#options,
+      control: ends.target,
+      stands: (table) => told.stands(table),
+      joined: (table) => told.joined(table),
+      rescan: () => this.rescan(),
+      looked: () => this.#lookAtFirstCopy(),
+    });
     const loops = [
-      this.#copyAll(signal),
+      rounds.run(signal),
       this.#watch(signal),
       buildTables(
         {
@@ -167,51 +176,13 @@ export class TableTender {
     this.#rescan = true;
   }
 
-  // One after the other: what is copied beside the stream shall not take the source's breath away.
-  async #copyAll(signal: AbortSignal): Promise<void> {
-    const { tables, clock } = this.#options;
-    while (!signal.aborted) {
-      const table = tables.all.find((each) => !each.hasRows && each.progress.state === 'pending' && clock.due(each.name));
-      if (table) await this.#copy(table, signal);
-      else await sleep(LOOK_MS, null, { signal }).catch(() => {});
-      // What stands in the way of a copy may be gone: the target's table, a lock, a key.
-      if (tables.all.some((each) => !each.hasRows && each.progress.state === 'error' && clock.due(each.name)))
-        this.#rescan = true;
-    }
-  }
-
-  async #copy(table: FollowedTable, signal: AbortSignal): Promise<void> {
-    const { config, ends, boundary } = this.#options;
-    try {
-      if (ends.sourceIdentity.inRecovery) throw copyNeedsPrimary(table);
-      if (config.snapshot.copy) await liveCopy(table, { ...this.#options, target: ends.target }, signal);
-      else await boundary.at((applied) => this.#takeAsIs(table, applied >= table.publishedAt));
-      this.#options.clock.succeeded(table.name);
-    } catch (error) {
-      if (signal.aborted) return;
-      if (!(error instanceof Problem)) throw error;
-      await boundary.at(async () => {
-        Object.assign(table, { spooling: false, hasRows: false });
-        await this.fail(table, error);
-        this.#options.applier.reroute();
-      });
-    }
-  }
-
-  // snapshot.copy: false. The rows are there already.
-  async #takeAsIs(table: FollowedTable, published: boolean): Promise<void> {
-    if (!published) return;
-    const { ends, config, applier } = this.#options;
-    await on(
-      'target',
-      storeCopied(ends.target, config.name, table.mapping.source, { rows: 0, bytes: 0, asOf: null, bare: table.unbuilt }),
-    );
-    const steps = table.unbuilt ? (['copy started', 'copied bare'] as const) : (['copy started', 'copied', 'caught up'] as const);
-    for (const type of steps) table.progress = nextProgress(table.progress, { type });
-    Object.assign(table, { hasRows: true, spooling: table.unbuilt });
-    await on('target', saveTable(ends.target, config.name, table));
-    applier.reroute();
-    this.#options.told.joined(table);
+  // Told at once; that it is stored a moment later costs no more than another look after a crash.
+  #lookAtFirstCopy(): void {
+    const { tables, told, ends, config } = this.#options;
+    if (!this.#firstCopy || tables.all.some((table) => !table.hasRows && table.progress.state !== 'error')) return;
+    this.#firstCopy = false;
+    told.firstCopied(tables.all);
+    markPipeline(ends.target, config.name, 'first_copy_done', true).catch(() => {});
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
@@ -286,15 +257,9 @@ export class TableTender {
   }
 }
 
-function copyNeedsPrimary(table: FollowedTable): Problem {
-  return new Problem(
-    'SOURCE_UNSUITABLE',
-    `${table.name} cannot be copied while the stream goes on, because the source is a standby.`,
-    {
-      table: table.name,
-      remedy: 'Use the URL of the primary as source.url, or pgfollow teardown and pgfollow run to copy everything.',
-    },
-  );
+/** Whether tables that were there at the beginning may still have to be copied. */
+export function firstCopyIsOpen({ first, ends, config }: Pick<TendOptions, 'first' | 'ends' | 'config'>): boolean {
+  return config.snapshot.copy && (first !== null || !ends.row.firstCopyDone);
 }
 
 function streamInText(): Problem {

@@ -4,8 +4,10 @@ import { describeError, isTransient, SQLSTATE, sqlState } from '../postgres/sqls
 import { Problem } from '../problem.ts';
 import type { CopyTask } from './copy-table.ts';
 
+type Copied = Pick<CopyTask, 'mapping' | 'source'>;
+
 /** What stands in the way of a table's copy. */
-export function copyProblem(task: CopyTask, error: unknown): Problem {
+export function copyProblem(task: Copied, error: unknown): Problem {
   const table = displayName(task.mapping.source);
   if (error instanceof Problem && error.table !== null) return error;
   return new Problem('COPY_FAILED', `Copying ${table} failed: ${describeError(error)}`, {
@@ -16,7 +18,7 @@ export function copyProblem(task: CopyTask, error: unknown): Problem {
   });
 }
 
-function remedyFor({ source, target }: CopyTask, state: string | null): string {
+function remedyFor({ source, mapping: { target } }: Copied, state: string | null): string {
   if (state === SQLSTATE.insufficient_privilege)
     return `Grant the role SELECT on ${quoteRelation(source)} (source), INSERT on ${quoteRelation(target)} (target).`;
   const accept = `Make ${quoteRelation(target)} on the target accept the rows of ${quoteRelation(source)}. It is tried again by itself.`;

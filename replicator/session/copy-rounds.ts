@@ -1,0 +1,226 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { nextProgress } from '../metadata/table-state.ts';
+import { storeCopied, type CopiedAsOf } from '../metadata/table-states.ts';
+import { Problem } from '../problem.ts';
+import { CopyPool } from '../snapshot/copy-pool.ts';
+import { copyProblem } from '../snapshot/copy-problem.ts';
+import type { CopyObserver, CopyTask } from '../snapshot/copy-table.ts';
+import { on } from './blame.ts';
+import { copyTask, rowsMixed } from './copy-task.ts';
+import { failTable, noteSaved, saveTable, type FollowedTable } from './followed-tables.ts';
+import type { HeldPoint } from './held-point.ts';
+import { livePoint, type LivePointOptions } from './live-point.ts';
+import type { Ends } from './prepare.ts';
+import type { RetryClock } from './retry-clock.ts';
+import type { TableSet } from './table-set.ts';
+
+const LOOK_MS = 500;
+/** Each holds a snapshot of the source. Tables that come up meanwhile wait. */
+const MOST_ROUNDS = 3;
+
+export interface CopyRoundsOptions extends LivePointOptions {
+  readonly ends: Ends;
+  readonly tables: TableSet;
+  readonly clock: RetryClock;
+  readonly versions: { readonly sourceVersion: number; readonly targetVersion: number };
+  /** The slot's, which tables that were there at the beginning are copied as of; null once that is over. */
+  readonly first: HeldPoint | null;
+  readonly observer: Omit<CopyObserver, 'failed'>;
+  /** A table's state is another one. */
+  readonly stands: (table: FollowedTable) => void;
+  readonly joined: (table: FollowedTable) => void;
+  /** What stands in the way of a table may be gone. */
+  readonly rescan: () => void;
+  /** One more is copied or given up, or it was looked whether there is something to do. */
+  readonly looked: () => void;
+}
+
+/** Tables that are copied as of the same point. */
+interface Round {
+  asOf: CopiedAsOf | null;
+  ended: Promise<void>;
+}
+
+/**
+ * Copies tables while the stream goes on: those that were there at the beginning as of the slot's snapshot, those that come
+ * later, failed or are to be copied again as of a plain one. Tables that are due at the same time make a round, with one
+ * snapshot for all.
+ */
+export class CopyRounds {
+  readonly #options: CopyRoundsOptions;
+  /** Tables that a round has not finished with. */
+  readonly #taken = new Map<FollowedTable, Round>();
+  readonly #byTask = new WeakMap<CopyTask, { table: FollowedTable; round: Round }>();
+  readonly #rounds = new Set<Round>();
+  #broken: { readonly error: unknown } | null = null;
+
+  constructor(options: CopyRoundsOptions) {
+    this.#options = options;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { tables, clock, first, config, rescan, looked } = this.#options;
+    const pool = new CopyPool({
+      sourceUrl: config.source.url,
+      targetUrl: config.target.url,
+      marked: config.origin === 'none',
+      pipeline: config.name,
+      workers: config.snapshot.workers,
+      signal,
+      observer: this.#observer(signal),
+    });
+    if (first) this.#begin(tables.all.filter(needsCopy), first, pool, signal);
+    while (!signal.aborted) {
+      const due = tables.all.filter((table) => needsCopy(table) && !this.#taken.has(table) && clock.due(table.name));
+      if (due.length > 0 && this.#rounds.size < MOST_ROUNDS) this.#begin(due, null, pool, signal);
+      if (tables.all.some((each) => !each.hasRows && each.progress.state === 'error' && clock.due(each.name))) rescan();
+      looked();
+      await sleep(LOOK_MS, null, { signal }).catch(() => {});
+      if (this.#broken) throw this.#broken.error;
+    }
+    await Promise.all(Array.from(this.#rounds, (round) => round.ended));
+  }
+
+  #begin(members: readonly FollowedTable[], point: HeldPoint | null, pool: CopyPool, signal: AbortSignal): void {
+    const round: Round = { asOf: null, ended: Promise.resolve() };
+    for (const table of members) this.#taken.set(table, round);
+    this.#rounds.add(round);
+    round.ended = this.#copy(round, members, point, pool, signal)
+      .catch((error: unknown) => this.#break(error, signal))
+      .finally(() => {
+        this.#rounds.delete(round);
+        for (const table of members) this.#release(table, round);
+      });
+  }
+
+  async #copy(
+    round: Round,
+    members: readonly FollowedTable[],
+    point: HeldPoint | null,
+    pool: CopyPool,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { config, ends, boundary } = this.#options;
+    await using first = point;
+    if (!config.snapshot.copy) {
+      for (const table of members) await boundary.at((applied) => this.#takeAsIs(table, applied >= table.publishedAt));
+      return;
+    }
+    if (!first && ends.sourceIdentity.inRecovery) return await this.#giveUpAll(members, copyNeedsPrimary);
+    const mixed = members.filter((table) => table.ours && !table.partial && config.snapshot.existingRows === 'keep');
+    await this.#giveUpAll(mixed, rowsMixed);
+    const copied = members.filter((table) => !mixed.includes(table));
+    if (copied.length === 0) return;
+    try {
+      await using live = first ? null : await livePoint(copied, this.#options, signal);
+      const held = first ?? live;
+      if (!held) return;
+      round.asOf = held.asOf;
+      await pool.copy(this.#tasks(copied, round, first !== null), held);
+    } catch (error) {
+      if (signal.aborted) return;
+      const left = copied.filter((table) => this.#taken.get(table) === round);
+      await this.#giveUpAll(left, (table) => copyProblem(table, error));
+    }
+  }
+
+  #tasks(tables: readonly FollowedTable[], round: Round, first: boolean): CopyTask[] {
+    const { config, versions } = this.#options;
+    return tables.flatMap((table) => {
+      if (!table.target) return [];
+      const task = copyTask(table, table.target, { config, versions, first });
+      this.#byTask.set(task, { table, round });
+      return [task];
+    });
+  }
+
+  #observer(signal: AbortSignal): CopyObserver {
+    const { observer, clock, looked } = this.#options;
+    return {
+      started: (task) => {
+        const table = this.#byTask.get(task)?.table;
+        // Not so for one that is tried again.
+        if (table?.progress.state === 'pending') table.progress = nextProgress(table.progress, { type: 'copy started' });
+        observer.started(task);
+      },
+      progress: (task, rows, bytes) => observer.progress(task, rows, bytes),
+      finished: (task, rows, bytes) => {
+        const known = this.#byTask.get(task);
+        if (known) {
+          const { table, round } = known;
+          table.progress = nextProgress(table.progress, { type: task.bare ? 'copied bare' : 'copied' });
+          Object.assign(table, { hasRows: true, ours: true, partial: false, copiedAsOf: round.asOf });
+          noteSaved(table);
+          clock.succeeded(table.name);
+          this.#release(table, round);
+        }
+        observer.finished(task, rows, bytes);
+        looked();
+      },
+      failed: (task, problem) => {
+        const known = this.#byTask.get(task);
+        if (!known) return;
+        const { table, round } = known;
+        this.#giveUp(table, problem)
+          .then(() => this.#release(table, round))
+          .catch((error: unknown) => this.#break(error, signal));
+      },
+    };
+  }
+
+  #release(table: FollowedTable, round: Round): void {
+    if (this.#taken.get(table) === round) this.#taken.delete(table);
+  }
+
+  #break(error: unknown, signal: AbortSignal): void {
+    if (!signal.aborted) this.#broken ??= { error };
+  }
+
+  async #giveUpAll(tables: readonly FollowedTable[], why: (table: FollowedTable) => Problem): Promise<void> {
+    for (const table of tables) await this.#giveUp(table, why(table));
+  }
+
+  // What the spool holds is of no use without the rows; a copy that is tried again begins with an empty one.
+  async #giveUp(table: FollowedTable, problem: Problem): Promise<void> {
+    const { boundary, applier, clock, control, config, stands, looked } = this.#options;
+    failTable(table, problem);
+    clock.failed(table.name);
+    stands(table);
+    looked();
+    await boundary.at(async () => {
+      Object.assign(table, { spooling: false, hasRows: false });
+      await on('target', saveTable(control, config.name, table));
+      applier.reroute();
+    });
+  }
+
+  // snapshot.copy: false. The rows are there already.
+  async #takeAsIs(table: FollowedTable, published: boolean): Promise<void> {
+    if (!published) return;
+    const { control, config, applier, clock, joined } = this.#options;
+    const nothing = { rows: 0, bytes: 0, asOf: null, bare: table.unbuilt };
+    await on('target', storeCopied(control, config.name, table.mapping.source, nothing));
+    const steps = table.unbuilt ? (['copy started', 'copied bare'] as const) : (['copy started', 'copied', 'caught up'] as const);
+    for (const type of steps) table.progress = nextProgress(table.progress, { type });
+    Object.assign(table, { hasRows: true, spooling: table.unbuilt });
+    await on('target', saveTable(control, config.name, table));
+    applier.reroute();
+    clock.succeeded(table.name);
+    joined(table);
+  }
+}
+
+function needsCopy(table: FollowedTable): boolean {
+  return !table.hasRows && table.progress.state === 'pending' && table.target !== null;
+}
+
+function copyNeedsPrimary(table: FollowedTable): Problem {
+  return new Problem(
+    'SOURCE_UNSUITABLE',
+    `${table.name} cannot be copied while the stream goes on, because the source is a standby.`,
+    {
+      table: table.name,
+      remedy: 'Use the URL of the primary as source.url, or pgfollow teardown and pgfollow run to copy everything.',
+    },
+  );
+}
