@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import { connect, destroySocket, disconnect, type ConnectOptions, type Role } from '../postgres/connect.ts';
+import { takeTurns } from '../postgres/take-turns.ts';
 import { abortAtEnd } from './blame.ts';
 import { openUnless } from './together.ts';
 
@@ -33,10 +34,11 @@ export class Lines {
     over.addEventListener('abort', this.#onOver, { once: true });
   }
 
+  /** Opens a connection for whoever needs one. */
   async open(options: ConnectOptions): Promise<Client> {
     const client = await openUnless(this.#over, connect(options), (late) => void disconnect(late));
     this.add(client, options.role);
-    return client;
+    return takeTurns(client);
   }
 
   add(client: Client, role: Role): void {
