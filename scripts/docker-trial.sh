@@ -42,8 +42,10 @@ for _ in $(seq 1 30); do
 done
 case "$up" in *',"1"]'*) ;; *) printf '%s\n' "$up"; exit 1 ;; esac
 
-step 'Grafana: the dashboard is there without a login, and its data source answers'
-case "$(get http://grafana:3000/api/dashboards/uid/pgfollow-overview)" in '200 '*) ;; *) exit 1 ;; esac
+step 'Grafana: the dashboards are there without a login, and their data source answers'
+for uid in overview tables snapshot runtime; do
+  case "$(get "http://grafana:3000/api/dashboards/uid/pgfollow-$uid")" in '200 '*) ;; *) exit 1 ;; esac
+done
 case "$(get 'http://grafana:3000/api/datasources/proxy/uid/pgfollow-prom/api/v1/query?query=pgfollow_build_info')" in '200 '*) ;; *) exit 1 ;; esac
 
 step 'pgAdmin: answers, and has its password file'
