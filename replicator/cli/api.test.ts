@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { addressOf } from './api.ts';
 import { main } from './main.ts';
+import { eventually } from '../testing/eventually.ts';
 import { sampleStatus, sampleTable, testApi, testIo } from '../testing/cli-io.ts';
 
 const STATUS = 'GET /api/v1/status';
@@ -71,11 +72,48 @@ describe('status and tables', () => {
 
   it('--watch on a terminal gives the screen back', async () => {
     const io = testIo({ tty: true, env: { NO_COLOR: '1' } });
-    await using api = await testApi({ [STATUS]: { status: 200, body: sampleStatus() } });
+    await using api = await testApi({
+      [STATUS]: { status: 200, body: sampleStatus() },
+      [TABLES]: { status: 200, body: { tables: [sampleTable()] } },
+    });
     setTimeout(() => io.signal('SIGINT'), 300);
     expect(await main(['status', '--watch', '--url', api.url], io)).toBe(0);
     expect(io.out()).toContain('\u001b[?1049h');
+    expect(io.out()).toContain('public.orders  streaming');
     expect(io.out().endsWith('\u001b[?1049l')).toBe(true);
+    expect(io.listening()).toBe(0);
+  });
+
+  it('--watch on a terminal outlives a restart of pgfollow, and ends with q', async () => {
+    const io = testIo({ tty: true, env: { NO_COLOR: '1' } });
+    const routes = {
+      [STATUS]: { status: 200, body: sampleStatus() },
+      [TABLES]: { status: 200, body: { tables: [sampleTable()] } },
+    };
+    const first = await testApi(routes);
+    const watching = main(['status', '--watch', '--url', first.url], io);
+    await eventually(() => io.out().includes('TABLE'));
+    await first[Symbol.asyncDispose]();
+    await eventually(() => io.out().includes('No answer for'));
+    await using second = await testApi(
+      { ...routes, [STATUS]: { status: 200, body: sampleStatus({ name: 'restarted' }) } },
+      Number(new URL(first.url).port),
+    );
+    await eventually(() => io.out().includes('restarted'));
+    expect(second.requests.length).toBeGreaterThan(0);
+    io.press('x');
+    io.press('q');
+    expect(await watching).toBe(0);
+    expect(io.listening()).toBe(0);
+  });
+
+  it('--watch on a terminal that can do nothing prints one after the other', async () => {
+    const io = testIo({ tty: true, env: { TERM: 'dumb' } });
+    await using api = await testApi({ [STATUS]: { status: 200, body: sampleStatus() } });
+    setTimeout(() => io.signal('SIGINT'), 100);
+    expect(await main(['status', '--watch', '--url', api.url], io)).toBe(0);
+    expect(io.out()).toContain('Streaming.');
+    expect(io.out()).not.toContain('\u001b');
   });
 });
 

@@ -50,7 +50,10 @@ export async function startDemoServers(options: {
     log(`${name}: ${server.url()}`);
     return server;
   };
-  const started = await Promise.allSettled([start('pg_x', { wal_level: 'logical' }), start('pg_y', {})]);
+  const started = await Promise.allSettled([
+    start('pg_x', { wal_level: 'logical', max_slot_wal_keep_size: '10GB' }),
+    start('pg_y', {}),
+  ]);
   const [x, y] = started;
   const stop = async () => {
     const servers = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));

@@ -16,6 +16,8 @@ export interface Io {
   readonly cwd: string;
   /** Asks on the terminal; null where nobody is there to answer. */
   readonly ask: ((question: string) => Promise<string>) | null;
+  /** Calls back for every key that is pressed, until the returned function is called; null where nobody can press one. */
+  readonly onKey: ((handler: (key: string) => void) => () => void) | null;
   /** Calls back for every signal that asks us to stop, until the returned function is called. */
   onSignal(handler: (name: SignalName) => void): () => void;
 }
@@ -30,11 +32,44 @@ export function processIo(): Io {
     env: process.env,
     cwd: process.cwd(),
     ask: process.stdin.isTTY && process.stderr.isTTY ? askOnTerminal : null,
+    onKey: process.stdin.isTTY && process.stdout.isTTY ? onTerminalKey : null,
     onSignal(handler) {
       for (const name of SIGNALS) process.on(name, handler);
       return () => {
         for (const name of SIGNALS) process.off(name, handler);
       };
+    },
+  };
+}
+
+const CTRL_C = '\u0003';
+
+// Without echo and without waiting for a line; Ctrl-C is a key then.
+function onTerminalKey(handler: (key: string) => void): () => void {
+  const { stdin } = process;
+  const heard = (bytes: Buffer): void => {
+    for (const key of bytes.toString('utf8')) handler(key);
+  };
+  stdin.setRawMode(true);
+  stdin.resume().on('data', heard);
+  return () => {
+    stdin.off('data', heard).pause();
+    stdin.setRawMode(false);
+  };
+}
+
+/** An AbortSignal that q, Ctrl-C or a signal aborts. */
+export function untilQuit(io: Io): { signal: AbortSignal; [Symbol.dispose](): void } {
+  const controller = new AbortController();
+  const noSignal = io.onSignal(() => controller.abort());
+  const noKey = io.onKey?.((key) => {
+    if (key === 'q' || key === 'Q' || key === CTRL_C) controller.abort();
+  });
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]: () => {
+      noSignal();
+      noKey?.();
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { Status, TableStatus } from '../observe/status.ts';
 import { formatSeconds } from '../observe/summary.ts';
+import { describeCopy } from './copy-view.ts';
 import { align, formatBytes, formatCount, printable, style, wrap } from './style.ts';
 
 /** So many tables are shown at once; the others are counted. */
@@ -24,6 +25,7 @@ export function renderProgress(
       : '';
   const lines = wrap(printable(status.summary), options.columns - 2).map((line, at) => `${at === 0 ? mark : ' '} ${line}`);
   if (rates !== '') lines.push(rates);
+  if (status.copy !== null) lines.push(paint.dim(`  ${describeCopy(status.copy)}`));
   const active = tables.filter(({ state }) => state === 'copying' || state === 'indexing');
   const rows = active.slice(0, MAX_BARS).map((table) => bar(table, options.now));
   lines.push(...align(rows, [2]));

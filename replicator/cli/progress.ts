@@ -1,4 +1,5 @@
 import type { PipelineEvent, Status, TableStatus } from '../observe/status.ts';
+import { FinishedTables } from './copy-view.ts';
 import type { Output } from './io.ts';
 import { renderProgress } from './progress-view.ts';
 import { LiveLines } from './screen.ts';
@@ -22,6 +23,7 @@ export interface Display {
 export function terminalDisplay(output: Output, color: boolean): Display {
   const live = new LiveLines(output);
   const paint = style(color);
+  const finished = new FinishedTables();
   let lines: readonly string[] = [];
   const print = (text: string): void => {
     live.print(text);
@@ -29,6 +31,7 @@ export function terminalDisplay(output: Output, color: boolean): Display {
   };
   return {
     update(status, tables) {
+      for (const line of finished.look(tables)) print(`${clock(new Date().toISOString())} ${line}`);
       const next = renderProgress(status, tables, { color, now: Date.now(), columns: output.columns ?? 80 });
       if (next.join('\n') === lines.join('\n')) return;
       lines = next;

@@ -3,6 +3,7 @@ import { secretsOf } from '../config/redact.ts';
 import type { Config } from '../config/schema.ts';
 import { createLog } from '../observe/log.ts';
 import type { PipelineEvent, Status, TableStatus } from '../observe/status.ts';
+import { describeCopy, Milestones } from './copy-view.ts';
 import { EXIT, Failure } from './failure.ts';
 import type { Io } from './io.ts';
 import { plainDisplay, terminalDisplay, type Display } from './progress.ts';
@@ -46,7 +47,6 @@ export interface Served {
 
 const STOP_WITHIN_MS = 10_000;
 const REFRESH_MS = 250;
-const PROGRESS_EVERY_MS = 10_000;
 const PORTS_TRIED = 20;
 
 /**
@@ -139,7 +139,7 @@ function watch(
   { display, log, onStreaming }: { display: Display; log: Logger; onStreaming?: () => void },
 ): { end(): void } {
   let streamed = false;
-  let loggedAt = performance.now();
+  const milestones = new Milestones(performance.now());
   const look = (): void => {
     const status = pipeline.model.status();
     display.update(status, pipeline.model.tables());
@@ -148,9 +148,10 @@ function watch(
       onStreaming?.();
     }
     const busy = status.state === 'copying' || status.state === 'catching_up';
-    if (busy && performance.now() - loggedAt >= PROGRESS_EVERY_MS) {
-      loggedAt = performance.now();
-      log.info({ state: status.state, tables: status.tables, lag: status.lag }, status.summary);
+    if (busy && milestones.due(performance.now(), status.copy?.share ?? null)) {
+      const { state, copy, lag } = status;
+      const said = copy === null ? status.summary : `${status.summary} ${describeCopy(copy)}.`;
+      log.info({ state, tables: status.tables, copy, lag }, said);
     }
   };
   look();

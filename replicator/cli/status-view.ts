@@ -2,6 +2,7 @@ import type { PipelineState, Status, StatusProblem, TableState } from '../observ
 import { TABLE_STATES } from '../observe/status.ts';
 import { formatSeconds } from '../observe/summary.ts';
 import { unreachable } from '../problem.ts';
+import { describeCopy } from './copy-view.ts';
 import { align, formatBytes, formatCount, printable, style, wrap, type Style } from './style.ts';
 
 /** GET /api/v1/status as one screen of text, without a newline at its end. `now`: ms since 1970; sentences break at `columns`. */
@@ -25,6 +26,8 @@ export function renderStatus(status: Status, options: { color: boolean; now: num
       ],
       ['applied', totals(status.totals)],
       ['tables', tables(status.tables)],
+      ...(status.copy === null ? [] : [['copy', describeCopy(status.copy)]]),
+      ...(status.work.bottleneck === null ? [] : [['why', printable(status.work.summary)]]),
     ]),
   ];
   if (status.problems.length > 0) {

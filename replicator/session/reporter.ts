@@ -154,7 +154,8 @@ export class Reporter {
 
   /** What a look at both databases found: shown, and written to the log once. */
   examined(findings: readonly Finding[]): void {
-    for (const { message, ...fields } of this.#model.findings.replace(findings)) this.#log.warn(fields, message);
+    for (const { message, code, where, table, remedy } of this.#model.findings.replace(findings))
+      this.#log.warn({ code, where, table, remedy }, message);
   }
 
   /** Where one table is now: tells of an error that is new, and of one that is over. */

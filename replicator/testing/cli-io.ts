@@ -8,13 +8,16 @@ export interface TestIo extends Io {
   out(): string;
   err(): string;
   signal(name: SignalName): void;
-  /** Handlers that wait for a signal. */
+  /** Presses a key, where it is a terminal. */
+  press(key: string): void;
+  /** Handlers that wait for a signal or a key. */
   listening(): number;
 }
 
 export function testIo(options: { env?: Record<string, string>; tty?: boolean; answer?: string; cwd?: string } = {}): TestIo {
   const written = { out: '', err: '' };
   const handlers = new Set<(name: SignalName) => void>();
+  const keys = new Set<(key: string) => void>();
   const output = (name: 'out' | 'err') => ({
     write: (text: string) => (written[name] += text),
     isTTY: options.tty ?? false,
@@ -33,6 +36,12 @@ export function testIo(options: { env?: Record<string, string>; tty?: boolean; a
             written.err += question;
             return options.answer ?? '';
           },
+    onKey: options.tty
+      ? (handler) => {
+          keys.add(handler);
+          return () => keys.delete(handler);
+        }
+      : null,
     onSignal(handler) {
       handlers.add(handler);
       return () => handlers.delete(handler);
@@ -40,7 +49,8 @@ export function testIo(options: { env?: Record<string, string>; tty?: boolean; a
     out: () => written.out,
     err: () => written.err,
     signal: (name) => [...handlers].forEach((handler) => handler(name)),
-    listening: () => handlers.size,
+    press: (key) => [...keys].forEach((handler) => handler(key)),
+    listening: () => handlers.size + keys.size,
   };
 }
 
@@ -52,8 +62,8 @@ export interface TestApi extends AsyncDisposable {
 /** What a route answers: a body with 200, or what it says itself. */
 export type Answer = { status: number; body: unknown } | (() => { status: number; body: unknown });
 
-/** A stand-in for a running pgfollow. Paths that are not listed answer 404. */
-export async function testApi(routes: Record<string, Answer>): Promise<TestApi> {
+/** A stand-in for a running pgfollow. Paths that are not listed answer 404. Port 0 is a free one. */
+export async function testApi(routes: Record<string, Answer>, port = 0): Promise<TestApi> {
   const requests: TestApi['requests'] = [];
   const server = createServer((request: IncomingMessage, response) => {
     const key = `${request.method} ${request.url}`;
@@ -63,7 +73,7 @@ export async function testApi(routes: Record<string, Answer>): Promise<TestApi> 
     response.writeHead(status, { 'content-type': status < 400 ? 'application/json' : 'application/problem+json' });
     response.end(JSON.stringify(body));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
