@@ -58,6 +58,8 @@ export class Pipeline {
   /** Free to be asked for the slot: the copies or the stream are under way. */
   #watched: Client | null = null;
   #fingerprint = '';
+  /** While nothing works: when everything is tried again, ms since 1970. */
+  #nextTryMs: number | null = null;
   readonly #checkup: Checkup;
   /** Transactions in progress are left to the source in this session: the one before could not go on with them. */
   #unstreamed = false;
@@ -73,6 +75,7 @@ export class Pipeline {
       version: options.version,
       now: Date.now,
       heartbeatIntervalMs: config.heartbeat.interval,
+      nextTryMs: (table) => (table === null ? null : this.#clock.dueMs(table)) ?? this.#nextTryMs,
     });
     this.events = new EventLog({ now: Date.now });
     this.metrics = new Metrics({ model: this.model, tableLimit: config.http.metricsTables });
@@ -116,7 +119,9 @@ export class Pipeline {
       attempt = this.#reporter.furthest > before ? 1 : attempt + 1;
       this.#reporter.sessionFailed(problem);
       const pause = problem.retry === 'permanent' ? RECHECK_FAILED_MS : backoffMs(attempt);
+      this.#nextTryMs = Date.now() + pause;
       await sleep(pause, null, { signal }).catch(() => {});
+      this.#nextTryMs = null;
     }
   }
 

@@ -39,6 +39,7 @@ describe('status', () => {
             remedy: 'Copy again.',
             since: '2026-01-02T04:00:00Z',
             table: 'public.a',
+            retryAt: null,
           },
         ],
       }),
@@ -127,7 +128,14 @@ describe('progress', () => {
   });
 
   it('shows the first problem below the verdict', () => {
-    const problem = { code: 'SLOT_LOST', message: 'Gone.', remedy: 'Copy again.', since: '', table: null } as const;
+    const problem = {
+      code: 'SLOT_LOST',
+      message: 'Gone.',
+      remedy: 'Copy again.',
+      since: '',
+      table: null,
+      retryAt: null,
+    } as const;
     expect(renderProgress(sampleStatus({ problems: [problem] }), [], { color: false, now: NOW, columns: 80 })).toEqual([
       '! Streaming. pg_y is 0.2 s behind pg_x.',
       '  Gone.',

@@ -35,7 +35,14 @@ it.each<[what: string, status: Status, wanted: string, missing: string | null]>(
 });
 
 it('says why nothing moves', () => {
-  const problem = { code: 'SLOT_LOST', message: 'The slot is lost.', remedy: 'Copy again.', since: '', table: null } as const;
+  const problem = {
+    code: 'SLOT_LOST',
+    message: 'The slot is lost.',
+    remedy: 'Copy again.',
+    since: '',
+    table: null,
+    retryAt: null,
+  } as const;
   const verdict = waitVerdict(sampleStatus({ ...at('0/1'), state: 'failed', problems: [problem] }), parseLsn('1/0'));
   expect(verdict).toEqual({
     done: false,

@@ -95,7 +95,15 @@ export const SCHEMAS: Record<string, Schema> = {
       ],
       description: 'Tables that are being copied, together; null while there are none.',
     },
-    problems: { type: 'array', items: object({ ...problem, since: time, table: orNull(text) }) },
+    problems: {
+      type: 'array',
+      items: object({
+        ...problem,
+        since: time,
+        table: orNull(text),
+        retryAt: { ...orNull(time), description: 'When it is tried again by itself.' },
+      }),
+    },
   }),
   Table: object({
     source: text,

@@ -90,8 +90,22 @@ describe('status', () => {
     model.problem({ code: 'APPLY_FAILED', message: 'second', remedy: 'mend', table: 'public.a' });
     model.problem({ code: 'APPLY_FAILED', message: 'other', remedy: 'mend', table: 'public.c' });
     expect(model.status().problems).toEqual([
-      { code: 'APPLY_FAILED', message: 'second', remedy: 'mend', since: '2026-01-02T03:04:05.000Z', table: 'public.a' },
-      { code: 'APPLY_FAILED', message: 'other', remedy: 'mend', since: '2026-01-02T03:04:14.000Z', table: 'public.c' },
+      {
+        code: 'APPLY_FAILED',
+        message: 'second',
+        remedy: 'mend',
+        since: '2026-01-02T03:04:05.000Z',
+        table: 'public.a',
+        retryAt: null,
+      },
+      {
+        code: 'APPLY_FAILED',
+        message: 'other',
+        remedy: 'mend',
+        since: '2026-01-02T03:04:14.000Z',
+        table: 'public.c',
+        retryAt: null,
+      },
     ]);
     model.clearProblem('APPLY_FAILED', 'public.a');
     model.clearProblem('SLOT_LOST');
@@ -180,6 +194,16 @@ describe('tables', () => {
     model.tables()[0]!.applied.insert = 77;
     expect(model.table('public.a')?.applied.insert).toBe(0);
   });
+});
+
+it('tells when something is tried again, as long as that is to come', () => {
+  const due = new Map<string | null, number>([['public.a', START + 5000]]);
+  model = new StatusModel({ name: 'shop', version: '1.0.0', now: () => nowMs, nextTryMs: (table) => due.get(table) ?? null });
+  model.problem({ code: 'COPY_FAILED', message: 'no', remedy: 'mend', table: 'public.a' });
+  model.problem({ code: 'TARGET_LOCKED', message: 'no', remedy: 'mend' });
+  expect(model.status().problems.map(({ retryAt }) => retryAt)).toEqual(['2026-01-02T03:04:10.000Z', null]);
+  nowMs += 5000;
+  expect(model.status().problems[0]?.retryAt).toBeNull();
 });
 
 it('remembers what it is asked to sample', () => {

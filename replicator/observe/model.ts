@@ -80,6 +80,7 @@ export class StatusModel {
   readonly #totals = { insert: 0, update: 0, delete: 0, truncate: 0, transactions: 0 };
   readonly #tables = new TableBook();
   readonly #problems = new ProblemBook();
+  readonly #nextTryMs: (table: string | null) => number | null;
   readonly #history = new History();
   readonly findings: FindingBook;
   readonly #sampler = new Sampler();
@@ -89,7 +90,15 @@ export class StatusModel {
   /** Read-only for everybody else. */
   readonly counters: Counters = { receivedBytes: 0, backpressureMs: 0, errors: new Map(), reconnects: { source: 0, target: 0 } };
 
-  constructor(options: { name: string; version: string; now: () => number; heartbeatIntervalMs?: number }) {
+  /** `nextTryMs`: when a table, or everything (null), is tried again; see ProblemBook. */
+  constructor(options: {
+    name: string;
+    version: string;
+    now: () => number;
+    heartbeatIntervalMs?: number;
+    nextTryMs?: (table: string | null) => number | null;
+  }) {
+    this.#nextTryMs = options.nextTryMs ?? (() => null);
     this.#name = options.name;
     this.#version = options.version;
     this.#now = options.now;
@@ -285,7 +294,7 @@ export class StatusModel {
     this.#copy.look(this.#tables.all(), this.#now());
     const lag = this.lag();
     const tables = this.#tables.counts();
-    const problems = this.#problems.all();
+    const problems = this.#problems.all(this.#nextTryMs, this.#now());
     const { source, target } = this.#databases;
     const work = this.#work.read(this.#now());
     const bottleneck = findBottleneck(work, lag.seconds);

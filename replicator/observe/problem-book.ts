@@ -11,15 +11,26 @@ export class ProblemBook {
     const table = problem.table ?? null;
     const key = keyOf(problem.code, table);
     const since = this.#problems.get(key)?.since ?? iso(nowMs);
-    this.#problems.set(key, { code: problem.code, message: problem.message, remedy: problem.remedy, since, table });
+    this.#problems.set(key, {
+      code: problem.code,
+      message: problem.message,
+      remedy: problem.remedy,
+      since,
+      table,
+      retryAt: null,
+    });
   }
 
   clear(code: ProblemCode, table: string | null): void {
     this.#problems.delete(keyOf(code, table));
   }
 
-  all(): StatusProblem[] {
-    return Array.from(this.#problems.values(), (problem) => ({ ...problem }));
+  /** `nextTryMs` tells when a table, or everything (null), is tried again. */
+  all(nextTryMs: (table: string | null) => number | null, nowMs: number): StatusProblem[] {
+    return Array.from(this.#problems.values(), (problem) => {
+      const next = nextTryMs(problem.table);
+      return { ...problem, retryAt: next !== null && next > nowMs ? iso(next) : null };
+    });
   }
 }
 

@@ -68,6 +68,8 @@ export interface StatusProblem {
   remedy: string;
   since: string;
   table: string | null;
+  /** When it is tried again by itself; null where it is not, or is being tried now. */
+  retryAt: string | null;
 }
 
 /** One of GET /api/v1/tables. */

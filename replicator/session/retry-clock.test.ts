@@ -17,6 +17,7 @@ test('from one second to one minute, at once on demand, and from the start after
   clock.failed('t');
   expect(clock.due('t')).toBe(false);
   expect(clock.due('another')).toBe(true);
+  expect([clock.dueMs('t'), clock.dueMs('another')]).toEqual([now + 60_000, null]);
   clock.hurry('t');
   expect(clock.due('t')).toBe(true);
   clock.succeeded('t');

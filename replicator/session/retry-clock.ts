@@ -29,4 +29,9 @@ export class RetryClock {
   due(name: string): boolean {
     return (this.#entries.get(name)?.dueMs ?? 0) <= this.#now();
   }
+
+  /** When it is tried next, ms since 1970; null for what has not failed. */
+  dueMs(name: string): number | null {
+    return this.#entries.get(name)?.dueMs ?? null;
+  }
 }

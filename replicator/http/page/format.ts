@@ -66,6 +66,12 @@ export function ago(at: string, nowMs: number): string {
   return days === 1 ? '1 day ago' : `${days} days ago`;
 }
 
+/** How long until then: `in 12 s`. */
+export function until(at: string, nowMs: number): string {
+  const { value, unit } = duration(Math.max(1, Math.ceil((Date.parse(at) - nowMs) / 1000)));
+  return `in ${value} ${unit}`;
+}
+
 /** `03:04:05`, with the day where it is not today's, UTC. */
 export function clock(at: string, nowMs: number): string {
   const day = at.slice(0, 10);

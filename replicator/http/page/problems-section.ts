@@ -1,4 +1,4 @@
-import { ago, clock, plural } from './format.ts';
+import { ago, clock, plural, until } from './format.ts';
 import { html } from './html.ts';
 import type { Html } from './html.ts';
 import { dotted, remedy, tableLink } from './pieces.ts';
@@ -23,6 +23,7 @@ export function renderProblems({ status, nowMs }: PageView): Html {
               html`<code>${problem.code}</code>`,
               problem.table !== null && tableLink(problem.table),
               html`since <time datetime="${problem.since}">${clock(problem.since, nowMs)} UTC</time>, ${ago(problem.since, nowMs)}`,
+              problem.retryAt !== null && `tried again ${until(problem.retryAt, nowMs)}`,
             )}
           </p>
           ${remedy(problem.remedy)}

@@ -172,6 +172,21 @@ describe('the page', () => {
     expect(filtered).not.toContain('public.zz');
   });
 
+  it('says when a problem is tried again', () => {
+    const of = { ...view(), status: { ...view().status } };
+    of.status.problems = [
+      {
+        code: 'TARGET_UNREACHABLE',
+        message: 'Away',
+        remedy: 'Wait',
+        table: null,
+        since: '2026-01-02T03:04:00.000Z',
+        retryAt: '2026-01-02T03:04:17.000Z',
+      },
+    ];
+    expect(renderMain(of)).toContain('tried again in 12 s');
+  });
+
   it('names the slowest part, and why', () => {
     model.setState('streaming');
     model.heartbeatEmitted('a', nowMs);

@@ -1,11 +1,11 @@
 import { share } from '../../observe/copy-progress.ts';
 import type { TableStatus } from '../../observe/status.ts';
 import { eventList } from './events-section.ts';
-import { ago, bytesText, clock, count, duration, plural, rate } from './format.ts';
+import { ago, bytesText, clock, count, duration, plural, rate, until } from './format.ts';
 import { html } from './html.ts';
 import type { Html } from './html.ts';
 import { tableHref } from './page-query.ts';
-import { actionForm, remedy } from './pieces.ts';
+import { actionForm, dotted, remedy } from './pieces.ts';
 import { bar } from './snapshot-section.ts';
 import { IDENTITIES } from './table-row.ts';
 import { TABLE_TONES, icon, pill, words } from './tone.ts';
@@ -33,7 +33,7 @@ export function tablePage(view: PageView, table: Readonly<TableStatus>): PageBod
       </div>
       ${target !== source && html`<p class="lead">Goes to <strong>${target}</strong> on the target.</p>`}
     </section>
-    ${errorOf(table)} ${cards(view, table)}
+    ${errorOf(view, table)} ${cards(view, table)}
     <section id="events" aria-labelledby="events-title">
       <div class="section-head">
         <h2 id="events-title">Events of this table</h2>
@@ -51,14 +51,17 @@ export function tablePage(view: PageView, table: Readonly<TableStatus>): PageBod
   return { title: source, place: 'other', main, live: true };
 }
 
-function errorOf({ error }: Readonly<TableStatus>): Html {
+function errorOf({ status, nowMs }: PageView, { source, error }: Readonly<TableStatus>): Html {
   if (error === null) return html`<section id="problems" hidden></section>`;
+  const retryAt = status.problems.find(({ table }) => table === source)?.retryAt ?? null;
   return html`<section id="problems" aria-label="What is wrong">
     <div class="problem">
       ${icon('bad')}
       <div>
         <p class="problem-message">${error.message}</p>
-        <p class="meta"><code>${error.code}</code></p>
+        <p class="meta">
+          ${dotted(html`<code>${error.code}</code>`, retryAt !== null && `tried again ${until(retryAt, nowMs)}`)}
+        </p>
         ${remedy(error.remedy)}
       </div>
     </div>
