@@ -1,35 +1,29 @@
-import type { Client } from 'pg';
-import { readRelations } from '../catalog/read-relations.ts';
-import { displayName, type RelationName, type TableMapping } from '../catalog/relation.ts';
+import { displayName, type TableMapping } from '../catalog/relation.ts';
 import type { Batch } from '../change/batcher.ts';
 import { CLOCK_SQL, moveCheckpointSql } from '../metadata/checkpoint.ts';
 import { Problem } from '../problem.ts';
 import { spoolRows } from '../spool/spooled-changes.ts';
 import type { Lsn } from '../postgres/lsn.ts';
-import { describeError, isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+import { isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { PipeError, StatementPipe } from '../postgres/statement-pipe.ts';
 import type { Change, StreamRelation } from '../pgoutput/messages.ts';
-import { checkpointLost, explain } from './failures.ts';
+import { ArrayTypes } from './array-types.ts';
+import { cannotNow, checkpointLost, explain, isTableFault } from './failures.ts';
 import { OrderedReplay } from './ordered-replay.ts';
 import { plan, planInOrder, type Step } from './plan.ts';
-import { mapRows, type RowMap } from './row-map.ts';
+import type { RowMap } from './row-map.ts';
 import { Run, SetMismatch, type Applied } from './run.ts';
-import { ArrayTypes, SetApply, type StagedStatement } from './set-apply.ts';
-import type { Route } from './route.ts';
+import { SetApply, type StagedStatement } from './set-apply.ts';
+import { Routes, type RoutesOptions } from './routes.ts';
 import { writeSpoolRow } from './write-spool.ts';
 import { truncateSql, type OnConflict, type OnMissing } from './statements.ts';
 
-export interface ApplierOptions {
-  readonly client: Client;
+export interface ApplierOptions extends Omit<RoutesOptions, 'arrays'> {
   readonly pipeline: string;
   /** The checkpoint on the target, read on this connection under the pipeline's lock. */
   readonly checkpoint: Lsn;
-  /** The stream sends binary values. */
-  readonly binary: boolean;
   readonly onConflict: OnConflict;
   readonly onMissing: OnMissing;
-  /** Where a relation's changes go. Asked once a relation, until reroute(). */
-  readonly routeOf: (relation: StreamRelation) => Route;
   /**
    * A table does not take a change: sees to it that its changes go to the spool from now on, and says whether they do.
    * Called with nothing of the batch left on the target.
@@ -78,24 +72,17 @@ export class Applier {
   readonly #options: ApplierOptions;
   readonly #replay: OrderedReplay;
   readonly #sets: { readonly binary: SetApply; readonly text: SetApply };
-  readonly #arrays = new ArrayTypes();
-  readonly #maps = new Map<StreamRelation, RowMap | null>();
-  /** Tables whose changes are kept, by what the stream calls them. */
-  readonly #spooled = new Map<StreamRelation, RelationName>();
-  readonly #spoolMaps = new Map<StreamRelation, RowMap>();
+  readonly #routes: Routes;
   #checkpoint: Lsn;
-  /** How often it was asked anew where changes go. */
-  #routes = 0;
   /** A piece of a large transaction has been written, its commit is still to come. */
   #open = false;
 
   constructor(options: ApplierOptions) {
     this.#options = options;
     this.#replay = new OrderedReplay(options);
-    this.#sets = {
-      binary: new SetApply({ arrays: this.#arrays, binary: true }),
-      text: new SetApply({ arrays: this.#arrays, binary: false }),
-    };
+    const arrays = new ArrayTypes();
+    this.#sets = { binary: new SetApply({ arrays, binary: true }), text: new SetApply({ arrays, binary: false }) };
+    this.#routes = new Routes({ ...options, arrays });
     this.#checkpoint = options.checkpoint;
   }
 
@@ -106,11 +93,8 @@ export class Applier {
 
   /** Asks anew where changes go. Only between batches, never between the pieces of a transaction. */
   reroute(): void {
-    this.#maps.clear();
-    this.#spooled.clear();
-    this.#spoolMaps.clear();
+    this.#routes.forget();
     this.#replay.reset();
-    this.#routes++;
   }
 
   /**
@@ -118,15 +102,11 @@ export class Applier {
    * the target first.
    */
   makeReady(batch: Batch): ReadyBatch | null {
-    const knows = (relation: StreamRelation): boolean => this.#maps.has(relation);
-    const known = batch.changes.every((change) =>
-      change.kind === 'truncate' ? change.relations.every(knows) : knows(change.relation),
-    );
-    if (!known) return null;
-    const steps = this.#ready(batch.changes, (relation) => this.#maps.get(relation) ?? null);
+    if (!this.#routes.knows(batch.changes)) return null;
+    const steps = this.#ready(batch.changes, this.#routes.mapOf);
     // Whoever applies the batch hears of it.
     steps.catch(() => {});
-    return { steps, routes: this.#routes };
+    return { steps, routes: this.#routes.version };
   }
 
   /**
@@ -138,7 +118,7 @@ export class Applier {
     const inPieces = this.#open;
     for (;;) {
       try {
-        return await this.#applyBatch(batch, ready?.routes === this.#routes ? ready : null);
+        return await this.#applyBatch(batch, ready?.routes === this.#routes.version ? ready : null);
       } catch (error) {
         if (!isTableFault(error)) throw error;
         await this.#rollback();
@@ -152,14 +132,8 @@ export class Applier {
   /** Applies changes that a table's spool has kept, in a transaction of their own. After a Problem nothing of it is left. */
   async applySpooled(spooled: SpooledChanges): Promise<Applied> {
     try {
-      for (const change of spooled.changes) {
-        for (const relation of change.kind === 'truncate' ? change.relations : [change.relation]) {
-          if (this.#spoolMaps.get(relation)?.binary !== spooled.binary)
-            this.#spoolMaps.set(relation, await this.#map(relation, spooled.mapping, spooled.binary));
-        }
-      }
+      const mapOf = await this.#routes.learnSpooled(spooled.changes, spooled);
       const write = async (pipe: StatementPipe): Promise<void> => spooled.after.forEach((sql) => pipe.run(sql));
-      const mapOf = (relation: StreamRelation): RowMap | null => this.#spoolMaps.get(relation) ?? null;
       return await this.#applyChanges(spooled.changes, mapOf, await this.#ready(spooled.changes, mapOf), {
         write,
         committed: () => {},
@@ -183,8 +157,9 @@ export class Applier {
   }
 
   async #applyBatch(batch: Batch, ready: ReadyBatch | null): Promise<Applied> {
-    await this.#learn(batch.changes);
-    const spool = this.#spooled.size > 0 ? spoolRows(batch, (relation) => this.#spooled.get(relation) ?? null) : [];
+    const routes = this.#routes;
+    await routes.learn(batch.changes);
+    const spool = routes.keepsSome ? spoolRows(batch, (relation) => routes.keptAs(relation)) : [];
     const { end } = batch;
     const { pipeline, binary } = this.#options;
     const write = async (pipe: StatementPipe, run: Run): Promise<void> => {
@@ -201,9 +176,8 @@ export class Applier {
       if (end) this.#checkpoint = end.endLsn;
     };
     const nothing = spool.length === 0 && !this.#open;
-    const mapOf = (relation: StreamRelation): RowMap | null => this.#maps.get(relation) ?? null;
-    const steps = await (ready?.steps ?? this.#ready(batch.changes, mapOf));
-    return await this.#applyChanges(batch.changes, mapOf, steps, {
+    const steps = await (ready?.steps ?? this.#ready(batch.changes, routes.mapOf));
+    return await this.#applyChanges(batch.changes, routes.mapOf, steps, {
       write: end || spool.length > 0 ? write : null,
       committed: end ? committed : null,
       skippable: nothing,
@@ -355,56 +329,4 @@ export class Applier {
       if (pipe.full) await pipe.drain();
     }
   }
-
-  // Relations that are new in the stream, or have changed, are matched with the target as it is now: a column that was
-  // added there in time counts.
-  async #learn(changes: readonly Change[]): Promise<void> {
-    for (const change of changes) {
-      if (change.kind === 'truncate') for (const relation of change.relations) await this.#mapOnce(relation);
-      else if (!this.#maps.has(change.relation)) await this.#mapOnce(change.relation);
-    }
-  }
-
-  async #mapOnce(relation: StreamRelation): Promise<void> {
-    if (this.#maps.has(relation)) return;
-    const route = this.#options.routeOf(relation);
-    if (route.to === 'spool') this.#spooled.set(relation, route.mapping.source);
-    const map = route.to === 'table' ? await this.#map(relation, route.mapping, this.#options.binary) : null;
-    this.#maps.set(relation, map);
-  }
-
-  async #map(relation: StreamRelation, mapping: TableMapping, binary: boolean): Promise<RowMap> {
-    const { client } = this.#options;
-    const [target] = await readRelations(client, { names: [mapping.target] });
-    const map = mapRows(relation, mapping, target, binary);
-    await this.#arrays.learn(
-      client,
-      [...map.columns, ...map.find.columns].map((column) => column.parameterType),
-    );
-    return map;
-  }
 }
-
-// A lock, a full disk: the table waits for its next turn, and nobody else for it.
-function cannotNow(mapping: TableMapping, cause: unknown): Problem {
-  const table = displayName(mapping.source);
-  return new Problem('APPLY_FAILED', `Kept changes of ${table} could not be applied: ${describeError(cause)}`, {
-    table,
-    cause,
-    retry: 'transient',
-    remedy: 'It is tried again by itself.',
-  });
-}
-
-// What one table alone has brought about.
-function isTableFault(error: unknown): error is Problem {
-  return error instanceof Problem && error.table !== null && TABLE_FAULTS.has(error.code);
-}
-
-const TABLE_FAULTS: ReadonlySet<string> = new Set([
-  'APPLY_FAILED',
-  'ROW_MISSING',
-  'TARGET_COLUMN_MISSING',
-  'TARGET_COLUMN_TYPE',
-  'TARGET_TABLE_MISSING',
-]);

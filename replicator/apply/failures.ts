@@ -1,3 +1,4 @@
+import { displayName, type TableMapping } from '../catalog/relation.ts';
 import { describeError, isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import type { PipeError } from '../postgres/statement-pipe.ts';
 import { Problem } from '../problem.ts';
@@ -57,3 +58,27 @@ export function checkpointLost(cause: unknown): Problem {
     },
   );
 }
+
+/** A lock, a full disk: the table waits for its next turn, and nobody else for it. */
+export function cannotNow(mapping: TableMapping, cause: unknown): Problem {
+  const table = displayName(mapping.source);
+  return new Problem('APPLY_FAILED', `Kept changes of ${table} could not be applied: ${describeError(cause)}`, {
+    table,
+    cause,
+    retry: 'transient',
+    remedy: 'It is tried again by itself.',
+  });
+}
+
+/** What one table alone has brought about. */
+export function isTableFault(error: unknown): error is Problem {
+  return error instanceof Problem && error.table !== null && TABLE_FAULTS.has(error.code);
+}
+
+const TABLE_FAULTS: ReadonlySet<string> = new Set([
+  'APPLY_FAILED',
+  'ROW_MISSING',
+  'TARGET_COLUMN_MISSING',
+  'TARGET_COLUMN_TYPE',
+  'TARGET_TABLE_MISSING',
+]);

@@ -1,9 +1,9 @@
-import type { Client } from 'pg';
 import type { StatementPipe } from '../postgres/statement-pipe.ts';
 import { Turns } from '../postgres/turns.ts';
 import { TYPE_OID, type Oid } from '../postgres/oid.ts';
 import { COLUMN, type Tuple } from '../pgoutput/messages.ts';
 import { ArrayParameter } from './array-parameter.ts';
+import type { ArrayTypes } from './array-types.ts';
 import type { ImageCount, NetChanges, NetUpdate, RowVersions } from './coalesce.ts';
 import { copyRows, olderPlace } from './copy-rows.ts';
 import type { MappedColumn, RowMap } from './row-map.ts';
@@ -11,7 +11,6 @@ import { stagedDeleteSql, stagedImageDeleteSql, stagedUpdateSql } from './set-st
 import { kindAt, locateColumns, newOffsets } from './tuple.ts';
 
 const INT4_ARRAY = 1007;
-const TEXT_ARRAY = 1009;
 /** Rows of one statement: a parameter stays far below the 1 GB that a message may have. */
 const ROWS_A_STATEMENT = 20_000;
 /** Rows that are staged before it is asked whether the event loop is due for a turn. */
@@ -21,30 +20,6 @@ const ALL_BINARY: readonly number[] = Array.from({ length: 3300 }, () => 1);
 
 /** How the planner may join staged rows with the table. Staged rows have no statistics, so it guesses badly when left alone. */
 type Join = 'index' | 'hash';
-
-/**
- * Which array type holds many values of a type, in this database. A type without one (an array itself) cannot be
- * staged in binary.
- */
-export class ArrayTypes {
-  readonly #known = new Map<Oid, Oid>([[TYPE_OID.text, TEXT_ARRAY]]);
-
-  /** Looks up the array types of these types; once a type and session. */
-  async learn(client: Client, types: readonly Oid[]): Promise<void> {
-    const unknown = [...new Set(types)].filter((oid) => !this.#known.has(oid));
-    if (unknown.length === 0) return;
-    const { rows } = await client.query<{ oid: Oid; array: Oid }>(
-      'SELECT oid, typarray AS array FROM pg_catalog.pg_type WHERE oid = ANY ($1)',
-      [unknown],
-    );
-    for (const row of rows) this.#known.set(row.oid, row.array);
-  }
-
-  /** 0 when there is none. */
-  of(type: Oid): Oid {
-    return this.#known.get(type) ?? 0;
-  }
-}
 
 /** Counts of rows that a statement is expected to touch; another count means that the target is not as the source was. */
 export type Expect = (statement: number, rows: number) => void;
