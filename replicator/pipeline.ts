@@ -10,7 +10,7 @@ import { Checkup } from './doctor/checkup.ts';
 import { EventLog } from './observe/events.ts';
 import { Metrics } from './observe/metrics.ts';
 import { StatusModel } from './observe/model.ts';
-import type { PipelineControls } from './observe/status.ts';
+import type { PipelineControls, SequencesBrought } from './observe/status.ts';
 import { isEncrypted } from './postgres/connect.ts';
 import { Problem } from './problem.ts';
 import { backoffMs } from './session/backoff.ts';
@@ -25,6 +25,7 @@ import { checkSlot, openEnds, publishTables, type Ends } from './session/prepare
 import { Reporter } from './session/reporter.ts';
 import { RetryClock } from './session/retry-clock.ts';
 import { backendPid } from './session/target-waits.ts';
+import { SequenceKeeper } from './session/sequences.ts';
 import { addTable, removeTable, resyncTable, retryTable, type FollowingSession } from './session/table-controls.ts';
 import { TableSet } from './session/table-set.ts';
 import { firstCopyIsOpen, TableTender } from './session/tend-tables.ts';
@@ -88,6 +89,7 @@ export class Pipeline {
       removeTable: this.#tableControl(removeTable, 'TABLE_REMOVED', 'Removed'),
       resyncTable: this.#tableControl(resyncTable, 'TABLE_RESYNC', 'To be copied again, asked for'),
       retryTable: this.#tableControl(retryTable, 'TABLE_RETRY', 'To be tried again, asked for'),
+      bringSequences: () => this.#bringSequences(),
     };
   }
 
@@ -213,6 +215,14 @@ export class Pipeline {
       routeOf: (relation) => tables.route(relation),
       quarantine: (problem) => tender.quarantine(problem),
     });
+    const sequences = new SequenceKeeper({
+      source: ends.source,
+      target: ends.target,
+      tables,
+      on: config.sequences === 'on' || (config.sequences === 'auto' && config.origin !== 'none'),
+      observer: { brought: (result) => this.#reporter.sequences(result) },
+    });
+    const told = this.#reporter.tableObserver();
     const over = new AbortController();
     const boundary = new Boundary(over.signal);
     const tender = new TableTender({
@@ -229,7 +239,17 @@ export class Pipeline {
       since: this.#since,
       versions: { sourceVersion: ends.sourceIdentity.version, targetVersion: ends.targetVersion },
       observer: this.#reporter.copyObserver(),
-      told: this.#reporter.tableObserver(),
+      told: {
+        ...told,
+        changed: (resolved, identities) => {
+          sequences.tablesChanged();
+          told.changed(resolved, identities);
+        },
+        joined: (table) => {
+          sequences.tablesChanged();
+          told.joined(table);
+        },
+      },
     });
     const stream = new WalStream({
       url: config.source.url,
@@ -255,11 +275,12 @@ export class Pipeline {
       ...observer,
       batch: (batch, applied, durationMs) => {
         tender.batch(batch, applied);
+        sequences.batch(applied);
         observer.batch(batch, applied, durationMs);
       },
     };
     const applyPid = await on('target', backendPid(ends.apply));
-    this.#following = { ends, config, tables, tender, boundary, applier, clock: this.#clock };
+    this.#following = { ends, config, tables, tender, boundary, applier, sequences, clock: this.#clock };
     await together(signal, (inner) => {
       inner.addEventListener('abort', () => over.abort(inner.reason), { once: true });
       return [
@@ -282,6 +303,7 @@ export class Pipeline {
           inner,
         ),
         ...tender.loops(inner),
+        sequences.keep(inner),
         this.#checkup.loop(inner),
       ];
     });
@@ -290,14 +312,21 @@ export class Pipeline {
   // Commands on tables need the stream: without it nothing could be told from when on it holds.
   #tableControl(work: (session: FollowingSession, table: string) => Promise<void>, code: string, done: string) {
     return async (table: string, by: string): Promise<void> => {
-      if (!this.#following)
-        throw new Problem('NOT_POSSIBLE_NOW', 'The pipeline does not follow the source at the moment.', {
-          retry: 'transient',
-          remedy: 'Try again once `pgfollow status` says catching_up or streaming.',
-        });
-      await work(this.#following, table);
+      await work(this.#whileFollowing(), table);
       this.#reporter.commanded(table, code, `${done} by ${by}.`);
     };
+  }
+
+  async #bringSequences(): Promise<SequencesBrought> {
+    return await this.#whileFollowing().sequences.bringNow();
+  }
+
+  #whileFollowing(): FollowingSession {
+    if (this.#following) return this.#following;
+    throw new Problem('NOT_POSSIBLE_NOW', 'The pipeline does not follow the source at the moment.', {
+      retry: 'transient',
+      remedy: 'Try again once `pgfollow status` says catching_up or streaming.',
+    });
   }
 
   // Stored first: a pause survives a restart, and one that could not be stored has not happened.

@@ -11,6 +11,16 @@ const TIMEOUT_MS = 10_000;
 /** pgfollow does not answer at all: not running, elsewhere, or a network between. */
 export class Unreachable extends Failure {}
 
+/** pgfollow answers that it will not, or cannot now. */
+export class Refused extends Failure {
+  readonly status: number;
+
+  constructor(status: number, message: string, options: { remedy: string }) {
+    super(message, options);
+    this.status = status;
+  }
+}
+
 /** Talks to a running pgfollow. Throws Unreachable, or Failure with what the server says is wrong. */
 export class ApiClient {
   readonly base: string;
@@ -94,7 +104,7 @@ async function answerOf(response: Response): Promise<unknown> {
 }
 
 /** RFC 9457: detail says what is wrong, our own `remedy` what to do. */
-async function refusal(response: Response, base: string): Promise<Failure> {
+async function refusal(response: Response, base: string): Promise<Refused> {
   const text = await response.text().catch(() => '');
   const problem = parseObject(text);
   const { detail, title, remedy } = problem;
@@ -104,7 +114,7 @@ async function refusal(response: Response, base: string): Promise<Failure> {
     response.status === 401 || response.status === 403
       ? 'Set PGFOLLOW_API_TOKEN, PGFOLLOW_API_TOKEN_FILE or http.token to the token that the running pgfollow has.'
       : `Check that it is pgfollow that answers at ${base}.`;
-  return new Failure(printable(said), { remedy: printable(typeof remedy === 'string' ? remedy : fallback) });
+  return new Refused(response.status, printable(said), { remedy: printable(typeof remedy === 'string' ? remedy : fallback) });
 }
 
 function parseObject(text: string): Record<string, unknown> {

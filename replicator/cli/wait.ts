@@ -1,11 +1,11 @@
-import type { Status } from '../observe/status.ts';
+import type { SequencesBrought, Status } from '../observe/status.ts';
 import { connect, disconnect } from '../postgres/connect.ts';
 import { formatLsn, parseLsn, tryParseLsn, type Lsn } from '../postgres/lsn.ts';
-import { apiClient, Unreachable, type ApiClient } from './api.ts';
+import { apiClient, Refused, Unreachable, type ApiClient } from './api.ts';
 import { API_OPTIONS, CONFIG_OPTIONS, refusePositionals, textOf, type Arguments } from './args.ts';
 import type { Command } from './command.ts';
 import { EXIT, Failure, UsageError } from './failure.ts';
-import { sleep } from './io.ts';
+import { sleep, type Io } from './io.ts';
 import { printable } from './style.ts';
 import { waitVerdict } from './wait-verdict.ts';
 
@@ -43,6 +43,11 @@ export const waitCommand: Command = {
     const deadline = started + timeoutMs;
     const wanted = lsn ?? (await sourcePosition(config.sourceUrl ?? ''));
     await waitFor(api, wanted, { deadline, timeoutMs });
+    // A position of the past says nothing of sequences as they are now: then it is enough to have tried.
+    await bringSequences(api, io, { deadline: lsn === null ? deadline : 0, timeoutMs }).catch((error: unknown) => {
+      if (lsn === null || !(error instanceof Failure)) throw error;
+      io.stderr.write(`pgfollow: ${error.message}\n`);
+    });
     const seconds = Math.round(performance.now() - started) / 1000;
     if (args.values['json']) io.stdout.write(`${JSON.stringify({ lsn: formatLsn(wanted), seconds })}\n`);
     return EXIT.done;
@@ -70,6 +75,29 @@ async function waitFor(api: ApiClient, wanted: Lsn, limits: { deadline: number; 
         remedy: '`pgfollow status` and `pgfollow tables` show what holds it up; --timeout SECONDS waits longer.',
         exitCode: EXIT.timeout,
       });
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+// Rows are there; the sequences that they take values from are not in the stream, so they are asked for. One that cannot be
+// set holds up nobody, but it is said.
+async function bringSequences(api: ApiClient, io: Io, limits: { deadline: number; timeoutMs: number }): Promise<void> {
+  for (;;) {
+    try {
+      const { faults } = (await api.post('/api/v1/sequences')) as SequencesBrought;
+      for (const { message, remedy } of faults) io.stderr.write(`pgfollow: ${printable(message)}\n${printable(remedy)}\n`);
+      return;
+    } catch (error) {
+      if (!(error instanceof Refused) && !(error instanceof Unreachable)) throw error;
+      // An older pgfollow does not know them.
+      if (error instanceof Refused && error.status === 404) return;
+      if (performance.now() + POLL_MS > limits.deadline) {
+        throw new Failure(`the rows are on the target, but not its sequences: ${error.message}`, {
+          remedy: '`pgfollow status` shows what holds it up; --timeout SECONDS waits longer.',
+          exitCode: EXIT.timeout,
+        });
+      }
     }
     await sleep(POLL_MS);
   }

@@ -59,6 +59,7 @@ describe('defaults', () => {
         maxSpillBytes: 8 * 1024 ** 3,
       },
       origin: 'any',
+      sequences: 'auto',
       heartbeat: { interval: 1000 },
       http: { host: '127.0.0.1', port: 5884, token: null, insecure: false, metricsTables: 200 },
       log: { level: 'info' },

@@ -216,6 +216,11 @@ export const fileSchema = z.strictObject({
     'any',
     'none: changes that reached the source by replication themselves are not followed (PostgreSQL 16 or newer).',
   ),
+  sequences: choice(
+    ['auto', 'on', 'off'],
+    'auto',
+    'Sequences that followed tables take values from are kept as far as on the source. auto: on, but off with origin: none, where both sides give values.',
+  ),
   heartbeat: z
     .strictObject({
       interval: duration(

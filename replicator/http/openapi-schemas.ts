@@ -31,6 +31,10 @@ const problem = { code: text, message: text, remedy: { ...text, description: 'Wh
 
 /** components.schemas: LSNs as text, counters and byte counts as numbers, times RFC 3339 in UTC. */
 export const SCHEMAS: Record<string, Schema> = {
+  Sequences: object({
+    followed: count,
+    faults: { type: 'array', items: object({ table: text, message: text, remedy: text }) },
+  }),
   Status: object({
     name: text,
     version: text,

@@ -78,6 +78,9 @@ describe('every response is as described', () => {
       [operation, 409, { names: orders, before: failing('NOT_POSSIBLE_NOW') }],
       [operation, 503, { names: orders, before: failing('TARGET_UNREACHABLE') }],
     ]),
+    ['POST /api/v1/sequences', 200],
+    ['POST /api/v1/sequences', 409, { before: failing('NOT_POSSIBLE_NOW') }],
+    ['POST /api/v1/sequences', 503, { before: failing('TARGET_UNREACHABLE') }],
     ...['pause', 'resume'].flatMap((name): [string, number, Ask?][] => [
       [`PUT /api/v1/pipeline/${name}`, 202],
       [`PUT /api/v1/pipeline/${name}`, 503, { before: failing('TARGET_UNREACHABLE') }],

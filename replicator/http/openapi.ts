@@ -63,6 +63,17 @@ function tableOperation(summary: string): Json {
   };
 }
 
+const SEQUENCES = {
+  summary: 'Bring the sequences of the target as far as those of the source are now.',
+  responses: {
+    200: ok('They are, but for those that are named.', ref('Sequences')),
+    ...UNAUTHORIZED,
+    ...FOREIGN,
+    ...NOT_NOW,
+    ...NOT_CONNECTED,
+  },
+};
+
 const ADD_TABLE = {
   summary: 'Follow one more table.',
   requestBody: {
@@ -155,6 +166,7 @@ export function openApi(version: string): Json {
       },
       '/api/v1/pipeline/pause': { put: control('Stop applying; survives a restart.') },
       '/api/v1/pipeline/resume': { put: control('Go on applying.') },
+      '/api/v1/sequences': { post: SEQUENCES },
       '/api/v1/openapi.json': { get: read('This description.', ok('OpenAPI 3.1.', { type: 'object' })) },
     },
     components: {

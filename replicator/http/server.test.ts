@@ -154,6 +154,13 @@ describe('errors', () => {
   });
 });
 
+it('brings sequences over when asked, and says so when it cannot', async () => {
+  const post = { method: 'POST' };
+  expect(await json('/api/v1/sequences', post)).toMatchObject({ status: 200, body: { followed: 2, faults: [] } });
+  server.failWith = new Problem('NOT_POSSIBLE_NOW', 'Another session holds a lock on a sequence.', { remedy: 'Try again.' });
+  expect(await json('/api/v1/sequences', post)).toMatchObject({ status: 409, body: { code: 'NOT_POSSIBLE_NOW' } });
+});
+
 describe('pause and resume', () => {
   it('are accepted, also twice', async () => {
     for (const action of ['pause', 'pause', 'resume', 'resume'] as const) {
@@ -308,6 +315,7 @@ describe('starting', () => {
           removeTable: async () => undefined,
           resyncTable: async () => undefined,
           retryTable: async () => undefined,
+          bringSequences: async () => ({ followed: 0, faults: [] }),
         },
         log: { info: () => undefined } as never,
         version: '1.0.0',

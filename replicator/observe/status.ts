@@ -124,4 +124,21 @@ export interface PipelineControls {
   removeTable(table: string, by: string): Promise<void>;
   resyncTable(table: string, by: string): Promise<void>;
   retryTable(table: string, by: string): Promise<void>;
+  /** Resolves once the target's sequences are as far as the source's are now, but for those that could not be set. */
+  bringSequences(): Promise<SequencesBrought>;
+}
+
+/** POST /api/v1/sequences. */
+export interface SequencesBrought {
+  /** How many are followed. */
+  readonly followed: number;
+  readonly faults: readonly SequenceFault[];
+}
+
+/** What stands in the way of one sequence. */
+export interface SequenceFault {
+  /** `schema.table` on the source, which takes values from it. */
+  readonly table: string;
+  readonly message: string;
+  readonly remedy: string;
 }

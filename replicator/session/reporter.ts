@@ -8,7 +8,7 @@ import { readEvents, storeEvents } from '../metadata/event-sink.ts';
 import type { Finding } from '../finding.ts';
 import type { EventInput, EventLog } from '../observe/events.ts';
 import type { Stage, StatusModel } from '../observe/model.ts';
-import type { TableStatus } from '../observe/status.ts';
+import type { TableStatus, SequencesBrought } from '../observe/status.ts';
 import { formatLsn, maxLsn, ZERO_LSN, type Lsn } from '../postgres/lsn.ts';
 import type { Problem } from '../problem.ts';
 import type { Refusal } from '../schema/build-steps.ts';
@@ -50,6 +50,8 @@ export class Reporter {
   #slotComes = false;
   #sessions = 0;
   readonly #findingsTold = new Set<string>();
+  /** Message by table. */
+  #sequenceFaults: ReadonlyMap<string, string> = new Map();
   readonly #tableErrors = new Map<string, Pick<Problem, 'code' | 'message'>>();
   #lockTold = false;
   /** Problems of the last session, until a batch shows that they are over. */
@@ -346,6 +348,21 @@ export class Reporter {
     for (const table of tables) if (table.progress.state === 'streaming') this.#model.tableState(table.name, 'streaming');
     this.#showState();
     this.#tell({ level: 'info', code: 'CAUGHT_UP', message: 'The target has caught up with the source and follows it.' });
+  }
+
+  /** What was in the way of sequences before and is no more, is over. */
+  sequences({ followed, faults }: SequencesBrought): void {
+    const now = new Map(faults.map((fault) => [fault.table, fault]));
+    for (const table of this.#sequenceFaults.keys()) {
+      if (!now.has(table)) this.#model.clearProblem('SEQUENCE_NOT_SET', table);
+    }
+    for (const fault of now.values()) {
+      const problem = { code: 'SEQUENCE_NOT_SET', ...fault } as const;
+      this.#model.problem(problem);
+      if (this.#sequenceFaults.get(fault.table) !== fault.message) this.#tell({ level: 'warn', ...problem });
+    }
+    this.#sequenceFaults = new Map(faults.map(({ table, message }) => [table, message]));
+    this.#log.debug({ followed, faults: faults.length }, 'sequences brought over');
   }
 
   slot(slot: SlotState | null): void {

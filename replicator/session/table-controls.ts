@@ -12,6 +12,7 @@ import type { Boundary } from './boundary.ts';
 import type { FollowedTable } from './followed-tables.ts';
 import type { Ends } from './prepare.ts';
 import type { RetryClock } from './retry-clock.ts';
+import type { SequenceKeeper } from './sequences.ts';
 import type { TableSet } from './table-set.ts';
 import type { TableTender } from './tend-tables.ts';
 
@@ -24,6 +25,7 @@ export interface FollowingSession {
   readonly boundary: Boundary;
   readonly applier: Applier;
   readonly clock: RetryClock;
+  readonly sequences: SequenceKeeper;
 }
 
 /** Follows one more table. Throws where that is not possible; durable when it resolves. */

@@ -73,6 +73,11 @@ export async function serve(
       removeTable: tableControl('remove'),
       resyncTable: tableControl('resync'),
       retryTable: tableControl('retry'),
+      bringSequences: async () => {
+        if (harness.failWith !== undefined) throw harness.failWith;
+        calls.push('bring sequences');
+        return { followed: 2, faults: [] };
+      },
     },
     log: createLog({ level: 'info', destination }),
     version: '1.0.0',
