@@ -10,6 +10,7 @@ it('is at its defaults without an address, and leaves out what is there', () => 
     page: 1,
     level: 'info',
     find: '',
+    range: '15m',
     still: false,
   });
   expect(hrefOf('/', parseQuery(''))).toBe('/');
@@ -24,20 +25,40 @@ it('survives the way through an address', () => {
     page: 7,
     level: 'warn',
     find: 'x y',
+    range: '24h',
     still: true,
   } as const;
   expect(parseQuery(hrefOf('/', query).split('?')[1] ?? '')).toEqual(query);
   expect(
-    hrefOf('/', query, { q: '', state: null, sort: 'attention', desc: false, page: 1, find: '', level: 'info', still: false }),
+    hrefOf('/', query, {
+      q: '',
+      state: null,
+      sort: 'attention',
+      desc: false,
+      page: 1,
+      find: '',
+      level: 'info',
+      range: '15m',
+      still: false,
+    }),
   ).toBe('/');
 });
 
-it.each(['state=nothing', 'sort=__proto__', 'page=-1', 'page=1.5', 'page=1e99', 'page=x', 'level=fatal', 'desc=2', '%', '&&=&'])(
-  'takes %s for nothing',
-  (search) => {
-    expect(parseQuery(search)).toEqual(parseQuery(''));
-  },
-);
+it.each([
+  'state=nothing',
+  'sort=__proto__',
+  'page=-1',
+  'page=1.5',
+  'page=1e99',
+  'page=x',
+  'level=fatal',
+  'desc=2',
+  'range=1y',
+  '%',
+  '&&=&',
+])('takes %s for nothing', (search) => {
+  expect(parseQuery(search)).toEqual(parseQuery(''));
+});
 
 it('cuts what is too long', () => {
   expect(parseQuery(`q=${'x'.repeat(5000)}`).q).toHaveLength(200);

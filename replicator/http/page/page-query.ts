@@ -1,3 +1,4 @@
+import type { Range } from '../../observe/history.ts';
 import { TABLE_STATES } from '../../observe/status.ts';
 import type { TableState } from '../../observe/status.ts';
 
@@ -20,12 +21,24 @@ export interface PageQuery {
   readonly level: Level;
   /** Part of an event, as it was typed. */
   readonly find: string;
+  /** How far back the curves go. */
+  readonly range: Range;
   /** Not to be loaded again by itself: for who reads slowly, without JavaScript. */
   readonly still: boolean;
 }
 
 const LONGEST = 200;
-const NEUTRAL: PageQuery = { q: '', state: null, sort: 'attention', desc: false, page: 1, level: 'info', find: '', still: false };
+const NEUTRAL: PageQuery = {
+  q: '',
+  state: null,
+  sort: 'attention',
+  desc: false,
+  page: 1,
+  level: 'info',
+  find: '',
+  range: '15m',
+  still: false,
+};
 
 /** From an address; what it does not know or understand is left at its default. */
 export function parseQuery(search: string): PageQuery {
@@ -40,6 +53,7 @@ export function parseQuery(search: string): PageQuery {
     page: Number.isInteger(page) && page > 0 && page < 1e6 ? page : 1,
     level: LEVELS.find((level) => level === given.get('level')) ?? NEUTRAL.level,
     find: text('find'),
+    range: given.get('range') === '24h' ? '24h' : NEUTRAL.range,
     still: given.get('still') === '1',
   };
 }

@@ -29,7 +29,7 @@ function view(search = ''): PageView {
     tables: model.tables(),
     findings: model.findings.read(),
     events: events.after(),
-    curves: model.history('15m'),
+    curves: model.history(parseQuery(search).range),
     queue: model.queueReading,
     slot: model.slotReading,
     lagAtLeast: model.lag().atLeast,
@@ -170,6 +170,17 @@ describe('the page', () => {
     expect(filtered).toContain('aria-sort="descending"');
     expect(filtered).toContain('Page 2 of 3, 110 tables');
     expect(filtered).not.toContain('public.zz');
+  });
+
+  it('shows the last day where that is asked for, and keeps to it', () => {
+    model.setTables(Array.from({ length: 12 }, (_, i) => listing(`public.t${i}`)));
+    model.sample();
+    const page = renderMain(view('range=24h&state=streaming'));
+    expect(page).toContain('Now, and in the last 24 hours');
+    expect(page).toContain('data-step="480"');
+    expect(page).toContain('<input type="hidden" name="range" value="24h" />');
+    expect(page).toContain('<input type="hidden" name="state" value="streaming" />');
+    expect(page).not.toContain('15 minutes');
   });
 
   it('says when a problem is tried again', () => {

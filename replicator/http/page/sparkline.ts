@@ -18,7 +18,7 @@ export interface Sparkline {
   readonly label: string;
 }
 
-/** Curves of the last 15 minutes; null values are gaps. The script reads data-values to tell value and time. */
+/** Curves of what was; null values are gaps. The script reads data-values to tell value and time. */
 export function sparkline({ curves, names, unit, atLeast, label }: Sparkline): Html {
   const [first] = curves;
   if (!first) return html``;

@@ -47,11 +47,7 @@ export function renderTables(view: PageView): Html {
 }
 
 function filterForm({ query }: PageView): Html {
-  const hidden = Object.entries({
-    state: query.state,
-    sort: query.sort === 'attention' ? null : query.sort,
-    desc: query.desc ? 1 : null,
-  });
+  const others = [...new URLSearchParams(hrefOf('', query, { q: '', page: 1 }))];
   return html`<form class="filter" method="get" action="/#tables" role="search" data-live>
     <input
       id="filter"
@@ -63,7 +59,7 @@ function filterForm({ query }: PageView): Html {
       autocomplete="off"
       spellcheck="false"
       data-keep
-    />${hidden.map(([name, value]) => value !== null && html`<input type="hidden" name="${name}" value="${value}" />`)}
+    />${others.map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}" />`)}
     <button type="submit" class="plain no-js">Filter</button>
   </form>`;
 }

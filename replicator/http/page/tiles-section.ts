@@ -1,20 +1,39 @@
-import type { SeriesName } from '../../observe/history.ts';
+import type { Range, SeriesName } from '../../observe/history.ts';
 import { curve, mean, peak } from './curve.ts';
 import { bytes, bytesText, count, duration, rate } from './format.ts';
 import type { Quantity } from './format.ts';
 import { html } from './html.ts';
 import type { Html } from './html.ts';
+import { hrefOf } from './page-query.ts';
 import { slotVerdict } from './slot-tile.ts';
 import { sparkline } from './sparkline.ts';
 import type { Sparkline } from './sparkline.ts';
 import type { PageView } from './view.ts';
 
-const SPAN = 'in 15 min';
+const SPANS: Readonly<Record<Range, { readonly title: string; readonly short: string }>> = {
+  '15m': { title: 'the last 15 minutes', short: '15 min' },
+  '24h': { title: 'the last 24 hours', short: '24 h' },
+};
 
-/** The numbers that matter, each with its last 15 minutes. */
+/** The numbers that matter, each with its last 15 minutes, or its last day. */
 export function renderTiles(view: PageView): Html {
+  const { query, path, curves } = view;
   return html`<section id="tiles" aria-labelledby="tiles-title">
-    <h2 id="tiles-title" class="sr-only">Numbers, with the last 15 minutes</h2>
+    <div class="section-head">
+      <h2 id="tiles-title">Now, and in ${SPANS[curves.range].title}</h2>
+      <nav class="chips end" aria-label="How far back">
+        ${Object.entries(SPANS).map(
+          ([range, { short }]) =>
+            html`<a
+              class="chip"
+              href="${hrefOf(path, query, { range: range as Range })}#tiles"
+              data-live
+              ${query.range === range && html` aria-current="true"`}
+              >${short}</a
+            >`,
+        )}
+      </nav>
+    </div>
     <dl class="tiles">
       ${lagTile(view)} ${rowsTile(view)} ${transactionsTile(view)} ${walTile(view)} ${queueTile(view)} ${slotTile(view)}
     </dl>
@@ -28,7 +47,10 @@ function lagTile(view: PageView): Html {
   return tile({
     label: 'Lag',
     quantity: { ...now, value: view.lagAtLeast && seconds !== null ? `≥ ${now.value}` : now.value },
-    note: highest === null ? 'not measured yet' : `peak ${said(duration(Math.max(highest, seconds ?? 0)))} ${SPAN}`,
+    note:
+      highest === null
+        ? 'not measured yet'
+        : `peak ${said(duration(Math.max(highest, seconds ?? 0)))} in ${SPANS[view.curves.range].short}`,
     curve: one(view, 'lagSeconds', 'most', { names: ['lag'], unit: 's', atLeast: 1 }),
   });
 }
@@ -51,7 +73,7 @@ function rowsTile(view: PageView): Html {
       names,
       unit: '/s',
       atLeast: 10,
-      label: label('Rows a second', said({ value: rate(highest ?? 0), unit: '/s' })),
+      label: label(curves, 'Rows a second', said({ value: rate(highest ?? 0), unit: '/s' })),
     }),
   });
 }
@@ -127,11 +149,11 @@ function one(
   const highest = peak(values) ?? 0;
   const { unit } = look;
   const most = unit === 's' ? said(duration(highest)) : unit === 'B' ? bytesText(highest) : `${rate(highest)}/s`;
-  return sparkline({ ...look, curves: [curve(curves, values, how)], label: label(look.names[0] ?? '', most) });
+  return sparkline({ ...look, curves: [curve(curves, values, how)], label: label(curves, look.names[0] ?? '', most) });
 }
 
-function label(what: string, most: string): string {
-  return `${what}, the last 15 minutes, ${most} at most`;
+function label({ range }: PageView['curves'], what: string, most: string): string {
+  return `${what}, ${SPANS[range].title}, ${most} at most`;
 }
 
 function said({ value, unit }: Quantity): string {

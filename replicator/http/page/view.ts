@@ -14,7 +14,7 @@ export interface PageView {
   readonly findings: Findings;
   /** Newest last. */
   readonly events: readonly PipelineEvent[];
-  /** The last 15 minutes. */
+  /** As far back as the query says. */
   readonly curves: Curves;
   readonly queue: { readonly bytes: number; readonly limitBytes: number };
   readonly slot: SlotReading | null;

@@ -74,20 +74,21 @@ function loginRoutes(app: FastifyInstance, { access, now }: HttpContext): void {
 
 function viewOf({ model, events, access, now }: HttpContext, request: FastifyRequest): PageView {
   const [path = '/', search = ''] = request.url.split('?', 2);
+  const query = parseQuery(search);
   return {
     status: model.status(),
     tables: model.tableList(),
     factsOf: (source) => model.tableFacts(source),
     findings: model.findings.read(),
     events: events.after(),
-    curves: model.history('15m'),
+    curves: model.history(query.range),
     queue: model.queueReading,
     slot: model.slotReading,
     lagAtLeast: model.lag().atLeast,
     nowMs: now(),
     canLogOut: access.needsToken,
     formToken: access.formToken,
-    query: parseQuery(search),
+    query,
     path,
     theme: parseTheme(request.cookies[THEME_COOKIE]),
   };

@@ -51,10 +51,9 @@ function tell(spark, at) {
   const when = new Date((Number(end) - (steps - 1 - index) * Number(step)) * 1000).toISOString().slice(11, 19);
   const named = names.split(',');
   const known = columns.some((column) => column[index] !== '');
-  const said = columns.map((column, i) =>
-    columns.length > 1 ? `${format(column[index], unit)} ${named[i]}` : format(column[index], unit),
-  );
-  tip.textContent = `${known ? said.join(' · ') : 'not known'} at ${when} UTC`;
+  const rates = unit === '/s';
+  const said = columns.map((column, i) => (rates ? `${format(column[index], unit)} ${named[i]}` : format(column[index], unit)));
+  tip.textContent = known ? `${said.join(', ')}${rates ? ' a second' : ''} at ${when} UTC` : `not known at ${when} UTC`;
   tip.hidden = rule.hidden = false;
   const box = spark.getBoundingClientRect();
   const x = box.left + (box.width * index) / Math.max(1, steps - 1);
@@ -73,7 +72,7 @@ function hide() {
 function format(text, unit) {
   if (text === '') return '–';
   const value = Number(text);
-  if (unit === '/s') return `${trim(value)}/s`;
+  if (unit === '/s') return trim(value);
   if (unit === 's')
     return value < 0.1 ? `${Math.round(value * 1000)} ms` : value < 120 ? `${trim(value)} s` : `${Math.round(value / 60)} min`;
   let scaled = value;
