@@ -64,6 +64,7 @@ export const FINDING_CODES = {
   CREATE_TABLES: 'Whether target tables that are missing can be created.',
   TARGET_INDEX: 'A target table without the index by which rows are found.',
   TARGET_TRIGGERS: 'Triggers and foreign keys of the target that act on replicated rows.',
+  SEQUENCES: 'Columns with a sequence on the source, and whether they have one on the target.',
   EXISTING_ROWS: 'Target tables that hold rows before the first copy.',
   ENCODING: 'Whether the target can hold every character of the source.',
   COLLATION: 'Whether both databases sort text the same way.',

@@ -11,7 +11,7 @@ import { loadConfigOf } from './load-config.ts';
 import { wantsColor } from './style.ts';
 
 export const doctorCommand: Command = {
-  usage: 'doctor [--json] [--strict] [OPTIONS]',
+  usage: 'doctor [--json] [--quiet] [--strict] [OPTIONS]',
   options: {
     json: {
       type: 'boolean',
@@ -27,7 +27,7 @@ export const doctorCommand: Command = {
     'Exit code 3 where there are errors.',
   examples: [
     ['pgfollow doctor', ''],
-    ['pgfollow doctor --quiet --strict', 'for a pipeline of CI: silence and 0 where all is well'],
+    ['pgfollow doctor --quiet --strict', 'in scripts: silence and 0 where all is well'],
     ['pgfollow doctor --json | jq -r ".findings[] | select(.level == \\"error\\") | .remedy"', 'the SQL alone'],
   ],
   async run(args, io) {
@@ -44,7 +44,7 @@ export const doctorCommand: Command = {
       const color = wantsColor(io.stdout, io.env, Boolean(args.values['no-color']));
       const columns = io.stdout.isTTY ? (io.stdout.columns ?? 80) : null;
       for (const line of renderFindings(findings, { color, columns })) io.stdout.write(`${line}\n`);
-      io.stderr.write(`${summarizeFindings(all)}\n`);
+      if (!args.values['quiet'] || findings.length > 0) io.stderr.write(`${summarizeFindings(all)}\n`);
     }
     return exitCodeOf(all, Boolean(args.values['strict']));
   },

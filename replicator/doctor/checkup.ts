@@ -6,10 +6,10 @@ import { examine } from './examine.ts';
 
 /** A session that ends at once is not worth a look, and one that starts has better things to do. */
 const AFTER_MS = 3000;
-const EVERY_MS = 3_600_000;
+const EVERY_MS = 600_000;
 
 /**
- * The same look as `pgfollow doctor`, beside a pipeline that works: a moment after the start of a session, then every hour.
+ * The same look as `pgfollow doctor`, beside a pipeline that works: a moment after the start of a session, then every ten minutes.
  * What the pipeline reports itself is left out, so that nothing is said twice.
  */
 export class Checkup {

@@ -7,6 +7,7 @@ import { classifyTransactions } from './activity.ts';
 import { classifyCreation } from './creation.ts';
 import { classifyConnection, replicationRefused, type ConnectionFacts } from './connection.ts';
 import { classifyConfig, classifyDisk, classifyPasswordFile } from './here.ts';
+import { classifyIndexes } from './pairs.ts';
 import { classifySource, type SourceSettings } from './source-settings.ts';
 import { classifyMetadata } from './standing.ts';
 import { classifySurroundings, type Surroundings } from './surroundings.ts';
@@ -222,6 +223,15 @@ test('tables are only created on the same version or a newer one', () => {
   const rights = { user: 'u', database: 'd', mayCreateSchemas: true, schemas: { public: true } };
   expect(grade(classifyCreation(missing, rights, { source: 18, target: 17 }))).toEqual(['error SCHEMA_NOT_CREATED']);
   expect(grade(classifyCreation(missing, rights, { source: 17, target: 18 }))).toEqual([]);
+});
+
+test('an index that is still to be built is not missed', () => {
+  const column = { name: 'id', attnum: 1, generated: 'no', identity: 'no' };
+  const source = { schema: 'public', name: 't', identityColumns: ['id'], uniqueIndexes: [], columns: [column] } as never;
+  const mapping = { source, target: source, excludeColumns: [], renameColumns: {}, where: null };
+  const pairs = [{ name: 'public.t', mapping, source, target: source, columns: [] }];
+  expect(grade(classifyIndexes(pairs, new Set()))).toEqual(['warning TARGET_INDEX']);
+  expect(grade(classifyIndexes(pairs, new Set(['public.t'])))).toEqual([]);
 });
 
 describe('here', () => {

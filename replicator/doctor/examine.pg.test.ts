@@ -214,6 +214,18 @@ test('target tables that are missing will be created, where the role may', async
   }
 });
 
+test('columns with sequences, and which of them the target could feed itself', async () => {
+  await using db = await testDatabases();
+  await sql(
+    db.source,
+    'CREATE TABLE a (id serial PRIMARY KEY); CREATE TABLE b (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY)',
+  );
+  await sql(db.target, 'CREATE TABLE a (id serial PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY)');
+  expect(only(await look(db), 'SEQUENCES').message).toBe(
+    '2 columns have a sequence on the source; without one on the target: public.b.id. That matters once the target takes over.',
+  );
+});
+
 test('servers that cannot be reached, and the other one is looked at all the same', async () => {
   await using db = await testDatabases();
   for (const side of [db.source, db.target]) await sql(side, TABLE);

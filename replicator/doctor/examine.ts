@@ -15,6 +15,7 @@ import { classifyConfig, examineDisk, examinePasswordFiles } from './here.ts';
 import { classifyIndexes, readPairs, type Pairs } from './pairs.ts';
 import { classifyManaged, examineUnmanaged, readSight } from './publishing.ts';
 import { classifySourceRights, classifyTargetRights, mayRead, readRights } from './rights.ts';
+import { classifySequences, readFedColumns } from './sequences.ts';
 import { classifySource, readSourceSettings } from './source-settings.ts';
 import { classifyBystanders, classifyToast, readBystanders, readToasted } from './source-tables.ts';
 import { classifyStanding, readReader, readStanding, type Standing } from './standing.ts';
@@ -189,7 +190,7 @@ async function lookAtTargetTables(report: Report, target: Client, known: Tables 
   const { config, facts, identity, pairs, source, standing } = known;
   const oids = pairs.pairs.flatMap((pair) => (pair.target ? [pair.target.oid] : []));
   const user = facts?.user ?? '';
-  report.add(classifyIndexes(pairs.pairs));
+  report.add(classifyIndexes(pairs.pairs, standing?.unbuilt ?? new Set()));
   await report.check('target', async () => {
     const schemas = pairs.missing.map(({ mapping }) => mapping.target.schema);
     const majors = { source: majorOf(identity.version), target: majorOf(facts?.version ?? identity.version) };
@@ -199,6 +200,15 @@ async function lookAtTargetTables(report: Report, target: Client, known: Tables 
   if (rights) report.add(classifyTargetRights(pairs.pairs, rights, user));
   const replicaRole = facts?.replicaRole === null;
   await report.check('target', async () => classifyActors(pairs.pairs, await readActors(target, oids), { replicaRole }));
+  await report.check('target', async () =>
+    classifySequences(pairs.pairs, {
+      source: await readFedColumns(
+        source,
+        pairs.pairs.map((pair) => pair.source.oid),
+      ),
+      target: await readFedColumns(target, oids),
+    }),
+  );
   const empty = uncopied(pairs.pairs, standing?.tables ?? []);
   const readable = empty.filter(({ target: relation }) => relation !== null && mayRead(rights?.get(relation.oid)));
   if (config.snapshot.copy) {

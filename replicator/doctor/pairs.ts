@@ -79,10 +79,13 @@ function followed(pairs: readonly TablePair[]): string {
   return `${tables(pairs.length)} of the source, ${Math.ceil(bytes / 1024 / 1024)} MB, ${pairs.length === 1 ? 'is' : 'are'} followed.`;
 }
 
-/** Pure: target tables in which the rows that change can only be found by reading all of them. */
-export function classifyIndexes(pairs: readonly TablePair[]): Finding[] {
+/**
+ * Pure: target tables in which the rows that change can only be found by reading all of them. Those whose indexes are
+ * still to be built (`unbuilt`, by display name) are left out.
+ */
+export function classifyIndexes(pairs: readonly TablePair[], unbuilt: ReadonlySet<string>): Finding[] {
   return pairs.flatMap(({ name, mapping, source, target, columns }) => {
-    if (!target || !columns || source.identityColumns.length === 0) return [];
+    if (!target || !columns || source.identityColumns.length === 0 || unbuilt.has(displayName(target))) return [];
     const key = source.identityColumns.map((column) => mapping.renameColumns[column] ?? column);
     if (target.uniqueIndexes.some((index) => index.columns.length > 0 && index.columns.every((column) => key.includes(column))))
       return [];

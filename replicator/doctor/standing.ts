@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.ts';
 import { complaint, fine, ofProblem, type Finding } from '../finding.ts';
 import { checkSameSource, readPipeline, type PipelineRow } from '../metadata/pipeline-row.ts';
 import { metadataFault, readMetadataRights, type MetadataRights } from '../metadata/rights.ts';
+import { readCreatedTables } from '../metadata/created-tables.ts';
 import { readChoices, type TableChoice } from '../metadata/table-choices.ts';
 import { readTables, type StoredTable } from '../metadata/table-states.ts';
 import { formatLsn } from '../postgres/lsn.ts';
@@ -18,6 +19,8 @@ export interface Standing {
   readonly row: PipelineRow | null;
   readonly choices: readonly TableChoice[];
   readonly tables: readonly StoredTable[];
+  /** Target tables of our making whose keys and indexes are still to come, by display name. */
+  readonly unbuilt: ReadonlySet<string>;
   /** A pgfollow of this name is connected. */
   readonly running: boolean;
 }
@@ -27,7 +30,7 @@ export async function readStanding(target: Client, config: Config): Promise<{ st
   const running = await isRunning(target, config.name);
   const rights = await readMetadataRights(target);
   const findings = classifyMetadata(rights);
-  if (!rights.exists) return { standing: { row: null, choices: [], tables: [], running }, findings };
+  if (!rights.exists) return { standing: { row: null, choices: [], tables: [], unbuilt: new Set(), running }, findings };
   if (!rights.usage) return { standing: null, findings };
   try {
     const missing = await missingMigrations(target);
@@ -37,7 +40,9 @@ export async function readStanding(target: Client, config: Config): Promise<{ st
     const row = await orNothing(readPipeline(target, config.name), null);
     const choices = await orNothing(readChoices(target, config.name), []);
     const tables = await orNothing(readTables(target, config.name), []);
-    return { standing: { row, choices, tables, running }, findings };
+    const created = await orNothing(readCreatedTables(target, config.name), new Map());
+    const unbuilt = new Set([...created].flatMap(([name, { built }]) => (built ? [] : [name])));
+    return { standing: { row, choices, tables, unbuilt, running }, findings };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     return { standing: null, findings: [...findings, ofProblem('target', error)] };
