@@ -173,7 +173,7 @@ export class Pipeline {
       signal,
     });
     const identityChanges = await publishTables(ends, ends.config, resolved);
-    this.#reporter.prepared(resolved, identityChanges);
+    this.#reporter.tables.prepared(resolved, identityChanges);
     return resolved.tables;
   }
 
@@ -192,7 +192,7 @@ export class Pipeline {
       },
       signal,
     );
-    for (const table of tables) this.#reporter.tableStands(table);
+    for (const table of tables) this.#reporter.tables.stands(table);
     return place;
   }
 
@@ -220,7 +220,7 @@ export class Pipeline {
       target: ends.target,
       tables,
       on: config.sequences === 'on' || (config.sequences === 'auto' && config.origin !== 'none'),
-      observer: { brought: (result) => this.#reporter.sequences(result) },
+      observer: { brought: (result) => this.#reporter.tables.sequences(result) },
     });
     const told = this.#reporter.tableObserver();
     const over = new AbortController();
@@ -238,7 +238,7 @@ export class Pipeline {
       recent: this.#recent,
       since: this.#since,
       versions: { sourceVersion: ends.sourceIdentity.version, targetVersion: ends.targetVersion },
-      observer: this.#reporter.copyObserver(),
+      observer: this.#reporter.tables.copyObserver(),
       told: {
         ...told,
         changed: (resolved, identities) => {
@@ -313,7 +313,7 @@ export class Pipeline {
   #tableControl(work: (session: FollowingSession, table: string) => Promise<void>, code: string, done: string) {
     return async (table: string, by: string): Promise<void> => {
       await work(this.#whileFollowing(), table);
-      this.#reporter.commanded(table, code, `${done} by ${by}.`);
+      this.#reporter.tables.commanded(table, code, `${done} by ${by}.`);
     };
   }
 

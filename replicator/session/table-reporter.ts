@@ -1,0 +1,230 @@
+import type { Logger } from 'pino';
+import type { Applied } from '../apply/run.ts';
+import { groupBy } from '../catalog/group-by.ts';
+import { displayName } from '../catalog/relation.ts';
+import type { StatusModel } from '../observe/model.ts';
+import type { SequencesBrought, TableStatus } from '../observe/status.ts';
+import type { Problem } from '../problem.ts';
+import type { Refusal } from '../schema/build-steps.ts';
+import type { CopyObserver, CopyTask } from '../snapshot/copy-table.ts';
+import type { IdentityChange } from '../source/replica-identity.ts';
+import { ConflictTally } from './conflicts.ts';
+import type { FollowedTable, ResolvedPipelineTables } from './followed-tables.ts';
+import type { Teller } from './teller.ts';
+
+/** The log names every row, so many a line. */
+const CONFLICTS_A_LINE = 100;
+
+export interface TableReporterOptions {
+  readonly model: StatusModel;
+  readonly teller: Teller;
+  readonly log: Logger;
+  /** A table has got somewhere. */
+  readonly stands: (table: FollowedTable) => void;
+}
+
+/** Turns what happens to single tables into status, events and log lines. */
+export class TableReporter {
+  readonly #model: StatusModel;
+  readonly #teller: Teller;
+  readonly #log: Logger;
+  readonly #stands: TableReporterOptions['stands'];
+  readonly #tally = new ConflictTally(Date.now);
+  readonly #findingsTold = new Set<string>();
+  readonly #errors = new Map<string, Pick<Problem, 'code' | 'message'>>();
+  /** What is in the way of sequences: message by table. */
+  #sequenceFaults: ReadonlyMap<string, string> = new Map();
+
+  constructor(options: TableReporterOptions) {
+    this.#model = options.model;
+    this.#teller = options.teller;
+    this.#log = options.log;
+    this.#stands = options.stands;
+  }
+
+  /** Whether this is the reason why a table is in error. */
+  isErrorOf(table: string, code: Problem['code']): boolean {
+    return this.#errors.get(table)?.code === code;
+  }
+
+  /** A table's error has become that of the whole session. */
+  forgetError(table: string): void {
+    this.#errors.delete(table);
+  }
+
+  /** The set of tables, at the beginning of a session and whenever it changes. What was told already is not told again. */
+  prepared({ tables, findings, created }: ResolvedPipelineTables, changes: readonly IdentityChange[]): void {
+    const names = new Set(tables.map((table) => table.name));
+    for (const gone of [...this.#errors.keys()].filter((name) => !names.has(name))) this.#recovered(gone);
+    this.#model.setTables(
+      tables.map((table) => ({
+        source: table.name,
+        target: displayName(table.mapping.target),
+        identity: identityOf(table, changes),
+        state: table.progress.state,
+        rowsEstimated: table.source.estimatedRows < 0 ? null : table.source.estimatedRows,
+        error: table.progress.state === 'error' ? table.progress : null,
+        ...(table.stored && {
+          rowsCopied: table.stored.rowsCopied,
+          bytesCopied: table.stored.bytesCopied,
+          copyStartedAt: time(table.stored.copyStartedAt),
+          copyFinishedAt: time(table.stored.copyFinishedAt),
+        }),
+      })),
+    );
+    for (const change of changes) {
+      this.#teller.tell({
+        level: 'info',
+        table: displayName(change.relation),
+        code: 'REPLICA_IDENTITY_SET',
+        message: `Set on the source, so that UPDATE and DELETE of this table can be followed: ${change.sql}`,
+      });
+    }
+    if (created.length > 0)
+      this.#teller.tell({ level: 'info', code: 'SCHEMA_CREATED', message: `Created on the target: ${countedKinds(created)}.` });
+    for (const finding of findings) {
+      if (finding.level === 'ok' || this.#findingsTold.has(finding.message)) continue;
+      this.#findingsTold.add(finding.message);
+      this.#teller.tell({
+        level: finding.level === 'error' ? 'error' : 'warn',
+        code: 'TABLE_FINDING',
+        message: finding.message,
+        ...(finding.table === null ? {} : { table: finding.table }),
+        ...(finding.remedy === null ? {} : { remedy: finding.remedy }),
+      });
+    }
+    for (const table of tables) this.stands(table);
+  }
+
+  /** Where one table is now: tells of an error that is new, and of one that is over. */
+  stands(table: FollowedTable): void {
+    const { name, progress } = table;
+    if (progress.state === 'error') {
+      this.#error(name, progress);
+    } else {
+      this.#recovered(name);
+      this.#model.tableState(name, progress.state);
+    }
+    this.#model.spooled(name, table.spooledBytes);
+    this.#stands(table);
+  }
+
+  /** A table that was copied, or in error, goes with the others from here on. */
+  joined(table: FollowedTable, others: { caughtUp: boolean }): void {
+    this.stands(table);
+    // Before that it goes without saying.
+    if (table.progress.state !== 'streaming' || !others.caughtUp) return;
+    this.#teller.tell({
+      level: 'info',
+      table: table.name,
+      code: 'TABLE_STREAMING',
+      message: `${table.name} is complete and goes with the others.`,
+    });
+  }
+
+  /** Changes that a table's spool had kept are on the target. */
+  drained(table: FollowedTable, applied: Applied, durationMs: number): void {
+    this.conflicts(applied);
+    this.#model.spooled(table.name, table.spooledBytes);
+    const { rows, perTable, way } = applied;
+    if (rows > 0) this.#model.batchApplied({ rows, transactions: 0, durationMs, perTable, way, at: Date.now() });
+  }
+
+  copyObserver(): Omit<CopyObserver, 'failed'> {
+    const model = this.#model;
+    const name = (task: CopyTask): string => displayName(task.mapping.source);
+    return {
+      started: (task) => {
+        model.tableState(name(task), 'copying');
+        model.copyStarted(name(task));
+      },
+      progress: (task, rows, bytes) => model.copyProgress(name(task), rows, bytes),
+      finished: (task, rows, bytes) => {
+        model.copyFinished(name(task), rows, bytes);
+        model.tableState(name(task), task.bare ? 'indexing' : 'catching_up');
+        this.#log.info({ table: name(task), rows, bytes }, 'table copied');
+      },
+    };
+  }
+
+  /** A command on a table was accepted. */
+  commanded(table: string, code: string, message: string): void {
+    this.#teller.tell({ level: 'info', table, code, message });
+  }
+
+  /** What was in the way of sequences before and is no more, is over. */
+  sequences({ followed, faults }: SequencesBrought): void {
+    const now = new Map(faults.map((fault) => [fault.table, fault]));
+    for (const table of this.#sequenceFaults.keys()) {
+      if (!now.has(table)) this.#model.clearProblem('SEQUENCE_NOT_SET', table);
+    }
+    for (const fault of now.values()) {
+      const problem = { code: 'SEQUENCE_NOT_SET', ...fault } as const;
+      this.#model.problem(problem);
+      if (this.#sequenceFaults.get(fault.table) !== fault.message) this.#teller.tell({ level: 'warn', ...problem });
+    }
+    this.#sequenceFaults = new Map(faults.map(({ table, message }) => [table, message]));
+    this.#log.debug({ followed, faults: faults.length }, 'sequences brought over');
+  }
+
+  /** Parts of a table that could not be created. */
+  refused(table: FollowedTable, refusals: readonly Refusal[]): void {
+    for (const { part, reason, sql } of refusals)
+      this.#teller.tell({
+        level: 'warn',
+        table: table.name,
+        code: 'PART_NOT_CREATED',
+        message: `${displayName(table.mapping.target)} goes without the ${part}: ${reason}.`,
+        ...(sql.length > 0 ? { remedy: `Mend what the message names, then run on the target:\n${sql.join(';\n')};` } : {}),
+      });
+  }
+
+  /** Rows that were not applied as they were sent. */
+  conflicts(applied: Applied): void {
+    for (const conflict of applied.conflicts) this.#model.conflict(conflict.table, conflict.kind, 1);
+    for (const event of this.#tally.events(applied.conflicts)) this.#teller.tell(event);
+    for (let at = 0; at < applied.conflicts.length; at += CONFLICTS_A_LINE) {
+      this.#log.warn({ conflicts: applied.conflicts.slice(at, at + CONFLICTS_A_LINE) }, 'rows not applied as they were sent');
+    }
+  }
+
+  #error(table: string, error: { code: Problem['code']; message: string; remedy: string }): void {
+    const { code, message, remedy } = error;
+    this.#model.tableState(table, 'error', { code, message, remedy });
+    const known = this.#errors.get(table);
+    if (known?.code === code && known.message === message) return;
+    if (known) this.#model.clearProblem(known.code, table);
+    this.#errors.set(table, { code, message });
+    this.#model.problem({ code, message, remedy, table });
+    this.#model.error('snapshot');
+    this.#teller.tell({ level: 'error', table, code, message, remedy });
+  }
+
+  #recovered(table: string): void {
+    const known = this.#errors.get(table);
+    if (!known) return;
+    this.#errors.delete(table);
+    this.#model.clearProblem(known.code, table);
+    this.#teller.tell({ level: 'info', table, code: 'TABLE_RECOVERED', message: `What stood in the way of ${table} is over.` });
+  }
+}
+
+// Labels begin with what kind of thing they are.
+function countedKinds(labels: readonly string[]): string {
+  const kinds = groupBy(labels, (label) => label.split(' ', 1)[0] ?? '');
+  return [...kinds].map(([kind, all]) => (all.length === 1 ? all[0] : `${all.length} ${kind}s`)).join(', ');
+}
+
+// As the source announces it in the stream from now on.
+function identityOf(table: FollowedTable, changes: readonly IdentityChange[]): TableStatus['identity'] {
+  const { source } = table;
+  const change = changes.find((each) => each.oid === source.oid);
+  const kind = change ? change.to.kind : source.replicaIdentity;
+  if (kind === 'full') return 'full';
+  if (kind === 'index') return 'index';
+  return source.uniqueIndexes.some((index) => index.primary) && kind !== 'nothing' ? 'primary_key' : 'nothing';
+}
+
+function time(text: string | null): number | null {
+  return text === null ? null : Date.parse(text);
+}
