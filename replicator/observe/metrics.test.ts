@@ -68,7 +68,8 @@ function fill(): void {
   model.heartbeatEmitted('a', nowMs);
   model.heartbeatApplied('a');
   const counts = { insert: 2, update: 1, delete: 0, truncate: 0 };
-  model.batchApplied({ rows: 3, transactions: 1, durationMs: 20, perTable: [['public.a"b', counts]], at: nowMs });
+  const perTable = [['public.a"b', counts]] as const;
+  model.batchApplied({ rows: 3, transactions: 1, durationMs: 20, perTable, at: nowMs, latencyMs: 40 });
 }
 
 describe('metrics', () => {
@@ -136,6 +137,7 @@ describe('metrics', () => {
       'slot_wal_status{status="reserved"}': 1,
       slot_retained_wal_bytes: 5,
       apply_batch_rows_sum: 3,
+      transaction_latency_seconds_sum: 0.04,
       'apply_batch_duration_seconds_bucket{le="0.025"}': 1,
     });
     expect((await scrape()).series.get('transactions_applied_total')).toBe(1);

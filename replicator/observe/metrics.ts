@@ -190,9 +190,16 @@ export class Metrics {
       buckets: [1, 10, 100, 1000, 10_000, 100_000, 1_000_000],
       registers: [this.#registry],
     });
+    const latency = new Histogram({
+      name: 'pgfollow_transaction_latency_seconds',
+      help: 'From the commit on the source to the commit on the target, of the newest transaction of each batch.',
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+      registers: [this.#registry],
+    });
     this.#model.onBatch((batch) => {
       duration.observe(batch.durationMs / 1000);
       rows.observe(batch.rows);
+      if (batch.latencyMs !== undefined) latency.observe(Math.max(0, batch.latencyMs) / 1000);
     });
   }
 

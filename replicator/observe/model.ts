@@ -42,6 +42,8 @@ export interface AppliedBatch {
   readonly durationMs: number;
   readonly perTable: Iterable<readonly [source: string, counts: RowCounts]>;
   readonly at: number;
+  /** From the commit on the source to the one on the target, of the newest transaction, ms by our clock. */
+  readonly latencyMs?: number;
   /** How the rows were written: as their net effect, or one by one. */
   readonly way?: 'folded' | 'replayed' | 'in order';
 }

@@ -203,7 +203,16 @@ export class Reporter {
         const { rows, perTable } = sum(pieces);
         pieces = [];
         if (applied.targetLsn === null) return;
-        model.batchApplied({ rows, transactions: batch.transactions, durationMs, perTable, way: applied.way, at: Date.now() });
+        const nowMs = Date.now();
+        model.batchApplied({
+          rows,
+          transactions: batch.transactions,
+          durationMs,
+          perTable,
+          way: applied.way,
+          at: nowMs,
+          latencyMs: nowMs - (batch.end.committedAtMs - clockAhead),
+        });
         this.#log.debug(
           { lsn: formatLsn(batch.end.endLsn), rows, way: applied.way, ms: Math.round(durationMs) },
           'batch applied',
