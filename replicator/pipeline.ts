@@ -290,7 +290,11 @@ export class Pipeline {
             applier,
             target: ends.target,
             applyPid,
-            heartbeat: ends.sourceIdentity.inRecovery ? null : { client: ends.source, intervalMs: config.heartbeat.interval },
+            heartbeat: {
+              client: ends.source,
+              intervalMs: config.heartbeat.interval,
+              standby: ends.sourceIdentity.inRecovery,
+            },
             from,
             maxBatchBytes: config.apply.maxBatchBytes,
             spill: { directory: config.apply.spillDirectory, maxBytes: config.apply.maxSpillBytes },

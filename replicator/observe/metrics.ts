@@ -2,12 +2,11 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 import { STAGES } from './model.ts';
 import type { SlotReading, StatusModel } from './model.ts';
 import { PIPELINE_STATES, TABLE_STATES } from './status.ts';
-import type { ConflictKind, RowOp, Status } from './status.ts';
+import type { Status } from './status.ts';
 import { ACTIVITIES } from './work.ts';
-import { TableSeriesBook, type TableSeries } from './table-series.ts';
+import { TableSeriesBook } from './table-series.ts';
+import { tableText } from './table-text.ts';
 
-const OPS: readonly RowOp[] = ['insert', 'update', 'delete', 'truncate'];
-const KINDS: readonly ConflictKind[] = ['insertExists', 'updateMissing', 'deleteMissing'];
 const WAL_STATUSES = ['reserved', 'extended', 'unreserved', 'lost'] as const;
 
 /**
@@ -19,7 +18,6 @@ export class Metrics {
   readonly #registry = new Registry();
   #status: Status;
   readonly #book: TableSeriesBook;
-  #tables: TableSeries[] = [];
 
   /** `tableLimit`: how many tables get series of their own; see TableSeriesBook. */
   constructor(options: { model: StatusModel; tableLimit?: number; defaultMetrics?: boolean }) {
@@ -28,7 +26,6 @@ export class Metrics {
     this.#status = options.model.status();
     this.#pipeline();
     this.#lagAndFlow();
-    this.#perTable();
     this.#slot();
     this.#batches();
     // It watches the event loop with a timer, by default every 10 ms: most of what an idle pipeline would cost.
@@ -42,8 +39,8 @@ export class Metrics {
   /** The text of GET /metrics. */
   async text(): Promise<string> {
     this.#status = this.#model.status();
-    this.#tables = this.#book.series(this.#model.tableList(), (source) => this.#model.copiedTotals(source));
-    return this.#registry.metrics();
+    const tables = this.#book.series(this.#model.tableList(), (source) => this.#model.copiedTotals(source));
+    return `${await this.#registry.metrics()}\n${tableText(tables)}`;
   }
 
   #pipeline(): void {
@@ -117,44 +114,6 @@ export class Metrics {
     this.#gauge('spill_bytes', 'Parts of transactions in progress on the source that are kept on disk.', [], (gauge) =>
       gauge.set(model.spillBytes),
     );
-  }
-
-  #perTable(): void {
-    this.#counter(
-      'rows_applied_total',
-      'Row changes committed on the target; truncate counts statements.',
-      ['table', 'op'],
-      (counter) => {
-        for (const { label, applied } of this.#tables) for (const op of OPS) counter.inc({ table: label, op }, applied[op]);
-      },
-    );
-    this.#counter(
-      'conflicts_total',
-      'Changes that did not find the target as the source had it.',
-      ['table', 'kind'],
-      (counter) => {
-        for (const { label, conflicts } of this.#tables)
-          for (const kind of KINDS) counter.inc({ table: label, kind }, conflicts[kind]);
-      },
-    );
-    this.#counter('snapshot_rows_total', 'Rows copied initially.', ['table'], (counter) => {
-      for (const { label, copied } of this.#tables) counter.inc({ table: label }, copied.rows);
-    });
-    this.#counter('snapshot_bytes_total', 'Bytes copied initially.', ['table'], (counter) => {
-      for (const { label, copied } of this.#tables) counter.inc({ table: label }, copied.bytes);
-    });
-    this.#gauge(
-      'snapshot_rows_estimated',
-      'Rows of a table by the statistics of the source; absent where it has none.',
-      ['table'],
-      (gauge) => {
-        for (const { label, rowsEstimated } of this.#tables)
-          if (rowsEstimated !== null) gauge.set({ table: label }, rowsEstimated);
-      },
-    );
-    this.#gauge('spool_bytes', 'Changes kept on the target for a table that cannot take them yet.', ['table'], (gauge) => {
-      for (const { label, spooledBytes } of this.#tables) gauge.set({ table: label }, spooledBytes);
-    });
   }
 
   #slot(): void {

@@ -8,6 +8,7 @@ import { Intake } from '../change/intake.ts';
 import type { StreamedTransaction } from '../change/streamed-transactions.ts';
 import { maxLsn, parseLsn, type Lsn } from '../postgres/lsn.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
+import { walEnd } from '../source/wal-position.ts';
 import { Acknowledger } from '../source/standby-status.ts';
 import type { WalStream } from '../source/wal-stream.ts';
 import { blame, on } from './blame.ts';
@@ -33,6 +34,8 @@ const MOST_STATUS_INTERVAL_MS = 10_000;
  * all that is held together stays below maxBatchBytes and a bit. Measured: parts of 4 MB are as fast as of 16 MB.
  */
 const BATCHES_HELD = 4;
+/** Positions of a standby remembered while none is reached: more would tell nothing new. */
+const MOST_MARKS = 3600;
 /** What a decoded change takes beside its bytes: rows of a few bytes must not fill the memory by their number. */
 const CHANGE_OVERHEAD_BYTES = 160;
 
@@ -60,8 +63,8 @@ export interface FollowObserver {
 export interface FollowOptions {
   readonly stream: WalStream;
   readonly applier: Applier;
-  /** For heartbeats; null where the source takes no writes (a standby). */
-  readonly heartbeat: { readonly client: Client; readonly intervalMs: number } | null;
+  /** For heartbeats. A standby takes no writes: there what it has replayed stands in for them. */
+  readonly heartbeat: { readonly client: Client; readonly intervalMs: number; readonly standby: boolean };
   /** A second connection to the target, to ask for its flush position while the first one applies. */
   readonly target: Client;
   /** The server process that applies. */
@@ -139,6 +142,8 @@ class Follower {
   #checkpointedAt = Date.now();
   /** Commit time on the source of the newest transaction that was applied, or brought nothing here. */
   #committedAtMs: number | null = null;
+  /** Positions of a standby that have not been reached, oldest first. */
+  readonly #marks: { readonly id: string; readonly lsn: Lsn }[] = [];
   #heldSince: number | null = null;
 
   constructor(options: FollowOptions, intake: Intake, signal: AbortSignal) {
@@ -273,16 +278,36 @@ class Follower {
     const { heartbeat, observer } = this.#options;
     const run = randomBytes(4).toString('hex');
     for (let n = 1, going = !this.#signal.aborted; going; n++) {
-      if (heartbeat) {
-        const id = `${run}:${n}`;
+      const id = `${run}:${n}`;
+      if (heartbeat.standby) {
+        await this.#mark(id);
+      } else {
         observer.heartbeatEmitted(id, Date.now());
         const sql = `SELECT pg_catalog.pg_logical_emit_message(true, '${HEARTBEAT_PREFIX}', ${quoteLiteral(id)})::text AS lsn`;
         const { rows } = await on('source', heartbeat.client.query<{ lsn: string }>(sql));
         if (rows[0]) observer.sourceWalEnd(parseLsn(rows[0].lsn));
-      } else {
-        this.#sendStatus(true);
       }
-      going = await this.#pause(heartbeat?.intervalMs ?? 1000);
+      going = await this.#pause(heartbeat.intervalMs);
+    }
+  }
+
+  // The heartbeat of a standby: once the target has reached what is replayed now, it has arrived.
+  async #mark(id: string): Promise<void> {
+    const { heartbeat, observer } = this.#options;
+    const atMs = Date.now();
+    const lsn = await on('source', walEnd(heartbeat.client, true));
+    observer.heartbeatEmitted(id, atMs);
+    observer.sourceWalEnd(lsn);
+    if (this.#marks.length < MOST_MARKS) this.#marks.push({ id, lsn });
+    this.#settleMarks();
+    // Where nothing happens the position only comes when asked for.
+    this.#sendStatus(true);
+  }
+
+  #settleMarks(): void {
+    while (this.#marks[0] && this.#marks[0].lsn <= this.#applied) {
+      const { id } = this.#marks.shift()!;
+      this.#options.observer.heartbeatApplied(id);
     }
   }
 
@@ -357,6 +382,7 @@ class Follower {
     if (lsn <= this.#applied) return;
     this.#applied = lsn;
     this.#options.observer.applied(lsn);
+    this.#settleMarks();
   }
 
   get #idleCheckpointDue(): boolean {
