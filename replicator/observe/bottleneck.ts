@@ -1,3 +1,4 @@
+import type { Status } from './status.ts';
 import type { Activity, WorkReading } from './work.ts';
 
 /** What holds the stream up most, and a sentence on why the target is as far behind as it is. */
@@ -43,6 +44,23 @@ export function findBottleneck(work: WorkReading, lagSeconds: number | null): Bo
   // Waiting for somebody's lock is worth naming before it shows as lag.
   if (!behind && stage !== 'lock') return { stage: null, summary: `Nothing is in the way. ${minute}` };
   return { stage, summary: `${HEADS[stage]} ${minute}` };
+}
+
+/** The same with its numbers, as the API gives it. */
+export function workStatus(work: WorkReading, lagSeconds: number | null): Status['work'] {
+  const { stage, summary } = findBottleneck(work, lagSeconds);
+  const rounded = Object.entries(work.shares).map(([activity, share]) => [activity, thousandths(share)]);
+  return {
+    seconds: Math.round(work.seconds * 10) / 10,
+    shares: Object.fromEntries(rounded) as Status['work']['shares'],
+    queueFull: thousandths(work.queueFull),
+    bottleneck: stage,
+    summary,
+  };
+}
+
+function thousandths(share: number): number {
+  return Math.round(share * 1000) / 1000;
 }
 
 /** `In the last minute: 71 % writing rows on the target, 29 % waiting for the source.` */

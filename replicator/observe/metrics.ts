@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
-import { STAGES } from './model.ts';
-import type { SlotReading, StatusModel } from './model.ts';
+import type { StatusModel } from './model.ts';
+import { STAGES } from './readings.ts';
+import type { SlotReading } from './readings.ts';
 import { PIPELINE_STATES, TABLE_STATES } from './status.ts';
 import type { Status } from './status.ts';
 import { ACTIVITIES } from './work.ts';

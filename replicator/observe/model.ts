@@ -1,39 +1,23 @@
-import { formatLsn } from '../postgres/lsn.ts';
 import type { Lsn } from '../postgres/lsn.ts';
 import type { ProblemCode } from '../problem.ts';
 import { CopyWatch } from './copy-progress.ts';
-import { findBottleneck } from './bottleneck.ts';
+import { workStatus } from './bottleneck.ts';
 import { FindingBook } from './finding-book.ts';
 import { History } from './history.ts';
 import type { Curves, Range } from './history.ts';
 import { Lag } from './lag.ts';
 import type { LagReading } from './lag.ts';
+import { Positions } from './positions.ts';
 import { ProblemBook } from './problem-book.ts';
-import { Rate } from './rates.ts';
+import type { Counters, Role, SlotReading, Stage } from './readings.ts';
 import { Sampler } from './sampler.ts';
 import type { ConflictKind, PipelineState, Status, TableState, TableStatus } from './status.ts';
 import { summarize } from './summary.ts';
-import { TableBook, iso } from './table-book.ts';
+import { TableBook, copyOfTable, iso } from './table-book.ts';
 import type { RowCounts, TableError, TableFacts, TableListing } from './table-book.ts';
+import { Throughput } from './throughput.ts';
 import { WorkLedger } from './work.ts';
 import type { Activity } from './work.ts';
-
-export type Role = 'source' | 'target';
-
-/** Where an error happened, for errors_total. */
-export const STAGES = ['source', 'target', 'decode', 'apply', 'snapshot', 'catalog', 'heartbeat', 'pipeline'] as const;
-export type Stage = (typeof STAGES)[number];
-
-export interface SlotReading {
-  readonly name: string;
-  readonly active: boolean;
-  readonly walStatus: string | null;
-  readonly retainedBytes: number | null;
-  /** max_slot_wal_keep_size in bytes, null when unlimited. */
-  readonly limitBytes: number | null;
-  /** pg_replication_slots.safe_wal_size, null when unlimited or lost. */
-  readonly safeBytes: number | null;
-}
 
 /** One target commit. `perTable` is by source name; `at` in ms since 1970. */
 export interface AppliedBatch {
@@ -48,16 +32,6 @@ export interface AppliedBatch {
   readonly way?: 'folded' | 'replayed' | 'in order';
 }
 
-/** Numbers that only metrics read. */
-export interface Counters {
-  receivedBytes: number;
-  backpressureMs: number;
-  errors: Map<string, number>;
-  reconnects: Record<Role, number>;
-}
-
-const RATE_WINDOW_MS = 10_000;
-
 /**
  * What is known of the pipeline, in memory: the pipeline writes it, HTTP and metrics read it, and no
  * read asks a database. No timers; `now` is ms since 1970.
@@ -69,17 +43,12 @@ export class StatusModel {
   readonly #startedMs: number;
   #state: { name: PipelineState; detail: string | null; sinceMs: number };
   readonly #databases = { source: unknownDatabase(), target: unknownDatabase() };
-  #walEnd: Lsn | null = null;
-  #received: Lsn | null = null;
-  #applied: Lsn | null = null;
-  #acknowledged: Lsn | null = null;
+  readonly #positions = new Positions();
   #slot: SlotReading | null = null;
   #queue = { bytes: 0, limitBytes: 0 };
   #spillBytes = 0;
   readonly #lag: Lag;
-  readonly #rowRate: Rate;
-  readonly #transactionRate: Rate;
-  readonly #totals = { insert: 0, update: 0, delete: 0, truncate: 0, transactions: 0 };
+  readonly #throughput: Throughput;
   readonly #tables = new TableBook();
   readonly #problems = new ProblemBook();
   readonly #nextTryMs: (table: string | null) => number | null;
@@ -109,8 +78,7 @@ export class StatusModel {
     this.#startedMs = nowMs;
     this.#state = { name: 'starting', detail: null, sinceMs: nowMs };
     this.#lag = new Lag({ intervalMs: options.heartbeatIntervalMs ?? 1000 });
-    this.#rowRate = new Rate({ windowMs: RATE_WINDOW_MS, nowMs });
-    this.#transactionRate = new Rate({ windowMs: RATE_WINDOW_MS, nowMs });
+    this.#throughput = new Throughput(nowMs);
   }
 
   // ---- written by the pipeline -------------------------------------------------------------
@@ -131,7 +99,7 @@ export class StatusModel {
 
   /** Where the source writes now (pg_current_wal_lsn, or what the stream says). */
   sourceWalEnd(lsn: Lsn): void {
-    this.#walEnd = lsn;
+    this.#positions.walEnd = lsn;
   }
 
   slot(reading: SlotReading | null): void {
@@ -140,30 +108,25 @@ export class StatusModel {
 
   /** `bytes`: payload since the last call. */
   received(lsn: Lsn, bytes: number): void {
-    this.#received = lsn;
+    this.#positions.received = lsn;
     this.counters.receivedBytes += bytes;
   }
 
   applied(lsn: Lsn): void {
-    this.#applied = lsn;
+    this.#positions.applied = lsn;
   }
 
   acknowledged(lsn: Lsn): void {
-    this.#acknowledged = lsn;
+    this.#positions.acknowledged = lsn;
   }
 
   batchApplied(batch: AppliedBatch): void {
     const nowMs = this.#now();
     for (const [source, counts] of batch.perTable) {
-      this.#totals.insert += counts.insert;
-      this.#totals.update += counts.update;
-      this.#totals.delete += counts.delete;
-      this.#totals.truncate += counts.truncate;
+      this.#throughput.table(counts);
       this.#tables.applied(source, counts, batch.at);
     }
-    this.#totals.transactions += batch.transactions;
-    this.#rowRate.add(batch.rows, nowMs);
-    this.#transactionRate.add(batch.transactions, nowMs);
+    this.#throughput.batch(batch, nowMs);
     for (const listener of this.#batchListeners) listener(batch);
   }
 
@@ -298,8 +261,6 @@ export class StatusModel {
     const tables = this.#tables.counts();
     const problems = this.#problems.all(this.#nextTryMs, this.#now());
     const { source, target } = this.#databases;
-    const work = this.#work.read(this.#now());
-    const bottleneck = findBottleneck(work, lag.seconds);
     const slot = this.#slot;
     return {
       name: this.#name,
@@ -315,7 +276,7 @@ export class StatusModel {
         tables,
         firstProblem: problems[0]?.message ?? null,
       }),
-      source: { ...source, walEnd: text(this.#walEnd) },
+      source: { ...source, walEnd: this.#positions.walEndText },
       target: { ...target },
       slot: slot && {
         name: slot.name,
@@ -324,19 +285,11 @@ export class StatusModel {
         retainedBytes: slot.retainedBytes,
         limitBytes: slot.limitBytes,
       },
-      position: { received: text(this.#received), applied: text(this.#applied), acknowledged: text(this.#acknowledged) },
-      lag: { seconds: lag.seconds === null ? null : round(lag.seconds, 3), bytes: this.#lagBytes() },
-      rates: this.#rates(),
-      totals: { ...this.#totals },
-      work: {
-        seconds: round(work.seconds, 1),
-        shares: Object.fromEntries(
-          Object.entries(work.shares).map(([name, share]) => [name, round(share, 3)]),
-        ) as typeof work.shares,
-        queueFull: round(work.queueFull, 3),
-        bottleneck: bottleneck.stage,
-        summary: bottleneck.summary,
-      },
+      position: this.#positions.position,
+      lag: { seconds: lag.seconds === null ? null : Math.round(lag.seconds * 1000) / 1000, bytes: this.#positions.lagBytes },
+      rates: this.#throughput.rates(this.#now()),
+      totals: { ...this.#throughput.totals },
+      work: workStatus(this.#work.read(this.#now()), lag.seconds),
       tables,
       copy: this.#copy.progress,
       problems,
@@ -345,7 +298,7 @@ export class StatusModel {
 
   /** In the order they were listed; copies, which stay as they are. */
   tables(): TableStatus[] {
-    return this.#tables.all().map(copyOf);
+    return this.#tables.all().map(copyOfTable);
   }
 
   /** The same without a copy: to be read at once, not kept and not changed. */
@@ -356,7 +309,7 @@ export class StatusModel {
   /** By source name `schema.table`. */
   table(source: string): TableStatus | undefined {
     const status = this.#tables.get(source);
-    return status && copyOf(status);
+    return status && copyOfTable(status);
   }
 
   tableFacts(source: string): TableFacts {
@@ -379,11 +332,11 @@ export class StatusModel {
     this.#copy.look(this.#tables.all(), nowMs);
     const moment = {
       lagSeconds: this.lag().seconds,
-      lagBytes: this.#lagBytes(),
+      lagBytes: this.#positions.lagBytes,
       queueBytes: this.#queue.bytes,
       retainedBytes: this.#slot?.retainedBytes ?? null,
-      totals: this.#totals,
-      walEnd: this.#walEnd,
+      totals: this.#throughput.totals,
+      walEnd: this.#positions.walEnd,
     };
     this.#history.add(this.#sampler.sample(moment, nowMs), nowMs);
   }
@@ -391,41 +344,8 @@ export class StatusModel {
   history(range: Range): Curves {
     return this.#history.read(range, this.#now());
   }
-
-  #lagBytes(): number | null {
-    if (this.#walEnd === null || this.#applied === null) return null;
-    return Math.max(0, Number(this.#walEnd - this.#applied));
-  }
-
-  #rates(): Status['rates'] {
-    const nowMs = this.#now();
-    return {
-      rowsPerSecond: round(this.#rowRate.perSecond(nowMs), 1),
-      transactionsPerSecond: round(this.#transactionRate.perSecond(nowMs), 1),
-    };
-  }
 }
 
 function unknownDatabase(): { connected: boolean; serverVersion: string | null; database: string | null } {
   return { connected: false, serverVersion: null, database: null };
-}
-
-function text(lsn: Lsn | null): string | null {
-  return lsn === null ? null : formatLsn(lsn);
-}
-
-function round(value: number, digits: number): number {
-  const factor = 10 ** digits;
-  return Math.round(value * factor) / factor;
-}
-
-function copyOf(status: TableStatus): TableStatus {
-  const { snapshot, applied, conflicts, error } = status;
-  return {
-    ...status,
-    snapshot: { ...snapshot },
-    applied: { ...applied },
-    conflicts: { ...conflicts },
-    error: error && { ...error },
-  };
 }

@@ -175,6 +175,18 @@ function entryOf(listing: TableListing, known: Entry | undefined, nowMs: number)
   };
 }
 
+/** One that nobody changes any more. */
+export function copyOfTable(status: TableStatus): TableStatus {
+  const { snapshot, applied, conflicts, error } = status;
+  return {
+    ...status,
+    snapshot: { ...snapshot },
+    applied: { ...applied },
+    conflicts: { ...conflicts },
+    error: error && { ...error },
+  };
+}
+
 /** ms since 1970 as RFC 3339 in UTC. */
 export function iso(ms: number): string {
   return new Date(ms).toISOString();

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { SlotReading } from '../../observe/model.ts';
+import type { SlotReading } from '../../observe/readings.ts';
 import { slotVerdict } from './slot-tile.ts';
 
 const GB = 2 ** 30;

@@ -1,4 +1,4 @@
-import type { SlotReading } from '../../observe/model.ts';
+import type { SlotReading } from '../../observe/readings.ts';
 import { bytesText, duration } from './format.ts';
 
 /** More than this kept without any limit is an emergency on most disks. */

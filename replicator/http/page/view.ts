@@ -1,5 +1,5 @@
 import type { Curves } from '../../observe/history.ts';
-import type { SlotReading } from '../../observe/model.ts';
+import type { SlotReading } from '../../observe/readings.ts';
 import type { Findings, PipelineEvent, Status, TableStatus } from '../../observe/status.ts';
 import type { TableFacts } from '../../observe/table-book.ts';
 import type { Html } from './html.ts';
