@@ -214,16 +214,29 @@ test('target tables that are missing will be created, where the role may', async
   }
 });
 
-test('columns with sequences, and which of them the target could feed itself', async () => {
+test('sequences: columns without one on the target, and rights that are missing', async () => {
   await using db = await testDatabases();
+  const role = `${db.name}_role`;
   await sql(
     db.source,
     'CREATE TABLE a (id serial PRIMARY KEY); CREATE TABLE b (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY)',
   );
   await sql(db.target, 'CREATE TABLE a (id serial PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY)');
   expect(only(await look(db), 'SEQUENCES').message).toBe(
-    '2 columns have a sequence on the source; without one on the target: public.b.id. That matters once the target takes over.',
+    '2 columns take their values from sequences; without one on the target: public.b.id.',
   );
+  expect(codes(await look(db, { sequences: 'off' }), 'ok')).not.toContain('SEQUENCES');
+  for (const side of [db.source, db.target])
+    await sql(side, `CREATE ROLE ${role} LOGIN REPLICATION PASSWORD 'secret'; GRANT ALL ON a, b TO ${role}`);
+  try {
+    const settings = { source: { url: withRole(db.source.url, role) }, target: { url: withRole(db.target.url, role) } };
+    const found = (await look(db, settings)).filter(({ code }) => code === 'SEQUENCES');
+    expect(found.map(({ level, where }) => `${level} ${where}`)).toEqual(['warning source', 'warning target']);
+    for (const { where, remedy } of found) await sql(where === 'source' ? db.source : db.target, remedy ?? '');
+    expect(only(await look(db, settings), 'SEQUENCES').level).toBe('ok');
+  } finally {
+    for (const side of [db.source, db.target]) await sql(side, `DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
+  }
 });
 
 test('servers that cannot be reached, and the other one is looked at all the same', async () => {

@@ -15,7 +15,7 @@ import { classifyConfig, examineDisk, examinePasswordFiles } from './here.ts';
 import { classifyIndexes, readPairs, type Pairs } from './pairs.ts';
 import { classifyManaged, examineUnmanaged, readSight } from './publishing.ts';
 import { classifySourceRights, classifyTargetRights, mayRead, readRights } from './rights.ts';
-import { classifySequences, readFedColumns } from './sequences.ts';
+import { classifySequences, readSequenceSight } from './sequences.ts';
 import { classifySource, readSourceSettings } from './source-settings.ts';
 import { classifyBystanders, classifyToast, readBystanders, readToasted } from './source-tables.ts';
 import { classifyStanding, readReader, readStanding, type Standing } from './standing.ts';
@@ -200,15 +200,11 @@ async function lookAtTargetTables(report: Report, target: Client, known: Tables 
   if (rights) report.add(classifyTargetRights(pairs.pairs, rights, user));
   const replicaRole = facts?.replicaRole === null;
   await report.check('target', async () => classifyActors(pairs.pairs, await readActors(target, oids), { replicaRole }));
-  await report.check('target', async () =>
-    classifySequences(pairs.pairs, {
-      source: await readFedColumns(
-        source,
-        pairs.pairs.map((pair) => pair.source.oid),
-      ),
-      target: await readFedColumns(target, oids),
-    }),
-  );
+  if (config.sequences === 'on' || (config.sequences === 'auto' && config.origin === 'any')) {
+    await report.check('target', async () =>
+      classifySequences(await readSequenceSight({ source, target }, pairs.pairs), { source: identity.role.name, target: user }),
+    );
+  }
   const empty = uncopied(pairs.pairs, standing?.tables ?? []);
   const readable = empty.filter(({ target: relation }) => relation !== null && mayRead(rights?.get(relation.oid)));
   if (config.snapshot.copy) {
