@@ -1,18 +1,20 @@
 import { ago, clock, plural, until } from './format.ts';
 import { html } from './html.ts';
 import type { Html } from './html.ts';
-import { dotted, remedy, tableLink } from './pieces.ts';
+import { actionForm, dotted, remedy, tableLink } from './pieces.ts';
 import { icon } from './tone.ts';
 import type { PageView } from './view.ts';
 
 /** More of them are for the list of tables, where those in error come first. */
-const SHOWN = 10;
+export const PROBLEMS_SHOWN = 10;
 
 /** What is wrong, since when, and what to do; nothing where all is well. */
-export function renderProblems({ status, nowMs }: PageView): Html {
+export function renderProblems(view: PageView): Html {
+  const { status, nowMs } = view;
   const { problems } = status;
   if (problems.length === 0) return html`<section id="problems" hidden></section>`;
-  const items = problems.slice(0, SHOWN).map(
+  const inError = new Set(view.tables.filter(({ state }) => state === 'error').map(({ source }) => source));
+  const items = problems.slice(0, PROBLEMS_SHOWN).map(
     (problem) =>
       html`<li class="problem" data-key="${problem.code} ${problem.table}">
         ${icon('bad')}
@@ -28,9 +30,10 @@ export function renderProblems({ status, nowMs }: PageView): Html {
           </p>
           ${remedy(problem.remedy)}
         </div>
+        ${problem.table !== null && inError.has(problem.table) && actionForm(view, { action: 'retry', label: 'Retry', look: 'plain', table: problem.table })}
       </li>`,
   );
-  const more = problems.length - SHOWN;
+  const more = problems.length - PROBLEMS_SHOWN;
   return html`<section id="problems" aria-labelledby="problems-title">
     <h2 id="problems-title">Needs attention</h2>
     <ul class="problems">

@@ -183,6 +183,17 @@ describe('the page', () => {
     expect(page).not.toContain('15 minutes');
   });
 
+  it('offers a retry and a remedy once for each table in error, also where there are many', () => {
+    const error = { code: 'APPLY_FAILED', message: 'Refused' } as const;
+    const names = Array.from({ length: 14 }, (_, i) => `public.t${String(i).padStart(2, '0')}`);
+    model.setTables(names.map((name) => listing(name, { state: 'error', error: { ...error, remedy: `mend ${name};` } })));
+    for (const name of names) model.problem({ ...error, remedy: `mend ${name};`, table: name });
+    const page = renderMain(view());
+    for (const name of names) expect(page.split(`mend ${name};`)).toHaveLength(2);
+    expect(page.split('/actions/retry')).toHaveLength(15);
+    expect(page).toContain('And 4 more problems');
+  });
+
   it('says when a problem is tried again', () => {
     const of = { ...view(), status: { ...view().status } };
     of.status.problems = [

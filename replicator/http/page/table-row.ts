@@ -39,7 +39,7 @@ export function renderTableRow(view: PageView, table: Readonly<TableStatus>, rem
       <td role="cell" colspan="9">
         <div class="detail-text">
           <p class="problem-message">${error.message} <code>${error.code}</code></p>
-          ${actionForm(view, { action: 'retry', label: 'Retry', look: 'plain', table: source })}
+          ${!remedied.has(source) && actionForm(view, { action: 'retry', label: 'Retry', look: 'plain', table: source })}
         </div>
         ${!remedied.has(source) && remedy(error.remedy)}
       </td>

@@ -4,6 +4,7 @@ import { html } from './html.ts';
 import type { Html } from './html.ts';
 import { hrefOf } from './page-query.ts';
 import type { Sort } from './page-query.ts';
+import { PROBLEMS_SHOWN } from './problems-section.ts';
 import { renderTableRow } from './table-row.ts';
 import { selectTables } from './table-query.ts';
 import type { TableSelection } from './table-query.ts';
@@ -87,7 +88,7 @@ function list(view: PageView, { rows }: TableSelection): Html {
       No table fits. <a href="${hrefOf('/', query, { q: '', state: null, page: 1 })}" data-live>Show all</a>
     </p>`;
   // What stands among the problems above need not be told twice.
-  const remedied = new Set(status.problems.map((problem) => problem.table));
+  const remedied = new Set(status.problems.slice(0, PROBLEMS_SHOWN).map((problem) => problem.table));
   return html`<div class="card scroll">
     <table role="table">
       <caption class="sr-only">
