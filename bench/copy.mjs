@@ -12,7 +12,7 @@ const POLL_MS = 50;
  */
 export async function copyRound(bench, workload, order) {
   const { scaled } = bench;
-  const databases = { setup: workload.setup(scaled), rows: workload.rows(scaled), copy: true, order };
+  const databases = { setup: workload.setup(scaled), rows: workload.rows(scaled), copy: true, created: workload.created, order };
   return withDatabases(bench, databases, async ({ source, contenders }) => {
     const results = {};
     for (const { contender, target } of contenders) {

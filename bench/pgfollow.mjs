@@ -13,8 +13,6 @@ const NAME = 'bench_pgfollow';
 
 /** Our own command, as a user starts it: `pgfollow run` in a process of its own, with its defaults. */
 export class Pgfollow {
-  /** Whether it creates tables that the target lacks, and so may build their indexes after their rows. */
-  static createsTables = false;
   name = 'pgfollow';
   slot = NAME;
   #source;

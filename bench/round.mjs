@@ -19,9 +19,10 @@ const MARKER = 'CREATE TABLE bench_marker (id int PRIMARY KEY)';
 /**
  * A fresh source database and a fresh target database for each contender, filled alike by `setup`, while `work` runs.
  * `work` gets the source's URL and the contenders in the order in which they are to run; with `copy` they start
- * from what `rows` has put into the source alone, without it from target databases that hold the same already.
+ * from what `rows` has put into the source alone, without it from target databases that hold the same already. `created`: pgfollow
+ * finds an empty database, and creates the tables itself.
  */
-export async function withDatabases(bench, { setup, rows = '', copy, order }, work) {
+export async function withDatabases(bench, { setup, rows = '', copy, created = false, order }, work) {
   const { servers } = bench;
   const source = servers.source.url(SOURCE_DATABASE);
   const contenders = [];
@@ -32,7 +33,7 @@ export async function withDatabases(bench, { setup, rows = '', copy, order }, wo
     for (const name of order) {
       const target = servers.target.url(`bench_${name}`);
       await createDatabase(servers.target, `bench_${name}`);
-      if (!copy || name === 'native' || !Pgfollow.createsTables) await fill(target, `${MARKER}; ${setup}`);
+      if (name === 'native' || !created) await fill(target, `${MARKER}; ${setup}`);
       const options = { source, target, tables, copy, version: bench.version, dist: bench.dist, nodeOptions: bench.nodeOptions };
       contenders.push({ target, contender: name === 'native' ? new Native(options) : new Pgfollow(options) });
     }

@@ -10,6 +10,8 @@ const SETTINGS = {
   checkpoint_timeout: '30min',
   autovacuum: 'off',
   max_connections: '60',
+  // Thousands of tables are made in one transaction.
+  max_locks_per_transaction: '1024',
   max_worker_processes: '32',
   timezone: 'UTC',
 };

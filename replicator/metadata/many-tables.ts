@@ -1,7 +1,34 @@
 import type { Client } from 'pg';
 import type { RelationName } from '../catalog/relation.ts';
+import { formatLsn } from '../postgres/lsn.ts';
+import type { CopiedAsOf } from './table-states.ts';
 
 // One statement for all of them: there may be thousands.
+
+/**
+ * Adds tables as `pending`, or puts them back there; their targets may have changed with the configuration. Gives those whose
+ * rows may be of a copy of ours, made before the table left.
+ */
+export async function enrollTables(
+  target: Client,
+  pipeline: string,
+  tables: readonly { readonly source: RelationName; readonly target: RelationName }[],
+): Promise<RelationName[]> {
+  const { rows } = await target.query<RelationName & { ours: boolean }>(
+    `INSERT INTO pgfollow.table_state (pipeline, source_schema, source_table, target_schema, target_table, state)
+     SELECT $1, t.source_schema, t.source_table, t.target_schema, t.target_table, 'pending'
+       FROM unnest($2::pg_catalog.text[], $3::pg_catalog.text[], $4::pg_catalog.text[], $5::pg_catalog.text[])
+            AS t (source_schema, source_table, target_schema, target_table)
+     ON CONFLICT (pipeline, source_schema, source_table) DO UPDATE
+       SET target_schema = EXCLUDED.target_schema, target_table = EXCLUDED.target_table, state = 'pending',
+           since = pg_catalog.clock_timestamp(), rows_copied = 0, bytes_copied = 0, copy_started_at = NULL,
+           error_code = NULL, error_message = NULL, error_remedy = NULL,
+           spooling = false, has_rows = false, copy_snapshot = NULL, copy_wal_end = NULL, left_at = NULL
+     RETURNING source_schema AS schema, source_table AS name, copy_finished_at IS NOT NULL AS ours`,
+    [pipeline, ...columns(tables.map(({ source }) => source)), ...columns(tables.map((table) => table.target))],
+  );
+  return rows.filter(({ ours }) => ours);
+}
 
 /**
  * From here on the changes of these tables go to their spools, which are empty, until they are copied. To be called between two
@@ -44,6 +71,32 @@ export async function storeTakenAsIs(
             LEFT JOIN unnest($4::pg_catalog.text[], $5::pg_catalog.text[]) AS bare (schema, name) USING (schema, name)
       WHERE pipeline = $1 AND source_schema = taken.schema AND source_table = taken.name`,
     [pipeline, ...columns(sources), ...columns(bare)],
+  );
+}
+
+/** These tables are empty on both sides, so they are copied. `bare` as for storeTakenAsIs(). */
+export async function storeNothingCopied(
+  target: Client,
+  pipeline: string,
+  sources: readonly RelationName[],
+  { asOf, bare }: { asOf: CopiedAsOf | null; bare: boolean },
+): Promise<void> {
+  await target.query(
+    `UPDATE pgfollow.table_state
+        SET state = $4, spooling = spooling OR $5, has_rows = true, rows_copied = 0, bytes_copied = 0,
+            since = pg_catalog.clock_timestamp(), copy_started_at = pg_catalog.clock_timestamp(),
+            copy_finished_at = pg_catalog.clock_timestamp(), error_code = NULL, error_message = NULL, error_remedy = NULL,
+            copy_snapshot = $6, copy_wal_end = $7::pg_catalog.pg_lsn
+      WHERE pipeline = $1
+        AND (source_schema, source_table) IN (SELECT * FROM unnest($2::pg_catalog.text[], $3::pg_catalog.text[]))`,
+    [
+      pipeline,
+      ...columns(sources),
+      bare ? 'indexing' : 'catching_up',
+      bare,
+      asOf?.snapshot ?? null,
+      asOf ? formatLsn(asOf.walEnd) : null,
+    ],
   );
 }
 

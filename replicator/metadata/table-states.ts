@@ -84,25 +84,6 @@ export async function readTables(target: Client, pipeline: string): Promise<Stor
   }));
 }
 
-/**
- * Adds a table as `pending`, or puts it back there; its target may have changed with the configuration. True when the
- * rows that are there may be of a copy of ours, made before the table left.
- */
-export async function enrollTable(target: Client, pipeline: string, source: RelationName, to: RelationName): Promise<boolean> {
-  const { rows } = await target.query<{ ours: boolean }>(
-    `INSERT INTO pgfollow.table_state (pipeline, source_schema, source_table, target_schema, target_table, state)
-     VALUES ($1, $2, $3, $4, $5, 'pending')
-     ON CONFLICT (pipeline, source_schema, source_table) DO UPDATE
-       SET target_schema = EXCLUDED.target_schema, target_table = EXCLUDED.target_table, state = 'pending',
-           since = pg_catalog.clock_timestamp(), rows_copied = 0, bytes_copied = 0, copy_started_at = NULL,
-           error_code = NULL, error_message = NULL, error_remedy = NULL,
-           spooling = false, has_rows = false, copy_snapshot = NULL, copy_wal_end = NULL, left_at = NULL
-     RETURNING copy_finished_at IS NOT NULL AS ours`,
-    [pipeline, source.schema, source.name, to.schema, to.name],
-  );
-  return rows[0]?.ours ?? false;
-}
-
 /** Whether the copy of a table is committed. Waits for a transaction that is about to. */
 export async function isCopied(target: Client, pipeline: string, source: RelationName): Promise<boolean> {
   const { rows } = await target.query<{ copied: boolean }>(

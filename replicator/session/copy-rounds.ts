@@ -155,7 +155,8 @@ export class CopyRounds {
           this.#release(table, round);
         }
         observer.finished(task, rows, bytes);
-        looked();
+        // The last one, that is; else it is looked in a moment, not once for each of thousands.
+        if (this.#taken.size === 0) looked();
       },
       failed: (task, problem) => {
         const known = this.#byTask.get(task);

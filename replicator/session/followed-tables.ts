@@ -8,7 +8,8 @@ import type { Config } from '../config/schema.ts';
 import type { Finding } from '../finding.ts';
 import { nextProgress, takesChanges, type TableProgress } from '../metadata/table-state.ts';
 import { readCreatedTables, type CreatedTable } from '../metadata/created-tables.ts';
-import { enrollTable, forgetTable, readTables, storeRoute, type CopiedAsOf, type StoredTable } from '../metadata/table-states.ts';
+import { enrollTables } from '../metadata/many-tables.ts';
+import { forgetTable, readTables, storeRoute, type CopiedAsOf, type StoredTable } from '../metadata/table-states.ts';
 import { readChoices } from '../metadata/table-choices.ts';
 import { formatLsn, ZERO_LSN, type Lsn } from '../postgres/lsn.ts';
 import { Problem } from '../problem.ts';
@@ -157,13 +158,14 @@ export async function storeFollowedTables(
   const names = new Set(tables.map((table) => table.name));
   const left = known.filter((table) => !names.has(displayName(table.source))).map((table) => table.source);
   for (const source of left) await forgetTable(target, pipeline, source);
-  for (const table of tables) {
-    if (table.saved === '') {
-      if (await enrollTable(target, pipeline, table.mapping.source, table.mapping.target)) table.ours = true;
-      table.saved = 'enrolled';
-    }
-    await saveTable(target, pipeline, table);
+  const fresh = tables.filter((table) => table.saved === '');
+  const enrolled = fresh.map((table) => table.mapping);
+  const ours = new Set((await enrollTables(target, pipeline, enrolled)).map(displayName));
+  for (const table of fresh) {
+    if (ours.has(table.name)) table.ours = true;
+    table.saved = savedAs(standing(null));
   }
+  for (const table of tables) await saveTable(target, pipeline, table);
   return left;
 }
 

@@ -7,12 +7,15 @@ import { copyProblem } from './copy-problem.ts';
 import type { CopyObserver, CopyTask } from './copy-table.ts';
 import { analyze, beginCopy, copyChunk, copyWhole, finishChunks } from './copy-transactions.ts';
 import type { Chunk } from './chunks.ts';
+import { copyEmptyTables } from './empty-tables.ts';
 import { emptyTogether } from './make-room.ts';
 import { TableCopy } from './table-copy.ts';
 
 /** A piece whose connection was lost is repeated so often, after 100 ms, 200 ms, 400 ms … */
 const MOST_REPEATS = 5;
 const FIRST_PAUSE_MS = 100;
+/** From so many tables on it pays to look for empty ones beforehand. */
+const MANY_TABLES = 20;
 
 /** A state of the source that tables are copied as of. */
 export interface CopyPoint {
@@ -72,19 +75,20 @@ export class CopyPool {
    * aborts. They come before what is still waiting.
    */
   async copy(tasks: readonly CopyTask[], point: CopyPoint): Promise<void> {
-    if (tasks.length === 0) return;
     const { signal, observer } = this.#options;
     await emptyTogether(tasks, this.#options);
+    const left = tasks.length < MANY_TABLES ? tasks : await this.#withoutEmptyTables(tasks, point);
     signal.throwIfAborted();
+    if (left.length === 0) return;
     let onAbort = (): void => {};
     let round: Round | null = null;
     try {
       await new Promise<void>((done, failed) => {
         onAbort = () => failed(signal.reason);
         signal.addEventListener('abort', onAbort, { once: true });
-        const begun: Round = { point, open: tasks.length, progressed: false, putOff: [], done, failed };
+        const begun: Round = { point, open: left.length, progressed: false, putOff: [], done, failed };
         this.#rounds.add((round = begun));
-        const tables = tasks.map((task) => new TableCopy(task, observer));
+        const tables = left.map((task) => new TableCopy(task, observer));
         // The largest first, so that none is left alone at the end.
         tables.sort((a, b) => b.task.source.bytes - a.task.source.bytes);
         this.#take(tables.map((table) => ({ round: begun, table, part: 'whole', repeats: 0 })));
@@ -95,6 +99,27 @@ export class CopyPool {
     } finally {
       signal.removeEventListener('abort', onAbort);
       if (round) this.#rounds.delete(round);
+    }
+  }
+
+  // Those that are empty on both sides are done in one go.
+  async #withoutEmptyTables(tasks: readonly CopyTask[], point: CopyPoint): Promise<readonly CopyTask[]> {
+    const { signal, observer, pipeline } = this.#options;
+    const ends = await openCopyEnds(this.#options);
+    const cut = (): void => cutCopyEnds(ends);
+    signal.addEventListener('abort', cut, { once: true });
+    try {
+      signal.throwIfAborted();
+      await beginOn(ends.source, point.snapshotName);
+      const empty = new Set(await copyEmptyTables(tasks, ends, { pipeline, asOf: point.asOf }));
+      for (const task of empty) {
+        observer.started(task);
+        observer.finished(task, 0, 0);
+      }
+      return tasks.filter((task) => !empty.has(task));
+    } finally {
+      signal.removeEventListener('abort', cut);
+      await closeCopyEnds(ends);
     }
   }
 
