@@ -166,7 +166,7 @@ function unfilledColumns(target: Relation, { pairs }: SortedColumns): string[] {
 }
 
 /** What the mapping asks of columns that cannot be done. A misspelt exclusion must not send what was to stay. */
-function mappingFault(source: Relation, mapping: TableMapping): { message: string; remedy: string } | null {
+export function mappingFault(source: Relation, mapping: TableMapping): { message: string; remedy: string } | null {
   const names = new Set(source.columns.map((column) => column.name));
   const unknown = [...mapping.excludeColumns, ...Object.keys(mapping.renameColumns)].filter((name) => !names.has(name));
   if (unknown.length > 0) {

@@ -48,7 +48,7 @@ export async function planForeignKeys(
   return tables.map(({ oid, mapping }) => {
     const there = done.get(displayName(mapping.target)) ?? new Set();
     return (byRoot.get(oid) ?? [])
-      .flatMap((member) => rows.get(member.oid) ?? [])
+      .flatMap((member) => (rows.get(member.oid) ?? []).filter((row) => member.oid === oid || !row.inherited))
       .map((row) => foreignKey(row, members.get(row.relation) ?? mapping.source, mapping, options))
       .filter(({ part }) => !there.has(part));
   });

@@ -42,6 +42,8 @@ export interface CheckRow {
   name: string;
   definition: string;
   columns: string[];
+  /** It comes with that of the table above. */
+  inherited: boolean;
   comment: string | null;
 }
 
@@ -77,6 +79,8 @@ export interface ForeignKeyRow {
   enforced: boolean;
   validated: boolean;
   partitioned: boolean;
+  /** It comes with that of the table above. */
+  inherited: boolean;
   comment: string | null;
 }
 
@@ -109,11 +113,11 @@ from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid jo
 where i.indrelid = any ($1) and (i.indisvalid or c.relkind = 'I')
 order by n.nspname, c.relname`;
 
-/** NOT NULL is among the checks where it was added NOT VALID (PostgreSQL 18). Partitions have those of their table anyway. */
+/** NOT NULL is among the checks where it was added NOT VALID (PostgreSQL 18). */
 export const CHECKS = `select k.conrelid as relation, k.conname as name, pg_catalog.pg_get_constraintdef(k.oid) as definition,
-  ${namesOf('k.conkey', 'k.conrelid')} as columns, pg_catalog.obj_description(k.oid, 'pg_constraint') as comment
-from pg_catalog.pg_constraint k join pg_catalog.pg_class c on c.oid = k.conrelid
-where k.conrelid = any ($1) and (k.contype = 'c' or (k.contype = 'n' and not k.convalidated)) and (k.coninhcount = 0 or not c.relispartition)
+  ${namesOf('k.conkey', 'k.conrelid')} as columns, k.coninhcount > 0 as inherited, pg_catalog.obj_description(k.oid, 'pg_constraint') as comment
+from pg_catalog.pg_constraint k
+where k.conrelid = any ($1) and (k.contype = 'c' or (k.contype = 'n' and not k.convalidated))
 order by k.conname`;
 
 export const STATISTICS = `select s.stxrelid as relation, n.nspname as schema, s.stxname as name,
@@ -131,7 +135,7 @@ from pg_catalog.pg_statistic_ext s join pg_catalog.pg_namespace n on n.oid = s.s
 where s.stxrelid = any ($1)
 order by n.nspname, s.stxname`;
 
-/** Those of partitions that their table has given them come with that table's. */
+/** To a partitioned table each has others below it, to the partitions, which come with it. */
 export const FOREIGN_KEYS = `with recursive above (oid, root) as (
   select c.oid, c.oid from pg_catalog.pg_class c where c.oid in (select confrelid from pg_catalog.pg_constraint where conrelid = any ($1) and contype = 'f')
   union all
@@ -144,11 +148,12 @@ select k.conrelid as relation, k.conname as name, ${namesOf('k.conkey', 'k.conre
   ${namesOf(`(select coalesce(pg_catalog.array_agg(e::pg_catalog.int2), '{}') from pg_catalog.jsonb_array_elements_text(case when j.row -> 'confdelsetcols' is null or j.row -> 'confdelsetcols' = 'null' then '[]' else j.row -> 'confdelsetcols' end) e)`, 'k.conrelid')} as delete_columns,
   k.condeferrable as deferrable, k.condeferred as deferred, coalesce((j.row ->> 'conperiod')::pg_catalog.bool, false) as period,
   coalesce((j.row ->> 'conenforced')::pg_catalog.bool, true) as enforced, k.convalidated as validated,
-  own.relkind = 'p' as partitioned, pg_catalog.obj_description(k.oid, 'pg_constraint') as comment
+  own.relkind = 'p' as partitioned, parent.oid is not null as inherited, pg_catalog.obj_description(k.oid, 'pg_constraint') as comment
 from pg_catalog.pg_constraint k join pg_catalog.pg_class own on own.oid = k.conrelid
+  left join pg_catalog.pg_constraint parent on parent.oid = k.conparentid
   join pg_catalog.pg_class t on t.oid = k.confrelid join pg_catalog.pg_namespace n on n.oid = t.relnamespace
   join above on above.oid = k.confrelid join pg_catalog.pg_class r on r.oid = above.root and not r.relispartition
   join pg_catalog.pg_namespace rn on rn.oid = r.relnamespace,
   lateral (select pg_catalog.to_jsonb(k) as row) j
-where k.conrelid = any ($1) and k.contype = 'f' and k.conparentid = 0
+where k.conrelid = any ($1) and k.contype = 'f' and parent.conrelid is distinct from k.conrelid
 order by k.conname`;

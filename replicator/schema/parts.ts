@@ -75,7 +75,7 @@ class Planner {
         const what = `${index.primary ? 'PRIMARY KEY' : 'UNIQUE'} USING INDEX ${quoteIdent(name.name)}`;
         const deferred = `${index.deferrable ? ' DEFERRABLE' : ''}${index.deferred ? ' INITIALLY DEFERRED' : ''}`;
         const sql = [`${add} ${what}${deferred}`, ...remark];
-        if (this.#carries(index.columns)) this.#steps.push({ part, after: [indexPart(index)], sql, isKey });
+        if (this.#carries(index.columns)) this.#steps.push({ part, after: this.#builtFirst(index.relation), sql, isKey });
       } else {
         this.#add({ part, after: [], sql: [`${add} ${index.constraint_def}`, ...comment, ...remark], isKey }, index.columns);
       }
@@ -100,7 +100,8 @@ class Planner {
       `ALTER TABLE ${quoteRelation(table)} ADD CONSTRAINT ${quoteIdent(name)} ${definition}`,
       ...commentSql(`CONSTRAINT ${quoteIdent(name)} ON ${quoteRelation(table)}`, comment),
     ];
-    this.#add({ part: `constraint ${this.#source(relation)}.${name}`, after: [], sql, isKey: false }, columns);
+    const part = `constraint ${this.#source(relation)}.${name}`;
+    this.#add({ part, after: this.#builtFirst(relation), sql, isKey: false }, columns);
   }
 
   #identity({ oid, replica_identity }: MemberRow): void {
@@ -149,6 +150,13 @@ class Planner {
 
   #carries(columns: readonly string[]): boolean {
     return !columns.some((name) => this.#parts.mapping.excludeColumns.includes(name));
+  }
+
+  // What locks the table out waits for the indexes that are being built, or readers would wait with it all the time.
+  #builtFirst(relation: Oid): string[] {
+    return this.#parts.indexes
+      .filter((index) => index.relation === relation && (index.constraint_kind === null || byIndex(index)))
+      .map(indexPart);
   }
 
   /** The part with which an index is complete. */

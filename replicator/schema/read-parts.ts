@@ -60,7 +60,7 @@ async function readTableParts(
       mapping,
       members: own.map((member) => members.get(member)).filter((member) => member !== undefined),
       indexes: own.flatMap((member) => indexes.get(member) ?? []),
-      checks: own.flatMap((member) => checks.get(member) ?? []),
+      checks: own.flatMap((member) => (checks.get(member) ?? []).filter((check) => member === oid || !check.inherited)),
       statistics: own.flatMap((member) => statistics.get(member) ?? []),
     };
   });

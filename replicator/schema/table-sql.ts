@@ -29,9 +29,10 @@ export function createMemberSql(member: TableDefinition, { mapping, members }: T
   const inherited = member.bound === null ? member.parents.map((oid) => places.parents.get(oid)) : [];
   const parents = inherited.every((parent) => parent !== undefined) ? inherited : [];
   const listed = parents.length > 0 ? columns.filter((column) => column.local) : columns;
+  const partitionOf = member.bound === null ? undefined : members.find(({ oid }) => member.parents.includes(oid));
   const unlisted = columns.filter((column) => !listed.includes(column));
   const lines = [
-    ...listed.map((column) => columnSql(column, member, target, places)),
+    ...listed.map((column) => columnSql(column, member, { target, places, attached: partitionOf !== undefined })),
     ...unlisted.flatMap(({ name, notNull }) =>
       notNull?.valid && notNull.local && notNull.name !== null
         ? [`CONSTRAINT ${quoteIdent(notNull.name)} NOT NULL ${quoteIdent(name)}${notNull.inherits ? '' : ' NO INHERIT'}`]
@@ -40,7 +41,6 @@ export function createMemberSql(member: TableDefinition, { mapping, members }: T
   ];
   const serial = member.sequences.filter(({ identity, attnum }) => !identity && columns.some((each) => each.attnum === attnum));
   const sequenceName = (oid: Oid): string => quoteRelation(places.sequences.get(oid)?.target ?? target);
-  const partitionOf = member.bound === null ? undefined : members.find(({ oid }) => member.parents.includes(oid));
   return [
     ...serial.flatMap((sequence) => [
       `CREATE SEQUENCE ${sequenceName(sequence.oid)} ${sequence.options}`,
@@ -97,7 +97,11 @@ export function commentSql(what: string, comment: string | null): string[] {
   return comment === null ? [] : [`COMMENT ON ${what} IS ${quoteLiteral(comment)}`];
 }
 
-function columnSql(column: ColumnDefinition, member: TableDefinition, target: RelationName, places: Places): string {
+function columnSql(
+  column: ColumnDefinition,
+  member: TableDefinition,
+  { target, places, attached }: { target: RelationName; places: Places; attached: boolean },
+): string {
   const parts = [quoteIdent(column.name), column.type];
   if (column.compression) parts.push(`COMPRESSION ${column.compression}`);
   if (column.collation !== null) parts.push(`COLLATE ${column.collation}`);
@@ -105,7 +109,7 @@ function columnSql(column: ColumnDefinition, member: TableDefinition, target: Re
     parts.push(`GENERATED ALWAYS AS (${placed(column, places)}) ${column.generated === 'stored' ? 'STORED' : 'VIRTUAL'}`);
   } else if (column.identity !== 'no') {
     // A partition has the identity of its table.
-    if (member.bound === null) parts.push(identitySql(column, member, target, places));
+    if (!attached) parts.push(identitySql(column, member, target, places));
   } else if (column.expression !== null) {
     parts.push(`DEFAULT ${placed(column, places)}`);
   }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Lsn } from '../postgres/lsn.ts';
 import { openUnless } from './together.ts';
 
@@ -13,6 +14,8 @@ export class Boundary {
   /** Once the signal aborts, nobody waits here any more. */
   constructor(signal: AbortSignal) {
     this.#signal = signal;
+    // As many as there are tables may wait here.
+    setMaxListeners(0, signal);
   }
 
   /** `wake` makes the applier look around when it has nothing to apply. */

@@ -8,6 +8,7 @@ import { joinPipeline } from '../metadata/pipeline-row.ts';
 import { nextProgress } from '../metadata/table-state.ts';
 import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
 import { noticeLostClient } from '../postgres/lost-client.ts';
+import { describeError, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
 import { addForeignKeys } from '../schema/add-foreign-keys.ts';
 import { buildAfterData, type Refusal } from '../schema/build-steps.ts';
@@ -37,8 +38,9 @@ export interface BuildTablesOptions {
     /** It is being built, or complete. */
     stands(table: FollowedTable): void;
     failed(table: FollowedTable, problem: Problem): Promise<void>;
-    /** What the table goes without. */
-    refused(table: FollowedTable, refusals: readonly Refusal[]): void;
+    /** What the table goes without, and which foreign keys. */
+    unbuilt(table: FollowedTable, refusals: readonly Refusal[]): void;
+    unlinked(table: FollowedTable, refusals: readonly Refusal[]): void;
   };
 }
 
@@ -64,8 +66,10 @@ class Builder {
   readonly #signal: AbortSignal;
   readonly #pool: ClientPool;
   readonly #underWay = new Map<FollowedTable, Promise<void>>();
-  /** When foreign keys that had to wait are looked at again. */
+  /** When foreign keys that failed are tried again. */
   readonly #links = new RetryClock(Date.now);
+  /** Tables that have to stream before the foreign keys of a table can be made. */
+  readonly #awaited = new Map<FollowedTable, readonly string[]>();
   readonly #cut = (): void => this.#pool.cut();
 
   constructor(options: BuildTablesOptions, signal: AbortSignal) {
@@ -90,6 +94,7 @@ class Builder {
     if (bare.length > 0) await this.#start(bare);
     const alone = free
       .filter((table) => !table.unbuilt && table.unlinked && streams(table) && this.#links.due(table.name))
+      .filter((table) => (this.#awaited.get(table) ?? []).every((name) => !tables.get(name) || isStreaming(tables.get(name))))
       .slice(0, TABLES_A_LOOK);
     if (alone.length > 0) await this.#link(alone);
     if (this.#underWay.size === 0) await this.#pool.rest();
@@ -140,7 +145,7 @@ class Builder {
     });
     clock.succeeded(table.name);
     observer.stands(table);
-    observer.refused(table, refusals);
+    observer.unbuilt(table, refusals);
   }
 
   async #link(tables: readonly FollowedTable[]): Promise<void> {
@@ -159,17 +164,23 @@ class Builder {
         const refusals = await this.#pool.use((client) =>
           addForeignKeys(client, config.name, table.mapping.target, { keys: now, checked }),
         );
-        observer.refused(table, refusals);
-        if (now.length < keys.length) {
-          this.#links.failed(table.name);
-          continue;
-        }
+        observer.unlinked(table, refusals);
+        this.#awaited.set(
+          table,
+          keys.filter((key) => !now.includes(key)).map(({ refersTo }) => refersTo),
+        );
+        if (now.length < keys.length) continue;
         await on('target', markCreated(ends.target, config.name, table.mapping.target, 'linked_at'));
         table.unlinked = false;
       }
-    } catch {
-      // Locks that were not to be had, or a connection that ends: the session ends with it, or it is tried again.
-      for (const table of tables) if (table.unlinked) this.#links.failed(table.name);
+    } catch (error) {
+      if (this.#signal.aborted) return;
+      for (const table of tables.filter((each) => each.unlinked)) {
+        this.#links.failed(table.name);
+        // Locks that were not to be had are tried again without a word.
+        if (sqlState(error) !== SQLSTATE.lock_not_available)
+          observer.unlinked(table, [{ part: 'its foreign keys for now', isKey: false, reason: describeError(error), sql: [] }]);
+      }
     }
   }
 

@@ -1,78 +1,170 @@
 import type { Client } from 'pg';
+import { mappingFault } from '../catalog/match-target.ts';
+import { readRelations } from '../catalog/read-relations.ts';
 import { displayName, type Relation, type TableMapping } from '../catalog/relation.ts';
 import type { Config } from '../config/schema.ts';
-import type { Finding } from '../finding.ts';
-import type { CreatedTable } from '../metadata/created-tables.ts';
+import { complaint, type Finding } from '../finding.ts';
+import { readCreatedTables, type CreatedTable } from '../metadata/created-tables.ts';
+import type { StoredTable } from '../metadata/table-states.ts';
 import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
 import { noticeLostClient } from '../postgres/lost-client.ts';
+import { describeError, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
-import { createMissing, type Created, type MissingTable } from '../schema/create-missing.ts';
 import { leftOut } from '../schema/left-out.ts';
-import { on } from './blame.ts';
+import { makePieces, notCreated, type Made } from '../schema/make-pieces.ts';
+import { planPartitions } from '../schema/new-partitions.ts';
+import type { Piece } from '../schema/piece.ts';
+import { planCreation, type MissingTable } from '../schema/plan-creation.ts';
+import { blame, on } from './blame.ts';
 import { openUnless } from './together.ts';
 
-/** The source's catalog is read with functions that wait for whoever changes a table; not for long, and it is tried again. */
-const SOURCE_LOCK_TIMEOUT = '5s';
+/** The source's catalog is read with functions that wait for whoever changes a table: not for long, it is tried again. */
+const SOURCE_LOCK_TIMEOUT = '2s';
 
-export interface CreateTablesOptions {
-  readonly config: Config;
-  readonly missing: readonly MissingTable[];
+export interface TargetOptions {
   readonly mappings: readonly TableMapping[];
-  readonly made: ReadonlyMap<string, CreatedTable>;
+  /** The source's relations by display name. */
+  readonly byName: ReadonlyMap<string, Relation>;
+  readonly stored: ReadonlyMap<string, StoredTable>;
   readonly sourceVersion: number;
+  /** The first copy is still to be made. */
+  readonly copyAhead: boolean;
   readonly signal: AbortSignal;
 }
 
-export interface Creation extends Created {
+export interface Targets {
+  readonly targets: readonly Relation[];
+  /** Tables that we have made, by display name on the target. */
+  readonly made: ReadonlyMap<string, CreatedTable>;
+  /** Why tables could not be created, by source name. */
+  readonly problems: ReadonlyMap<string, Problem>;
+  /** What was created in this call, for people. */
+  readonly created: readonly string[];
   /** What was not created, and what would bring it. */
   readonly findings: readonly Finding[];
 }
 
-/** schema.create: missing. Makes the target tables that do not exist, on connections of its own. */
-export async function createTables(options: CreateTablesOptions): Promise<Creation> {
-  const { config, missing, signal } = options;
-  const nothing = { labels: [], functions: [], tables: new Set<string>(), problems: new Map<string, Problem>(), findings: [] };
-  if (missing.length === 0 || config.schema.create === 'never') return nothing;
-  const open = async (role: 'source' | 'target', settings: Record<string, string>): Promise<Client> =>
-    on(
+/**
+ * The target tables of these mappings. With schema.create: missing those that do not exist are created before; not so a table
+ * whose rows were there, which would be empty, and look as if nothing had happened.
+ */
+export async function findTargets(target: Client, config: Config, options: TargetOptions): Promise<Targets> {
+  const { mappings, byName, stored } = options;
+  const names = mappings.map((mapping) => mapping.target);
+  const targets = await readRelations(target, { names });
+  const made = await readCreatedTables(target, config.name);
+  const found = { targets, made, problems: new Map<string, Problem>(), created: [], findings: [] };
+  if (config.schema.create === 'never') return found;
+  const there = new Set(targets.map(displayName));
+  const pairs = mappings.flatMap((mapping) => {
+    const source = byName.get(displayName(mapping.source));
+    return source && !mappingFault(source, mapping) ? [{ source, mapping }] : [];
+  });
+  const missing = pairs.filter(({ mapping }) => {
+    const hadRows = !options.copyAhead && stored.get(displayName(mapping.source))?.hasRows === true;
+    return !hadRows && !there.has(displayName(mapping.target));
+  });
+  const growing = pairs.filter(
+    ({ source, mapping: { target: to } }) =>
+      source.kind === 'partitioned' && there.has(displayName(to)) && made.has(displayName(to)),
+  );
+  if (missing.length + growing.length === 0) return found;
+  const creation = await create({ config, missing, growing, made, ...options });
+  if (creation.tables.size === 0) return { ...found, ...creation };
+  return {
+    ...creation,
+    targets: await readRelations(target, { names }),
+    made: await readCreatedTables(target, config.name),
+  };
+}
+
+interface CreateOptions extends TargetOptions {
+  readonly config: Config;
+  readonly missing: readonly MissingTable[];
+  /** Partitioned tables of ours, which may lack partitions. */
+  readonly growing: readonly MissingTable[];
+  readonly made: ReadonlyMap<string, CreatedTable>;
+}
+
+type Creation = Pick<Targets, 'problems' | 'created' | 'findings'> & Pick<Made, 'tables'>;
+
+// On connections of its own.
+async function create(options: CreateOptions): Promise<Creation> {
+  const { config, missing, growing, made, signal } = options;
+  const nothing: Creation = { created: [], tables: new Set(), problems: new Map(), findings: [] };
+  const clients: Client[] = [];
+  const cut = (): void => clients.forEach(destroySocket);
+  const open = async (role: 'source' | 'target', settings: Record<string, string>): Promise<Client> => {
+    const connecting = connect({ role, url: config[role].url, purpose: `${config.name} schema`, settings });
+    const client = await on(
       role,
-      openUnless(
-        signal,
-        connect({ role, url: config[role].url, purpose: `${config.name} schema`, settings }),
-        (late) => void disconnect(late),
-      ),
+      openUnless(signal, connecting, (late) => void disconnect(late)),
     );
-  const source = await open('source', { lock_timeout: SOURCE_LOCK_TIMEOUT });
-  let target: Client | null = null;
-  const cut = (): void => {
-    for (const client of [source, target]) if (client) destroySocket(client);
+    clients.push(client);
+    return client;
   };
   signal.addEventListener('abort', cut, { once: true });
   try {
-    target = await open('target', {});
+    const source = await open('source', { lock_timeout: SOURCE_LOCK_TIMEOUT });
+    const target = await open('target', {});
     await on('target', noticeLostClient(target));
     const older = await on('target', olderTarget(target, options));
-    if (older) return { ...nothing, problems: new Map(missing.map((each) => [displayName(each.source), older(each)])) };
+    if (older) return { ...nothing, problems: new Map(missing.map((each) => [displayName(each.mapping.source), older(each)])) };
     const ends = { source, target };
-    const made = new Set(options.made.keys());
-    const created = await on('target', createMissing(ends, missing, { pipeline: config.name, mappings: options.mappings, made }));
-    const finding =
-      created.tables.size > 0 ? await on('source', leftOut(source, sourcesOf(missing, created), created.functions)) : null;
-    return { ...created, findings: finding ? [finding] : [] };
+    const pieces = await planned(missing, async () => [
+      ...(await planCreation(ends, missing, { mappings: options.mappings, made: new Set(made.keys()) })),
+      ...(await planPartitions(ends, growing)),
+    ]);
+    if (!Array.isArray(pieces)) return { ...nothing, problems: pieces };
+    const outcome = await on('target', makePieces(target, config.name, pieces));
+    const tables = missing.map((each) => each.source).filter((relation) => outcome.tables.has(displayName(relation)));
+    const around = tables.length > 0 ? await on('source', leftOut(source, tables, functionsOf(pieces))) : null;
+    const findings = [...(around ? [around] : []), ...partitionFindings(pieces, outcome)];
+    return { created: outcome.labels, tables: outcome.tables, problems: outcome.problems, findings };
   } finally {
     signal.removeEventListener('abort', cut);
-    await Promise.all([disconnect(source), disconnect(target)]);
+    await Promise.all(clients.map((client) => disconnect(client)));
   }
 }
 
-function sourcesOf(missing: readonly MissingTable[], created: Created): Relation[] {
-  return missing.map(({ source }) => source).filter((source) => created.tables.has(displayName(source)));
+// A table that somebody is altering cannot be described meanwhile: those that are there already go on without it.
+async function planned(missing: readonly MissingTable[], plan: () => Promise<Piece[]>): Promise<Piece[] | Map<string, Problem>> {
+  try {
+    return await plan();
+  } catch (error) {
+    if (sqlState(error) !== SQLSTATE.lock_not_available) throw blame('source', error);
+    const why = `its definition could not be read on the source: ${describeError(error)}`;
+    return new Map(
+      missing.map(({ mapping }) => {
+        const table = displayName(mapping.source);
+        return [table, notCreated(table, mapping.target, why)];
+      }),
+    );
+  }
+}
+
+function functionsOf(pieces: readonly Piece[]): number[] {
+  return pieces.filter(({ address }) => address.type === 'function').map(({ id }) => Number(id.split(' ')[1]));
+}
+
+function partitionFindings(pieces: readonly Piece[], { failures }: Made): Finding[] {
+  return pieces
+    .filter(({ id }) => id.startsWith('partition '))
+    .flatMap(({ id, label, sql }) => {
+      const reason = failures.get(id);
+      if (reason === undefined) return [];
+      const said = {
+        message: `The ${label} could not be created on the target: ${reason}.`,
+        remedy: `${sql?.join(';\n') ?? ''};`,
+      };
+      return [complaint('warning', 'target', 'SCHEMA_NOT_CREATED', said)];
+    });
 }
 
 // What an older server does not know cannot be told beforehand, so nothing is tried there.
 async function olderTarget(
   target: Client,
-  { sourceVersion }: CreateTablesOptions,
+  { sourceVersion }: { readonly sourceVersion: number },
 ): Promise<((table: MissingTable) => Problem) | null> {
   const { rows } = await target.query<{ version: number }>(
     `SELECT pg_catalog.current_setting('server_version_num')::int AS version`,

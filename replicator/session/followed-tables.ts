@@ -7,13 +7,12 @@ import { displayName, type Relation, type RelationName, type TableMapping } from
 import type { Config } from '../config/schema.ts';
 import type { Finding } from '../finding.ts';
 import { nextProgress, takesChanges, type TableProgress } from '../metadata/table-state.ts';
-import { readCreatedTables, type CreatedTable } from '../metadata/created-tables.ts';
 import { enrollTables } from '../metadata/many-tables.ts';
 import { forgetTable, readTables, storeRoute, type CopiedAsOf, type StoredTable } from '../metadata/table-states.ts';
 import { readChoices } from '../metadata/table-choices.ts';
 import { formatLsn, ZERO_LSN, type Lsn } from '../postgres/lsn.ts';
 import { Problem } from '../problem.ts';
-import { createTables, type Creation } from './create-tables.ts';
+import { findTargets } from './create-tables.ts';
 import { readMappings } from './mappings.ts';
 
 /** One table of the pipeline: where it comes from and goes to, and how far it is. */
@@ -78,9 +77,9 @@ export async function resolveFollowedTables(
   });
   const stored = new Map((await readTables(ends.target, config.name)).map((table) => [displayName(table.source), table]));
   const byName = new Map(relations.map((relation) => [displayName(relation), relation]));
-  const { targets, created, made } = await findTargets(ends.target, config, { mappings, byName, stored, ...options });
+  const found = await findTargets(ends.target, config, { mappings, byName, stored, ...options });
   const castExists = await readCasts(ends.target);
-  const targetByName = new Map(targets.map((relation) => [displayName(relation), relation]));
+  const targetByName = new Map(found.targets.map((relation) => [displayName(relation), relation]));
   const tables: FollowedTable[] = [];
   for (const mapping of mappings) {
     const name = displayName(mapping.source);
@@ -89,7 +88,7 @@ export async function resolveFollowedTables(
     const target = targetByName.get(displayName(mapping.target)) ?? null;
     const match = matchTarget(source, target ?? undefined, mapping, { castExists, generatedColumnsSent });
     const known = stored.get(name) ?? null;
-    const ofOurs = made.get(displayName(mapping.target));
+    const ofOurs = found.made.get(displayName(mapping.target));
     const table: FollowedTable = {
       name,
       mapping,
@@ -109,43 +108,10 @@ export async function resolveFollowedTables(
       saved: '',
     };
     if (known) table.saved = savedAs({ ...table, ...standing(known), progress: known.progress });
-    if (!match.ok) unfit(table, created.problems.get(name) ?? match.problem, config);
+    if (!match.ok) unfit(table, found.problems.get(name) ?? match.problem, config);
     tables.push(table);
   }
-  return { tables, relations, findings: [...findings, ...created.findings], created: created.labels };
-}
-
-// What is missing is made first. Not so for a table whose rows were there: it would be empty, and look as if nothing had
-// happened.
-async function findTargets(
-  target: Client,
-  config: Config,
-  options: {
-    mappings: readonly TableMapping[];
-    byName: ReadonlyMap<string, Relation>;
-    stored: ReadonlyMap<string, StoredTable>;
-    sourceVersion: number;
-    copyAhead: boolean;
-    signal: AbortSignal;
-  },
-): Promise<{ targets: readonly Relation[]; created: Creation; made: Map<string, CreatedTable> }> {
-  const { mappings, byName, stored } = options;
-  const names = mappings.map((mapping) => mapping.target);
-  const targets = await readRelations(target, { names });
-  const there = new Set(targets.map(displayName));
-  const missing = mappings.flatMap((mapping) => {
-    const source = byName.get(displayName(mapping.source));
-    const hadRows = !options.copyAhead && stored.get(displayName(mapping.source))?.hasRows === true;
-    return source && !hadRows && !there.has(displayName(mapping.target)) ? [{ source, mapping }] : [];
-  });
-  const made = await readCreatedTables(target, config.name);
-  const created = await createTables({ ...options, config, missing, made });
-  if (created.tables.size === 0) return { targets, created, made };
-  return {
-    targets: await readRelations(target, { names }),
-    created,
-    made: await readCreatedTables(target, config.name),
-  };
+  return { tables, relations, findings: [...findings, ...found.findings], created: found.created };
 }
 
 /** Writes down which tables belong to the pipeline, and what stands in the way of some. Tables that left are forgotten. */

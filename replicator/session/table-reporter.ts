@@ -167,16 +167,18 @@ export class TableReporter {
     this.#log.debug({ followed, faults: faults.length }, 'sequences brought over');
   }
 
-  /** Parts of a table that could not be created. */
-  refused(table: FollowedTable, refusals: readonly Refusal[]): void {
-    for (const { part, reason, sql } of refusals)
-      this.#teller.tell({
-        level: 'warn',
-        table: table.name,
-        code: 'PART_NOT_CREATED',
-        message: `${displayName(table.mapping.target)} goes without the ${part}: ${reason}.`,
-        ...(sql.length > 0 ? { remedy: `Mend what the message names, then run on the target:\n${sql.join(';\n')};` } : {}),
-      });
+  /** What a table of our making goes without: one event for all, since those of one table and code are counted together. */
+  refused(table: FollowedTable, code: 'PART_NOT_CREATED' | 'FOREIGN_KEY_NOT_CREATED', refusals: readonly Refusal[]): void {
+    if (refusals.length === 0) return;
+    const lines = refusals.map(({ part, reason }) => `${part}: ${reason}`);
+    const tried = refusals.flatMap(({ sql }) => sql);
+    this.#teller.tell({
+      level: 'warn',
+      table: table.name,
+      code,
+      message: `${displayName(table.mapping.target)} goes without ${lines.join('; ')}.`,
+      ...(tried.length > 0 ? { remedy: `Mend what the message names, then run on the target:\n${tried.join(';\n')};` } : {}),
+    });
   }
 
   /** Rows that were not applied as they were sent. */

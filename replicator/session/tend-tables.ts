@@ -46,8 +46,9 @@ export interface TableObserver {
   /** Its state is another one. */
   stands(table: FollowedTable): void;
   joined(table: FollowedTable): void;
-  /** What a table that we have created goes without. */
-  refused(table: FollowedTable, refusals: readonly Refusal[]): void;
+  /** What a table that we have created goes without, and which foreign keys. */
+  unbuilt(table: FollowedTable, refusals: readonly Refusal[]): void;
+  unlinked(table: FollowedTable, refusals: readonly Refusal[]): void;
   drained: DrainOptions['observer']['drained'];
   spooled(table: FollowedTable): void;
   /** Every table that was there at the beginning is copied, or given up. */
@@ -91,7 +92,8 @@ export class TableTender {
           observer: {
             stands: (table) => told.stands(table),
             failed: (table, problem) => this.fail(table, problem),
-            refused: (table, refusals) => told.refused(table, refusals),
+            unbuilt: (table, refusals) => told.unbuilt(table, refusals),
+            unlinked: (table, refusals) => told.unlinked(table, refusals),
           },
         },
         signal,

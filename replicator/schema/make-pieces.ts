@@ -1,0 +1,116 @@
+import type { Client } from 'pg';
+import { displayName, type RelationName } from '../catalog/relation.ts';
+import { storeCreated } from '../metadata/created-tables.ts';
+import { describeError, isTransient, sqlState } from '../postgres/sqlstate.ts';
+import { Problem } from '../problem.ts';
+import type { Piece } from './piece.ts';
+
+/** So many things a transaction of the target: each table holds locks until its end, and room for locks is small. */
+const PIECES_A_TRANSACTION = 50;
+/** Any number, the same in every pgfollow: two pipelines that need the same type make it one after the other. */
+const CREATE_LOCK = 5_318_008_271_828_182n;
+
+export interface Made {
+  /** What was made, for people, in its order. */
+  readonly labels: readonly string[];
+  /** Followed tables that were made, by source name. */
+  readonly tables: ReadonlySet<string>;
+  /** Why tables could not be made, by source name. */
+  readonly problems: ReadonlyMap<string, Problem>;
+  /** Why anything could not be made, by the id of its piece. */
+  readonly failures: ReadonlyMap<string, string>;
+}
+
+/**
+ * Makes the pieces on the target, each in a savepoint, unless the target has it: what is there is left as it is. One that fails
+ * leaves nothing behind and takes only those with it that need it. `target` is for this alone.
+ */
+export async function makePieces(target: Client, pipeline: string, pieces: readonly Piece[]): Promise<Made> {
+  return await new Making(target, pipeline).make(pieces);
+}
+
+class Making {
+  readonly #target: Client;
+  readonly #pipeline: string;
+  readonly #labels: string[] = [];
+  readonly #tables = new Set<string>();
+  readonly #problems = new Map<string, Problem>();
+  /** Why a piece is not there, by its id. */
+  readonly #failures = new Map<string, string>();
+
+  constructor(target: Client, pipeline: string) {
+    this.#target = target;
+    this.#pipeline = pipeline;
+  }
+
+  async make(pieces: readonly Piece[]): Promise<Made> {
+    // Bodies of functions may name what is made later, or never.
+    await this.#target.query('SET check_function_bodies = off');
+    for (let at = 0; at < pieces.length; at += PIECES_A_TRANSACTION) {
+      await this.#target.query('BEGIN');
+      await this.#target.query(`SELECT pg_catalog.pg_advisory_xact_lock(${CREATE_LOCK})`);
+      for (const piece of pieces.slice(at, at + PIECES_A_TRANSACTION)) await this.#piece(piece);
+      await this.#target.query('COMMIT');
+    }
+    return { labels: this.#labels, tables: this.#tables, problems: this.#problems, failures: this.#failures };
+  }
+
+  async #piece(piece: Piece): Promise<void> {
+    await this.#target.query('SAVEPOINT piece');
+    try {
+      if (!(await this.#isThere(piece))) await this.#create(piece);
+      await this.#target.query('RELEASE SAVEPOINT piece');
+    } catch (error) {
+      if (sqlState(error) === null || isTransient(error)) throw error;
+      await this.#target.query('ROLLBACK TO SAVEPOINT piece');
+      this.#fail(piece, describeError(error));
+    }
+  }
+
+  async #isThere({ address }: Piece): Promise<boolean> {
+    await this.#target.query('SAVEPOINT look');
+    try {
+      await this.#target.query('SELECT pg_catalog.pg_get_object_address($1, $2, $3)', [
+        address.type,
+        address.names,
+        address.args,
+      ]);
+      return true;
+    } catch (error) {
+      // No such thing, or none of the types of its arguments, or no such schema.
+      if (!/^(?:42|3F)/.test(sqlState(error) ?? '')) throw error;
+      await this.#target.query('ROLLBACK TO SAVEPOINT look');
+      return false;
+    }
+  }
+
+  async #create(piece: Piece): Promise<void> {
+    const reason = piece.needs.map((id) => this.#failures.get(id)).find((each) => each !== undefined);
+    if (reason !== undefined) return this.#fail(piece, reason);
+    if (piece.sql === null) return this.#fail(piece, `${piece.label} does not exist there, and pgfollow does not create it`);
+    await this.#target.query(piece.sql.join(';\n'));
+    this.#labels.push(piece.label);
+    if (piece.table === null) return;
+    await storeCreated(this.#target, this.#pipeline, piece.table.target);
+    this.#tables.add(displayName(piece.table.source));
+  }
+
+  #fail(piece: Piece, reason: string): void {
+    const why =
+      piece.table || this.#failures.has(piece.id) || reason.startsWith(piece.label) ? reason : `${piece.label}: ${reason}`;
+    this.#failures.set(piece.id, why);
+    if (!piece.table) return;
+    const table = displayName(piece.table.source);
+    this.#problems.set(table, notCreated(table, piece.table.target, why));
+  }
+}
+
+/** A table that cannot be made for now. */
+export function notCreated(table: string, target: RelationName, reason: string): Problem {
+  return new Problem('SCHEMA_NOT_CREATED', `${table} could not be created on the target: ${reason}.`, {
+    table,
+    remedy:
+      `Mend what the message names on the target, or create ${displayName(target)} yourself: it is tried again by itself. ` +
+      `Or leave the table out with tables.exclude.`,
+  });
+}
