@@ -154,7 +154,11 @@ test('the target is away: what the source keeps for the slot is still measured, 
     async () => expect((await metric(running, 'slot_retained_wal_bytes')).value).toBeGreaterThan(kept + 3_000_000),
     { timeout: 40_000 },
   );
+  const reconnects = async (): Promise<number | undefined> => (await metric(running, 'reconnects_total{role="target"}')).value;
+  // Attempts are none.
+  expect(await reconnects()).toBe(0);
   proxy.open = true;
   await eventually(async () => expect((await metric(running, 'slot_active')).value).toBe(1), { timeout: 60_000 });
+  expect(await reconnects()).toBe(1);
   await backToNearZero(running);
 });

@@ -3,7 +3,8 @@ import type { Applied, RowCounts } from '../apply/run.ts';
 import type { Finding } from '../finding.ts';
 import type { EventLog } from '../observe/events.ts';
 import type { StatusModel } from '../observe/model.ts';
-import type { Stage } from '../observe/readings.ts';
+import type { Role } from '../observe/readings.ts';
+import { stageOf } from '../observe/stage.ts';
 import { formatLsn, maxLsn, ZERO_LSN, type Lsn } from '../postgres/lsn.ts';
 import type { Problem } from '../problem.ts';
 import type { SlotState } from '../source/slot.ts';
@@ -26,6 +27,9 @@ export class Reporter {
   readonly #teller: Teller;
   readonly #log: Logger;
   readonly #gate: Gate;
+  /** Databases that were connected, and are not since. */
+  readonly #lost = new Set<Role>();
+  #everConnected = false;
   /** The furthest that any session has got. */
   furthest: Lsn = ZERO_LSN;
   #following = false;
@@ -52,6 +56,9 @@ export class Reporter {
 
   async connected(ends: Ends, pipeline: string): Promise<void> {
     const { sourceIdentity: source } = ends;
+    for (const role of this.#lost) this.#model.reconnect(role);
+    this.#lost.clear();
+    this.#everConnected = true;
     this.#model.database('source', { connected: true, serverVersion: source.versionText, database: source.database });
     this.#model.database('target', { connected: true, serverVersion: ends.targetVersionText, database: ends.targetDatabase });
     await this.#teller.connected(ends.target, pipeline);
@@ -70,12 +77,13 @@ export class Reporter {
   }
 
   sessionFailed(problem: Problem): void {
-    const stage = stageOf(problem);
-    this.#model.error(stage);
+    this.#model.error(stageOf(problem.code));
     if (problem.table !== null) this.tables.forgetError(problem.table);
-    if (problem.code === 'SOURCE_UNREACHABLE') this.#model.database('source', { connected: false });
-    if (problem.code === 'TARGET_UNREACHABLE') this.#model.database('target', { connected: false });
-    if (stage === 'source' || stage === 'target') this.#model.reconnect(stage);
+    for (const role of ['source', 'target'] as const) {
+      if (problem.code !== (role === 'source' ? 'SOURCE_UNREACHABLE' : 'TARGET_UNREACHABLE')) continue;
+      this.#model.database(role, { connected: false });
+      if (this.#everConnected) this.#lost.add(role);
+    }
     for (const old of this.#raised)
       if (old.code !== problem.code || old.table !== problem.table) this.#model.clearProblem(old.code, old.table);
     this.#raised = [problem];
@@ -177,7 +185,7 @@ export class Reporter {
         this.#following = true;
         this.#showState();
         // The databases answer again. Whether a change that was refused is taken now, only its batch will show.
-        if (!this.#raised.some((problem) => stageOf(problem) === 'apply')) this.#clearRaised();
+        if (!this.#raised.some((problem) => stageOf(problem.code) === 'apply')) this.#clearRaised();
         this.#log.info({ from: formatLsn(from), tables: tables.length }, 'streaming from the checkpoint');
       },
       received: (lsn, bytes) => model.received(lsn, bytes),
@@ -302,12 +310,4 @@ function sum(pieces: readonly Applied[]): Pick<Applied, 'rows' | 'perTable'> {
     perTable.set(table, known);
   }
   return { rows: pieces.reduce((rows, piece) => rows + piece.rows, 0), perTable };
-}
-
-function stageOf(problem: Problem): Stage {
-  if (problem.code.startsWith('SOURCE') || problem.code.startsWith('SLOT')) return 'source';
-  if (problem.code.startsWith('TARGET')) return 'target';
-  if (problem.code === 'STREAM_INVALID') return 'decode';
-  if (problem.code === 'APPLY_FAILED' || problem.code.startsWith('ROW')) return 'apply';
-  return 'pipeline';
 }

@@ -3,6 +3,7 @@ import type { Applied } from '../apply/run.ts';
 import { groupBy } from '../catalog/group-by.ts';
 import { displayName } from '../catalog/relation.ts';
 import type { StatusModel } from '../observe/model.ts';
+import { stageOf } from '../observe/stage.ts';
 import type { SequencesBrought, TableStatus } from '../observe/status.ts';
 import type { Problem } from '../problem.ts';
 import type { Refusal } from '../schema/build-steps.ts';
@@ -198,7 +199,7 @@ export class TableReporter {
     if (known) this.#model.clearProblem(known.code, table);
     this.#errors.set(table, { code, message });
     this.#model.problem({ code, message, remedy, table });
-    this.#model.error('snapshot');
+    this.#model.error(stageOf(code));
     this.#teller.tell({ level: 'error', table, code, message, remedy });
   }
 
