@@ -150,4 +150,24 @@ describe('metrics', () => {
     expect(text).toContain('process_resident_memory_bytes');
     expect(text).toContain('nodejs_eventloop_lag_p99_seconds');
   });
+
+  it('sums up the tables beyond the limit', async () => {
+    const few = new Metrics({ model, tableLimit: 1, defaultMetrics: false });
+    const names = ['public.a', 'public.b', 'public.c'];
+    model.setTables(names.map((source) => ({ source, target: source, identity: 'full', state: 'streaming', rowsEstimated: 1 })));
+    const insert = { insert: 2, update: 0, delete: 0, truncate: 0 };
+    const perTable = [
+      ['public.b', insert],
+      ['public.c', insert],
+    ] as const;
+    await few.text();
+    model.batchApplied({ rows: 4, transactions: 1, durationMs: 1, perTable, at: nowMs });
+    const lines = (await few.text())
+      .split('\n')
+      .filter((line) => line.startsWith('pgfollow_rows_applied_total{') && line.includes('insert'));
+    expect(lines).toEqual([
+      'pgfollow_rows_applied_total{table="public.b",op="insert"} 2',
+      'pgfollow_rows_applied_total{table="(others)",op="insert"} 2',
+    ]);
+  });
 });
