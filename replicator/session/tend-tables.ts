@@ -20,6 +20,7 @@ import {
   type ResolvedPipelineTables,
 } from './followed-tables.ts';
 import { CopyRounds, type CopyRoundsOptions } from './copy-rounds.ts';
+import { withColumnTypes } from './missing-columns.ts';
 import { publishTables, type Ends } from './prepare.ts';
 import { drainSpools, type DrainOptions } from './spool-drain.ts';
 import { takeOver } from './table-set.ts';
@@ -144,7 +145,7 @@ export class TableTender {
     const { source, sourceIdentity } = ends;
     const end = await on('source', walEnd(source, sourceIdentity.inRecovery));
     Object.assign(table, { spooling: true, copiedAsOf: { snapshot: null, walEnd: end } });
-    await this.fail(table, problem);
+    await this.fail(table, await withColumnTypes(problem, table.mapping, ends));
     return true;
   }
 
