@@ -11,6 +11,7 @@ import { classifyIndexes } from './pairs.ts';
 import { classifySource, type SourceSettings } from './source-settings.ts';
 import { classifyMetadata } from './standing.ts';
 import { classifySurroundings, type Surroundings } from './surroundings.ts';
+import { classifyActors, type Actors } from './target-tables.ts';
 import { classifyTarget, type TargetFacts } from './target-settings.ts';
 
 const GB = 1024 ** 3;
@@ -223,6 +224,18 @@ test('tables are only created on the same version or a newer one', () => {
   const rights = { user: 'u', database: 'd', mayCreateSchemas: true, schemas: { public: true } };
   expect(grade(classifyCreation(missing, rights, { source: 18, target: 17 }))).toEqual(['error SCHEMA_NOT_CREATED']);
   expect(grade(classifyCreation(missing, rights, { source: 17, target: 18 }))).toEqual([]);
+});
+
+test('triggers and foreign keys of the target matter by who writes there', () => {
+  const source = { oid: 7, schema: 'public', name: 't' } as never;
+  const mapping = { source, target: source, excludeColumns: [], renameColumns: {}, where: null };
+  const pairs = [{ name: 'public.t', mapping, source, target: source, columns: [] }];
+  const of = (parts: Partial<Actors>, replicaRole: boolean): string[] =>
+    grade(classifyActors(pairs, new Map([[7, { oid: 7, always: [], ordinary: [], foreignKeys: 0, ...parts }]]), { replicaRole }));
+  expect(of({ ordinary: ['a'], foreignKeys: 2 }, true)).toEqual([]);
+  expect(of({ ordinary: ['a'], foreignKeys: 2 }, false)).toEqual(['warning TARGET_TRIGGERS', 'warning TARGET_TRIGGERS']);
+  expect(of({ always: ['a'] }, true)).toEqual(['warning TARGET_TRIGGERS']);
+  expect(of({}, false)).toEqual([]);
 });
 
 test('an index that is still to be built is not missed', () => {

@@ -21,14 +21,21 @@ export interface Actors {
 
 export async function readActors(target: Client, oids: readonly Oid[]): Promise<Map<Oid, Actors>> {
   const { rows } = await target.query<Actors>(
-    `select c.oid,
-       array(select t.tgname::pg_catalog.text from pg_catalog.pg_trigger t
-              where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled in ('R', 'A') order by 1) as always,
-       array(select t.tgname::pg_catalog.text from pg_catalog.pg_trigger t
-              where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled = 'O' order by 1) as ordinary,
-       (select count(*)::int from pg_catalog.pg_constraint f
-         where f.contype = 'f' and (f.conrelid = c.oid or f.confrelid = c.oid)) as "foreignKeys"
-     from pg_catalog.pg_class c where c.oid = any ($1::pg_catalog.oid[])`,
+    `with triggers as (
+       select t.tgrelid as oid,
+         coalesce(array_agg(t.tgname::pg_catalog.text order by t.tgname) filter (where t.tgenabled in ('R', 'A')), '{}') as always,
+         coalesce(array_agg(t.tgname::pg_catalog.text order by t.tgname) filter (where t.tgenabled = 'O'), '{}') as ordinary
+       from pg_catalog.pg_trigger t where not t.tgisinternal group by t.tgrelid
+     ),
+     keys as (
+       select oid, count(*)::int as count
+       from (select conrelid as oid from pg_catalog.pg_constraint where contype = 'f'
+             union all select confrelid from pg_catalog.pg_constraint where contype = 'f') ends
+       group by oid
+     )
+     select oid, coalesce(always, '{}') as always, coalesce(ordinary, '{}') as ordinary, coalesce(count, 0) as "foreignKeys"
+     from triggers full join keys using (oid)
+     where oid = any ($1::pg_catalog.oid[])`,
     [oids],
   );
   return new Map(rows.map((row) => [row.oid, row]));
