@@ -33,6 +33,8 @@ class Planner {
   readonly #members: ReadonlyMap<Oid, MemberRow>;
   readonly #indexes: ReadonlyMap<Oid, IndexRow>;
   readonly #names = new Map<Oid, RelationName>();
+  /** The last index that is attached. */
+  #attached: string | null = null;
 
   constructor(parts: TableParts, nameIndex: NameIndex) {
     this.#parts = parts;
@@ -90,8 +92,11 @@ class Planner {
     const parent = index.parent === null ? undefined : this.#indexes.get(index.parent);
     if (!parent || !this.#carries(index.columns)) return;
     const sql = [`ALTER INDEX ${quoteRelation(this.#nameOf(parent))} ATTACH PARTITION ${quoteRelation(this.#nameOf(index))}`];
-    const after = [this.#doneWith(parent), this.#doneWith(index)];
-    this.#steps.push({ part: `attach ${displayName(index)}`, after, sql, isKey: false });
+    const part = `attach ${displayName(index)}`;
+    // One after the other: the last makes the index above valid, and must see those before.
+    const before = this.#attached === null ? [] : [this.#attached];
+    this.#attached = part;
+    this.#steps.push({ part, after: [this.#doneWith(parent), this.#doneWith(index), ...before], sql, isKey: false });
   }
 
   #check({ relation, name, definition, columns, comment }: CheckRow): void {
