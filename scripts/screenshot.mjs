@@ -11,7 +11,7 @@ const args = ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'];
 const browser = await chromium.launch({ executablePath: await sparticuz.executablePath(), args, headless: true });
 try {
   // As high as verdict, flow, curves and tables of the demo.
-  const page = await browser.newPage({ viewport: { width: 1280, height: 975 }, colorScheme: 'light' });
+  const page = await browser.newPage({ viewport: { width: 1280, height: 1084 }, colorScheme: 'light' });
   await page.goto(url);
   await page.getByText('live', { exact: true }).waitFor();
   await page.getByRole('heading', { name: /^Streaming\./ }).waitFor();
