@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { Logger } from 'pino';
-import { Applier } from './apply/applier.ts';
+import { Applier, type ApplierOptions } from './apply/applier.ts';
 import type { Config } from './config/schema.ts';
 import { takesChanges, nextProgress } from './metadata/table-state.ts';
 import { storeCaughtUp } from './metadata/table-states.ts';
@@ -17,6 +17,7 @@ import { backoffMs } from './session/backoff.ts';
 import { blame, on } from './session/blame.ts';
 import { Boundary } from './session/boundary.ts';
 import { takePlace, type FirstPlace } from './session/first-copy.ts';
+import { openEarly } from './session/open-early.ts';
 import { follow, type FollowObserver } from './session/follow.ts';
 import { binaryForStream, resolveFollowedTables, type FollowedTable } from './session/followed-tables.ts';
 import { Gate } from './session/gate.ts';
@@ -205,16 +206,18 @@ export class Pipeline {
   ): Promise<void> {
     const { config } = ends;
     const tables = new TableSet(followed);
-    const applier = new Applier({
-      client: ends.apply,
-      pipeline: config.name,
-      checkpoint: from,
-      binary,
-      onConflict: config.apply.onConflict,
-      onMissing: config.apply.onMissing,
-      routeOf: (relation) => tables.route(relation),
-      quarantine: (problem) => tender.quarantine(problem),
-    });
+    const applierOn = (client: Client, quarantine: ApplierOptions['quarantine']): Applier =>
+      new Applier({
+        client,
+        pipeline: config.name,
+        checkpoint: from,
+        binary,
+        onConflict: config.apply.onConflict,
+        onMissing: config.apply.onMissing,
+        routeOf: (relation) => tables.route(relation),
+        quarantine,
+      });
+    const applier = applierOn(ends.apply, (problem) => tender.quarantine(problem));
     const sequences = new SequenceKeeper({
       source: ends.source,
       target: ends.target,
@@ -297,6 +300,7 @@ export class Pipeline {
             },
             from,
             maxBatchBytes: config.apply.maxBatchBytes,
+            openEarly: () => openEarly(ends, (client) => applierOn(client, async () => false), signal),
             spill: { directory: config.apply.spillDirectory, maxBytes: config.apply.maxSpillBytes },
             walSenderTimeoutMs: ends.sourceIdentity.walSenderTimeout,
             gate: this.#gate,

@@ -91,6 +91,31 @@ export class Applier {
     return this.#checkpoint;
   }
 
+  /** The checkpoint on the target was moved on another connection. */
+  checkpointIs(position: Lsn): void {
+    this.#checkpoint = position;
+  }
+
+  /**
+   * Whether this piece of a transaction that may still be undone can be applied now: only rows that a key finds, of tables
+   * where nothing else follows from them, so that nobody waits for others than those whom the source made wait.
+   */
+  async takesEarly(piece: Batch): Promise<boolean> {
+    await this.#routes.learn(piece.changes);
+    return piece.changes.every((change) => {
+      if (change.kind === 'truncate') return false;
+      const map = this.#routes.mapOf(change.relation);
+      if (!map) return this.#routes.keptAs(change.relation) === null;
+      return map.find.by === 'key' && !map.target.firesOnReplica;
+    });
+  }
+
+  /** Rolls back the pieces of a transaction whose commit has not come; this applier goes on. */
+  async abandon(): Promise<void> {
+    await this.#rollback();
+    this.#replay.reset();
+  }
+
   /** Asks anew where changes go. Only between batches, never between the pieces of a transaction. */
   reroute(): void {
     this.#routes.forget();

@@ -27,8 +27,10 @@ export interface SessionLimit {
 export async function openTargetSession(options: {
   url: string;
   pipeline: string;
+  purpose?: string;
 }): Promise<{ client: Client; limits: SessionLimit[] }> {
-  const client = await connect({ role: 'target', url: options.url, purpose: `${options.pipeline} apply`, settings: SETTINGS });
+  const purpose = `${options.pipeline} ${options.purpose ?? 'apply'}`;
+  const client = await connect({ role: 'target', url: options.url, purpose, settings: SETTINGS });
   try {
     const limits = [await useReplicaRole(client)];
     return { client, limits: limits.filter((limit) => limit !== null) };

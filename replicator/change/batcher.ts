@@ -66,6 +66,11 @@ export class Batcher {
     return this.#current === null && this.#queue.length === 0;
   }
 
+  /** Nothing is queued. */
+  get isEmpty(): boolean {
+    return this.#queue.length === 0;
+  }
+
   /** Adds one message; `bytes` is its size on the wire. Throws STREAM_INVALID when transactions do not nest as they must. */
   push(message: WholeMessage, bytes: number): void {
     switch (message.kind) {

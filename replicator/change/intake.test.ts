@@ -169,10 +169,33 @@ describe('a transaction in progress', () => {
     expect((await reader.next())?.changes.map(rowOf)).toEqual(['1/1', '2/1']);
     push(it, wire.streamed(1, insert(3, 80)));
     expect(await reader.next()).toBeNull();
+    const limit = transaction.log.end;
     push(it, wire.streamed(1, insert(4, 80)), wire.streamStop());
+    expect(await reader.next(limit)).toBeNull();
     expect((await reader.next())?.changes.map(rowOf)).toEqual(['3/1', '4/1']);
     push(it, wire.streamCommit({ xid: 1, endLsn: 9n }));
     expect(await reader.next()).toMatchObject({ changes: [], end: { endLsn: 9n } });
+  });
+
+  test('tells whoever has read too far', async () => {
+    const it = intake({ maxBytes: 100 });
+    push(it, wire.streamStart(1), wire.streamed(1, TABLE), wire.streamed(1, insert(1, 120)));
+    const [transaction] = it.open;
+    if (!transaction) throw new Error('none');
+    const reader = it.read(transaction);
+    await reader.next();
+    push(it, wire.streamed(2, insert(2, 120)), wire.streamStop(), wire.streamAbort(1, 2));
+    expect(reader.valid).toBe(true);
+    push(it, wire.streamStart(1, false), wire.streamed(3, insert(3, 120)), wire.streamStop());
+    await reader.next();
+    expect(reader.valid).toBe(true);
+    push(it, wire.streamAbort(1, 3));
+    expect(reader.valid).toBe(false);
+    const again = it.read(transaction);
+    expect((await again.next())?.changes.map(rowOf)).toEqual(['1/1']);
+    expect(again.valid).toBe(true);
+    push(it, wire.streamAbort(1));
+    expect(again.valid).toBe(false);
   });
 
   test.each([

@@ -37,10 +37,14 @@ export class Intake {
     const message = this.#decoder.decode(data, start, end);
     switch (message.kind) {
       case 'stream start':
-      case 'stream stop':
-      case 'stream abort':
       case 'streamed':
         this.#streamed.push(message);
+        return null;
+      case 'stream stop':
+      case 'stream abort':
+        this.#streamed.push(message);
+        // For whoever reads transactions in progress.
+        this.batcher.wake();
         return null;
       case 'stream commit':
         this.#commit(this.#streamed.push(message));
@@ -63,7 +67,7 @@ export class Intake {
 
   /** Nothing of all this is needed any more. */
   [Symbol.dispose](): void {
-    this.#streamed.close();
+    this.space.close();
   }
 
   // The relations count for what comes after it, which is decoded before this transaction is read.

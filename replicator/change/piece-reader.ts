@@ -24,6 +24,9 @@ export class PieceReader {
   readonly #decoder: Decoder;
   /** Up to here the log is read. */
   #position = 0;
+  /** Up to here it may be read already. */
+  #reach = 0;
+  #valid = true;
   /** Read, but not decoded: less than a record, or what did not fit into the piece before. */
   #rest: Buffer = Buffer.alloc(0);
   #changes: Change[] = [];
@@ -34,20 +37,30 @@ export class PieceReader {
     this.#transaction = transaction;
     this.#options = options;
     this.#decoder = new Decoder(options.decoder);
+    transaction.onCut = (position) => {
+      if (position < this.#reach) this.#valid = false;
+    };
   }
 
-  /** The next full piece, or the last one, with the commit; null as long as neither has come. */
-  async next(): Promise<Batch | null> {
+  /** Nothing that was read has been cut off since. */
+  get valid(): boolean {
+    return this.#valid;
+  }
+
+  /** The next full piece, or the last one, with the commit; null as long as neither has come, up to `limit` in its log. */
+  async next(limit = Infinity): Promise<Batch | null> {
     for (;;) {
       if (this.#decode()) return this.#piece(null);
       const { log } = this.#transaction;
       // Asked before the log is read: what comes meanwhile is for the next turn.
       const { committed } = this.#transaction;
-      const most = Math.max(READ_BYTES, this.#missing);
+      const most = Math.min(Math.max(READ_BYTES, this.#missing), limit - this.#position);
+      this.#reach = Math.min(this.#position + most, log.end);
       const read = await log.read(this.#position, most);
       this.#position += read.length;
+      this.#reach = this.#position;
       if (read.length > 0) this.#rest = this.#rest.length > 0 ? Buffer.concat([this.#rest, read]) : read;
-      else if (committed) return this.#piece(committed);
+      else if (committed && this.#position === log.end) return this.#piece(committed);
       else return null;
     }
   }

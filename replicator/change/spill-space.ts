@@ -63,6 +63,11 @@ export class SpillSpace {
     this.#logs.delete(log);
   }
 
+  /** Ends every log that has not ended. */
+  close(): void {
+    for (const log of this.#logs) log.close();
+  }
+
   /** A log's bytes in memory have changed by so many. Throws SPILL_FAILED when there is no room for more. */
   held(bytes: number): void {
     this.#memory += bytes;

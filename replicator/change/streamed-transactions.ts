@@ -17,8 +17,8 @@ export class StreamedTransaction {
   #descriptions: { readonly position: number; readonly bytes: Buffer }[] = [];
   /** Its commit, once that has come. */
   committed: CommitPoint | null = null;
-  /** So often something was cut off again. */
-  cuts = 0;
+  /** For whoever reads it while it is in progress: everything from this position on is cut off. */
+  onCut: (position: number) => void = () => {};
 
   constructor(xid: number, space: SpillSpace) {
     this.xid = xid;
@@ -41,13 +41,13 @@ export class StreamedTransaction {
    */
   undo(subxid: number): void {
     if (!this.#known.has(subxid)) return;
-    this.cuts++;
     for (let last = this.#firsts.pop(); last; last = this.#firsts.pop()) {
       this.#known.delete(last.subxid);
       if (last.subxid !== subxid) continue;
       const { position } = last;
       this.#descriptions = this.#descriptions.filter((described) => described.position < position);
       this.log.cut(position);
+      this.onCut(position);
       return;
     }
   }
@@ -60,6 +60,7 @@ export class StreamedTransaction {
   /** It is over, one way or the other. */
   close(): void {
     this.log.close();
+    this.onCut(-1);
   }
 }
 
@@ -117,11 +118,6 @@ export class StreamedTransactions {
     if (subxid !== xid) return transaction.undo(subxid);
     this.#open.delete(xid);
     transaction.close();
-  }
-
-  close(): void {
-    for (const transaction of this.#open.values()) transaction.close();
-    this.#open.clear();
   }
 }
 

@@ -13,6 +13,7 @@ import { Acknowledger } from '../source/standby-status.ts';
 import type { WalStream } from '../source/wal-stream.ts';
 import { blame, on } from './blame.ts';
 import type { Boundary } from './boundary.ts';
+import { EarlyApplier, type EarlySession } from './early.ts';
 import type { Gate } from './gate.ts';
 import { Stopwatch, type Activity } from './stopwatch.ts';
 import { watchTargetWaits, type LockHolder } from './target-waits.ts';
@@ -71,6 +72,8 @@ export interface FollowOptions {
   readonly applyPid: number;
   readonly from: Lsn;
   readonly maxBatchBytes: number;
+  /** Opens a second connection for transactions in progress; see EarlyApplier. */
+  readonly openEarly: () => Promise<EarlySession | null>;
   /** Where transactions in progress are kept, and how much of them. */
   readonly spill: { readonly directory: string | null; readonly maxBytes: number };
   /** wal_sender_timeout of the source in ms, 0 for none. */
@@ -99,6 +102,7 @@ export async function follow(options: FollowOptions, signal: AbortSignal): Promi
       follower.acknowledge(),
       follower.watchFlush(),
       follower.watchWaits(),
+      follower.watchEarly(),
       follower.beat(),
     ];
   });
@@ -123,6 +127,7 @@ class Follower {
   readonly #signal: AbortSignal;
   readonly #intake: Intake;
   readonly #batcher: Batcher;
+  readonly #early: EarlyApplier;
   readonly #acknowledger: Acknowledger;
   readonly #batchBytes: number;
   readonly #queueLimit: number;
@@ -153,6 +158,8 @@ class Follower {
     this.#intake = intake;
     this.#batcher = intake.batcher;
     intake.space.onDrained = () => this.#release();
+    const { openEarly: open, target, gate } = options;
+    this.#early = new EarlyApplier({ open, intake, target, fromBytes: this.#batchBytes, isOpen: () => gate.isOpen });
     this.#acknowledger = new Acknowledger(options.from);
     // One batch is under way and one is made ready.
     this.#queueLimit = this.#batchBytes * (BATCHES_HELD - 2);
@@ -214,8 +221,11 @@ class Follower {
     boundary.attach(() => this.#batcher.wake());
     const watch = this.#watch;
     while (!this.#signal.aborted) {
+      if (this.#isEarlyTime && (await this.#early.step())) continue;
       watch.turn('source');
       if (!this.#ahead && (this.#inPieces || !boundary.due)) await this.#batcher.available(this.#signal);
+      // Tables may be about to change their ways, or nothing is to be applied at all: then nothing stays open on the target.
+      await this.#early.giveUp({ always: boundary.due || !gate.isOpen });
       // A transaction that is half written is finished first: paused in the middle, it would hold its locks all the time.
       if (!this.#inPieces && !gate.isOpen) {
         watch.turn('paused');
@@ -273,6 +283,11 @@ class Follower {
     await watchTargetWaits({ target, pid, watch: this.#watch, told: (holder) => observer.locked(holder) }, this.#signal);
   }
 
+  /** Lets others have what they wait for. */
+  async watchEarly(): Promise<void> {
+    await this.#early.watch(this.#signal);
+  }
+
   /** A tiny transaction on the source a second: it measures the lag and moves the slot of an idle database. */
   async beat(): Promise<void> {
     const { heartbeat, observer } = this.#options;
@@ -324,25 +339,35 @@ class Follower {
     this.#finish(batch, applied, performance.now() - startedAt);
   }
 
-  // One piece after the other, the next one read and made ready while one is applied.
+  // Everything that has been received is on the target, transactions in progress aside.
+  get #isEarlyTime(): boolean {
+    const { boundary, gate } = this.#options;
+    return this.#batcher.isEmpty && !this.#ahead && !this.#inPieces && !boundary.due && gate.isOpen;
+  }
+
   async #applyStreamed(transaction: StreamedTransaction): Promise<void> {
+    this.#watch.turn('apply');
+    const pieces = await this.#early.finish(transaction, this.#options.applier);
+    if (!pieces) await this.#applyPieces(transaction);
+    else for (const { batch, applied, durationMs } of pieces) this.#finish(batch, applied, durationMs);
+    transaction.close();
+  }
+
+  // One piece after the other, the next one read and made ready while one is applied.
+  async #applyPieces(transaction: StreamedTransaction): Promise<void> {
     const { applier } = this.#options;
     const pieces = this.#intake.read(transaction);
     const read = async (): Promise<NextBatch | null> => {
       const batch = await pieces.next();
       return batch && { batch, ready: applier.makeReady(batch) };
     };
-    try {
-      for (let next = read(); ;) {
-        const piece = await next;
-        if (!piece || this.#signal.aborted) return;
-        next = piece.batch.end ? Promise.resolve(null) : read();
-        // Whatever becomes of it, it is awaited only if this piece is applied.
-        next.catch(() => {});
-        await this.#applyBatch(piece);
-      }
-    } finally {
-      transaction.close();
+    for (let next = read(); ;) {
+      const piece = await next;
+      if (!piece || this.#signal.aborted) return;
+      next = piece.batch.end ? Promise.resolve(null) : read();
+      // Whatever becomes of it, it is awaited only if this piece is applied.
+      next.catch(() => {});
+      await this.#applyBatch(piece);
     }
   }
 

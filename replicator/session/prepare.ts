@@ -50,6 +50,8 @@ export interface Ends extends AsyncDisposable {
   readonly targetDatabase: string;
   readonly row: PipelineRow;
   readonly limits: readonly SessionLimit[];
+  /** A further connection to the target belongs to these: it ends with them, and they with it. */
+  readonly adopt: (client: Client) => void;
 }
 
 /**
@@ -99,6 +101,7 @@ export async function openEnds(given: Config, session: AbortController, over: Ab
       targetDatabase: facts.database,
       row,
       limits: [...limits, ...(origin ? [origin] : [])],
+      adopt: (client) => lines.add(client, 'target'),
       [Symbol.asyncDispose]: () => lines.close(),
     };
   } catch (error) {
