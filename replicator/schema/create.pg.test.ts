@@ -295,3 +295,27 @@ test('a role that may not create tables: it is told, and mended with a grant', a
     await sql(db.target, `DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
   }
 });
+
+test('a table that was dropped on the target is created again by a resync, not by itself', async () => {
+  await using db = await testDatabases();
+  await sql(db.source, `CREATE TABLE t (id int PRIMARY KEY, v text UNIQUE); INSERT INTO t VALUES (1, 'a')`);
+  {
+    await using running = startPipeline(db);
+    await running.caughtUp();
+    await complete(running, db);
+  }
+  await sql(db.target, 'DROP TABLE t');
+  await using running = startPipeline(db);
+  const { model, controls } = running.pipeline;
+  await eventually(() => model.table('public.t')?.state === 'error');
+  expect(model.table('public.t')).toMatchObject({
+    error: { code: 'TARGET_TABLE_MISSING', remedy: expect.stringContaining('pgfollow resync public.t') },
+  });
+  await sql(db.source, `INSERT INTO t VALUES (2, 'b')`);
+  expect(await value(db.target, `SELECT to_regclass('t') IS NULL`)).toBe('t');
+  await eventually(() => controls.resyncTable('public.t', 'the test').then(() => true));
+  await eventually(() => compareTables(db.source, db.target), { timeout: 40_000 });
+  await running.caughtUp();
+  await complete(running, db);
+  expect(await value(db.target, `SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass`)).toBe('2');
+});

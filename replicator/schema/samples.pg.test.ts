@@ -4,6 +4,7 @@ import { compareTables } from '../testing/compare.ts';
 import { complete } from '../testing/created.ts';
 import { ownServers, sql, testDatabases } from '../testing/databases.ts';
 import { describeSchema } from '../testing/describe-schema.ts';
+import { eventually } from '../testing/eventually.ts';
 import { startPipeline } from '../testing/run-pipeline.ts';
 
 function sample(name: string): string {
@@ -58,6 +59,19 @@ test('from the oldest version to the newest, and not the other way', async () =>
     !line.includes(': NOT NULL ') && !/film_words|^schema|^extension|^column rental\.payment_.*\.payment_id/.test(line);
   const [source, target] = [await describeSchema(db.source), await describeSchema(db.target)];
   expect(target.filter(known)).toEqual(source.filter(known));
+  // An extension that 18 has no more.
+  await sql(
+    db.source,
+    `CREATE EXTENSION adminpack; CREATE TABLE public.managed (id int PRIMARY KEY, gone boolean DEFAULT pg_catalog.pg_file_unlink('nothing'))`,
+  );
+  await eventually(() => running.pipeline.model.table('public.managed')?.state === 'error', { timeout: 30_000 });
+  expect(running.pipeline.model.table('public.managed')).toMatchObject({
+    error: {
+      code: 'SCHEMA_NOT_CREATED',
+      message: expect.stringMatching(/extension adminpack: extension "adminpack" is not available/),
+    },
+  });
+  expect(running.pipeline.model.table('public.playlist')).toMatchObject({ state: 'streaming' });
   await running.stop();
 
   await using back = {

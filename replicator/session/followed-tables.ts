@@ -108,7 +108,7 @@ export async function resolveFollowedTables(
       saved: '',
     };
     if (known) table.saved = savedAs({ ...table, ...standing(known), progress: known.progress });
-    if (!match.ok) unfit(table, found.problems.get(name) ?? match.problem, config);
+    if (!match.ok) unfit(table, found.problems.get(name) ?? (table.hasRows && !target ? dropped(table) : match.problem), config);
     tables.push(table);
   }
   return { tables, relations, findings: [...findings, ...found.findings], created: found.created };
@@ -171,6 +171,18 @@ function standing(stored: StoredTable | null): Pick<FollowedTable, 'progress' | 
   if (!stored?.hasRows) return { progress: { state: 'pending' }, spooling: false, hasRows: false, copiedAsOf: null };
   const { progress, spooling, hasRows, copiedAsOf } = stored;
   return { progress, spooling, hasRows, copiedAsOf };
+}
+
+// To create it again would leave it empty.
+function dropped({ name, mapping }: FollowedTable): Problem {
+  return new Problem(
+    'TARGET_TABLE_MISSING',
+    `The target table ${displayName(mapping.target)} of ${name} is gone, and its rows with it.`,
+    {
+      table: name,
+      remedy: `pgfollow resync ${name}: it is created again and copied. With schema.create: never create it before.`,
+    },
+  );
 }
 
 // A table whose rows are there must not go on with a gap: its changes are kept, or everything waits.

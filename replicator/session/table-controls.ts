@@ -90,6 +90,8 @@ export async function resyncTable(session: FollowingSession, name: string): Prom
       Object.assign(table, anew, { ours: true, saved: '-' });
       applier.reroute();
       tender.tell(table);
+      // Its target table may be gone: it is created then.
+      tender.rescan();
     })
     .catch(() => {});
 }
