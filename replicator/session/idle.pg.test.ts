@@ -20,6 +20,8 @@ test(
     await replicator.streaming();
     // It looks at both databases once, a moment after its start.
     await eventually(async () => (await replicator.findings()).checkedAt !== null);
+    // And more often at the slot in its first seconds.
+    await sleep(5000);
     const before = { source: statements(db.source), target: statements(db.target), cpu: cpuSeconds(replicator.pid) };
     await sleep(SECONDS * 1000);
     const perSecond = (side: 'source' | 'target'): number => (statements(db[side]).length - before[side].length) / SECONDS;
