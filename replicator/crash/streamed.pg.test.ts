@@ -31,15 +31,16 @@ test(
     });
     try {
       await replicator.streaming();
-      for (const [round, victim] of (['replicator', 'target', 'replicator', 'source'] as const).entries()) {
+      for (const [round, victim] of (['replicator', 'replicator', 'target', 'target', 'source', 'source'] as const).entries()) {
         const first = 100_000 * (round + 1);
         await using stays = await db.source.session();
         await using goes = await db.source.session();
+        // Without keyless tables they are applied early: what is killed then is not only what is on the disk.
+        const keyless = round % 2 === 0 ? `INSERT INTO k SELECT n % 100, 'k' FROM generate_series(1, 10000) n` : '';
         for (const [i, session] of [stays, goes].entries())
           await sql(
             session,
-            `BEGIN; INSERT INTO t SELECT n, repeat('x', 100) FROM generate_series(${first + 50_000 * i}, ${first + 50_000 * i + 20_000}) n;
-             INSERT INTO k SELECT n % 100, 'k' FROM generate_series(1, 10000) n`,
+            `BEGIN; INSERT INTO t SELECT n, repeat('x', 100) FROM generate_series(${first + 50_000 * i}, ${first + 50_000 * i + 20_000}) n; ${keyless}`,
           );
         await eventually(async () => expect(await spillBytes(replicator)).toBeGreaterThan(1 << 20), { timeout: 40_000 });
         // Open, but without a name: there is nothing to be cleaned up.
