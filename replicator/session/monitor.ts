@@ -5,11 +5,11 @@ import { readSlot, type SlotState } from '../source/slot.ts';
 import { openUnless } from './together.ts';
 
 const EVERY_MS = 5000;
-/** After a start the slot becomes active within a moment: the first looks come sooner. */
+/** After a start the slot becomes active within a moment: until then the first looks come sooner. */
 const FIRST_MS = 1000;
 const FIRST_LOOKS = 3;
-/** Without a session the slot keeps WAL all the more, so it is looked at all the same: after so many looks without one. */
-const PATIENCE = 2;
+/** Without a session the slot keeps WAL all the more, so it is looked at all the same, every so many turns of FIRST_MS. */
+const ALONE_EVERY = 10;
 
 export interface SlotWatchOptions {
   readonly url: string;
@@ -26,17 +26,22 @@ export interface SlotWatchOptions {
  */
 export async function watchSlot(options: SlotWatchOptions, signal: AbortSignal): Promise<void> {
   let asked: Client | null = null;
-  for (let looks = 1; !signal.aborted; looks++) {
+  for (let looks = 1, alone = 0; !signal.aborted; looks++) {
     const source = options.source();
     if (source !== asked) looks = 1;
     asked = source;
+    alone = source ? 0 : alone + 1;
+    let slot: SlotState | null = null;
     try {
-      if (source) options.report(await readSlot(source, options.slot));
-      else if (looks > PATIENCE) options.report(await lookOnce(options, signal));
+      if (source || alone % ALONE_EVERY === 0) {
+        slot = await (source ? readSlot(source, options.slot) : lookOnce(options, signal));
+        options.report(slot);
+      }
     } catch {
       // The next look comes.
     }
-    await sleep(source && looks <= FIRST_LOOKS ? FIRST_MS : EVERY_MS, null, { signal }).catch(() => {});
+    const soon = !source || (looks <= FIRST_LOOKS && !slot?.active);
+    await sleep(soon ? FIRST_MS : EVERY_MS, null, { signal }).catch(() => {});
   }
 }
 
