@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { Applier, ReadyBatch } from '../apply/applier.ts';
@@ -7,20 +6,19 @@ import type { Batch, Batcher } from '../change/batcher.ts';
 import { Intake } from '../change/intake.ts';
 import type { StreamedTransaction } from '../change/streamed-transactions.ts';
 import { maxLsn, parseLsn, type Lsn } from '../postgres/lsn.ts';
-import { quoteLiteral } from '../postgres/quote.ts';
-import { walEnd } from '../source/wal-position.ts';
 import { Acknowledger } from '../source/standby-status.ts';
 import type { WalStream } from '../source/wal-stream.ts';
+import { Backpressure } from './backpressure.ts';
 import { blame, on } from './blame.ts';
 import type { Boundary } from './boundary.ts';
 import { EarlyApplier, type EarlySession } from './early.ts';
+import type { FollowObserver } from './follow-observer.ts';
 import type { Gate } from './gate.ts';
-import { Stopwatch, type Activity } from './stopwatch.ts';
-import { watchTargetWaits, type LockHolder } from './target-waits.ts';
-import { openUnless, together } from './together.ts';
-
-/** Prefix of our logical messages; other pipelines on the same database use it too, so contents carry a run's own id. */
-export const HEARTBEAT_PREFIX = 'pgfollow';
+import { Heartbeat, HEARTBEAT_PREFIX, type HeartbeatOptions } from './heartbeat.ts';
+import { Milestone } from './milestone.ts';
+import { Stopwatch } from './stopwatch.ts';
+import { watchTargetWaits } from './target-waits.ts';
+import { together } from './together.ts';
 
 /** How often it is looked whether there is something to acknowledge; the target is only asked while commits wait for its disk. */
 const LOOK_MS = 100;
@@ -35,37 +33,13 @@ const MOST_STATUS_INTERVAL_MS = 10_000;
  * all that is held together stays below maxBatchBytes and a bit. Measured: parts of 4 MB are as fast as of 16 MB.
  */
 const BATCHES_HELD = 4;
-/** Positions of a standby remembered while none is reached: more would tell nothing new. */
-const MOST_MARKS = 3600;
 /** What a decoded change takes beside its bytes: rows of a few bytes must not fill the memory by their number. */
 const CHANGE_OVERHEAD_BYTES = 160;
-
-/** What the page and the metrics hear of the stream. */
-export interface FollowObserver {
-  /** The stream has started where it should. */
-  started(): void;
-  received(lsn: Lsn, bytes: number): void;
-  applied(lsn: Lsn): void;
-  acknowledged(lsn: Lsn): void;
-  sourceWalEnd(lsn: Lsn): void;
-  queue(bytes: number, limitBytes: number): void;
-  /** Bytes of streamed transactions that are kept on disk. */
-  spilled(bytes: number): void;
-  backpressure(ms: number): void;
-  /** Where time went; `ms` may be negative, where it was booked elsewhere before. */
-  spent(activity: Activity, ms: number): void;
-  /** A batch waits for a lock on the target; null once it is over. */
-  locked(holder: LockHolder | null): void;
-  batch(batch: Batch, applied: Applied, durationMs: number): void;
-  heartbeatEmitted(id: string, atMs: number): void;
-  heartbeatApplied(id: string): void;
-}
 
 export interface FollowOptions {
   readonly stream: WalStream;
   readonly applier: Applier;
-  /** For heartbeats. A standby takes no writes: there what it has replayed stands in for them. */
-  readonly heartbeat: { readonly client: Client; readonly intervalMs: number; readonly standby: boolean };
+  readonly heartbeat: HeartbeatOptions;
   /** A second connection to the target, to ask for its flush position while the first one applies. */
   readonly target: Client;
   /** The server process that applies. */
@@ -103,7 +77,7 @@ export async function follow(options: FollowOptions, signal: AbortSignal): Promi
       follower.watchFlush(),
       follower.watchWaits(),
       follower.watchEarly(),
-      follower.beat(),
+      follower.heartbeat.run(inner),
     ];
   });
 }
@@ -123,6 +97,7 @@ function openIntake(options: FollowOptions): Intake {
 }
 
 class Follower {
+  readonly heartbeat: Heartbeat;
   readonly #options: FollowOptions;
   readonly #signal: AbortSignal;
   readonly #intake: Intake;
@@ -147,9 +122,7 @@ class Follower {
   #checkpointedAt = Date.now();
   /** Commit time on the source of the newest transaction that was applied, or brought nothing here. */
   #committedAtMs: number | null = null;
-  /** Positions of a standby that have not been reached, oldest first. */
-  readonly #marks: { readonly id: string; readonly lsn: Lsn }[] = [];
-  #heldSince: number | null = null;
+  readonly #pressure: Backpressure;
 
   constructor(options: FollowOptions, intake: Intake, signal: AbortSignal) {
     this.#options = options;
@@ -160,6 +133,8 @@ class Follower {
     intake.space.onDrained = () => this.#release();
     const { openEarly: open, target, gate } = options;
     this.#early = new EarlyApplier({ open, intake, target, fromBytes: this.#batchBytes, isOpen: () => gate.isOpen });
+    const { heartbeat, observer, from: applied } = options;
+    this.heartbeat = new Heartbeat({ ...heartbeat, observer, applied, askPosition: () => this.#sendStatus(true) });
     this.#acknowledger = new Acknowledger(options.from);
     // One batch is under way and one is made ready.
     this.#queueLimit = this.#batchBytes * (BATCHES_HELD - 2);
@@ -167,6 +142,7 @@ class Follower {
       MOST_STATUS_INTERVAL_MS,
       options.walSenderTimeoutMs > 0 ? options.walSenderTimeoutMs / 4 : MOST_STATUS_INTERVAL_MS,
     );
+    this.#pressure = new Backpressure(options.stream, (ms) => observer.backpressure(ms));
     this.#watch = new Stopwatch((activity, ms) => options.observer.spent(activity, ms));
     this.#received = options.from;
     this.#applied = options.from;
@@ -181,7 +157,7 @@ class Follower {
       if (committed !== null) this.#received = maxLsn(this.#received, committed);
       observer.received(this.#received, end - start);
       if (this.#applying) this.#lookAhead();
-      if (this.#batcher.queuedBytes > this.#queueLimit || this.#intake.space.congested) this.#hold();
+      if (this.#batcher.queuedBytes > this.#queueLimit || this.#intake.space.congested) this.#pressure.hold();
     };
     const onKeepalive = (walEnd: Lsn, replyRequested: boolean): void => {
       this.#received = maxLsn(this.#received, walEnd);
@@ -258,7 +234,7 @@ class Follower {
       this.#options.observer.queue(this.#batcher.queuedBytes + this.#intake.space.memoryBytes, this.#queueLimit);
       this.#options.observer.spilled(this.#intake.space.diskBytes);
       this.#watch.look();
-      this.#bookHeld();
+      this.#pressure.book();
       if (this.#idleCheckpointDue) this.#batcher.wake();
       const news = this.#acknowledger.confirmed > this.#reported;
       if (news || Date.now() - this.#statusSentAt >= this.#statusIntervalMs) this.#sendStatus();
@@ -286,44 +262,6 @@ class Follower {
   /** Lets others have what they wait for. */
   async watchEarly(): Promise<void> {
     await this.#early.watch(this.#signal);
-  }
-
-  /** A tiny transaction on the source a second: it measures the lag and moves the slot of an idle database. */
-  async beat(): Promise<void> {
-    const { heartbeat, observer } = this.#options;
-    const run = randomBytes(4).toString('hex');
-    for (let n = 1, going = !this.#signal.aborted; going; n++) {
-      const id = `${run}:${n}`;
-      if (heartbeat.standby) {
-        await this.#mark(id);
-      } else {
-        observer.heartbeatEmitted(id, Date.now());
-        const sql = `SELECT pg_catalog.pg_logical_emit_message(true, '${HEARTBEAT_PREFIX}', ${quoteLiteral(id)})::text AS lsn`;
-        const { rows } = await on('source', heartbeat.client.query<{ lsn: string }>(sql));
-        if (rows[0]) observer.sourceWalEnd(parseLsn(rows[0].lsn));
-      }
-      going = await this.#pause(heartbeat.intervalMs);
-    }
-  }
-
-  // The heartbeat of a standby: once the target has reached what is replayed now, it has arrived.
-  async #mark(id: string): Promise<void> {
-    const { heartbeat, observer } = this.#options;
-    const atMs = Date.now();
-    const lsn = await on('source', walEnd(heartbeat.client, true));
-    observer.heartbeatEmitted(id, atMs);
-    observer.sourceWalEnd(lsn);
-    if (this.#marks.length < MOST_MARKS) this.#marks.push({ id, lsn });
-    this.#settleMarks();
-    // Where nothing happens the position only comes when asked for.
-    this.#sendStatus(true);
-  }
-
-  #settleMarks(): void {
-    while (this.#marks[0] && this.#marks[0].lsn <= this.#applied) {
-      const { id } = this.#marks.shift()!;
-      this.#options.observer.heartbeatApplied(id);
-    }
   }
 
   async #applyBatch({ batch, ready }: NextBatch): Promise<void> {
@@ -407,7 +345,7 @@ class Follower {
     if (lsn <= this.#applied) return;
     this.#applied = lsn;
     this.#options.observer.applied(lsn);
-    this.#settleMarks();
+    this.heartbeat.reached(lsn);
   }
 
   get #idleCheckpointDue(): boolean {
@@ -437,24 +375,8 @@ class Follower {
     this.#options.observer.acknowledged(flushed);
   }
 
-  #hold(): void {
-    if (this.#heldSince !== null) return;
-    this.#heldSince = performance.now();
-    this.#options.stream.pause();
-  }
-
   #release(): void {
-    if (this.#heldSince === null || this.#batcher.queuedBytes > this.#queueLimit / 2 || this.#intake.space.congested) return;
-    this.#bookHeld();
-    this.#heldSince = null;
-    this.#options.stream.resume();
-  }
-
-  #bookHeld(): void {
-    if (this.#heldSince === null) return;
-    const now = performance.now();
-    this.#options.observer.backpressure(now - this.#heldSince);
-    this.#heldSince = now;
+    if (this.#batcher.queuedBytes <= this.#queueLimit / 2 && !this.#intake.space.congested) this.#pressure.release();
   }
 }
 
@@ -466,21 +388,4 @@ interface NextBatch {
 
 function unprepared(batch: Batch | null): NextBatch | null {
   return batch && { batch, ready: null };
-}
-
-/** Something that happens once. */
-class Milestone {
-  done = false;
-  #reach: () => void = () => {};
-  readonly #reached = new Promise<void>((resolve) => (this.#reach = resolve));
-
-  reach(): void {
-    this.done = true;
-    this.#reach();
-  }
-
-  /** Resolves when it has happened, or the signal aborts. */
-  async reached(signal: AbortSignal): Promise<void> {
-    await openUnless(signal, this.#reached, () => {}).catch(() => {});
-  }
 }

@@ -11,7 +11,7 @@ import type { SlotState } from '../source/slot.ts';
 import { clockAheadMs } from '../source/clock.ts';
 import { walEnd } from '../source/wal-position.ts';
 import { on } from './blame.ts';
-import type { FollowObserver } from './follow.ts';
+import type { FollowObserver } from './follow-observer.ts';
 import type { FollowedTable } from './followed-tables.ts';
 import type { Gate } from './gate.ts';
 import { LOCK_TOLD_MS, lockedProblem, type LockHolder } from './target-waits.ts';
