@@ -115,22 +115,22 @@ export async function storeProgress(
 
 /**
  * Stores what the copy brought, with the state that follows, in the transaction that holds the rows; of a copy in chunks, after
- * the last of them. `bare`: its indexes are still to be built, and its changes go to the spool until then.
+ * the last of them. False where the table is no longer in the state `after` which it is to be: it was removed meanwhile. `bare`: its indexes are still to be built, and its changes go to the spool until then.
  */
 export async function storeCopied(
   target: Client,
   pipeline: string,
   source: RelationName,
-  copied: { rows: number; bytes: number; asOf: CopiedAsOf | null; bare: boolean },
-): Promise<void> {
-  await target.query(
+  copied: { rows: number; bytes: number; asOf: CopiedAsOf | null; bare: boolean; after: 'copying' | 'pending' },
+): Promise<boolean> {
+  const { rowCount } = await target.query(
     `WITH brought AS (DELETE FROM pgfollow.copy_chunk WHERE pipeline = $1 AND source_schema = $2 AND source_table = $3)
      UPDATE pgfollow.table_state
         SET state = CASE WHEN $8 THEN 'indexing' ELSE 'catching_up' END, spooling = spooling OR $8,
             since = pg_catalog.clock_timestamp(), rows_copied = $4, bytes_copied = $5,
             copy_finished_at = pg_catalog.clock_timestamp(), error_code = NULL, error_message = NULL, error_remedy = NULL,
             has_rows = true, copy_snapshot = $6, copy_wal_end = $7::pg_catalog.pg_lsn
-      WHERE pipeline = $1 AND source_schema = $2 AND source_table = $3`,
+      WHERE pipeline = $1 AND source_schema = $2 AND source_table = $3 AND state = $9 AND left_at IS NULL`,
     [
       pipeline,
       source.schema,
@@ -140,8 +140,10 @@ export async function storeCopied(
       copied.asOf?.snapshot ?? null,
       copied.asOf ? formatLsn(copied.asOf.walEnd) : null,
       copied.bare,
+      copied.after,
     ],
   );
+  return rowCount === 1;
 }
 
 /** Stores that a table's changes go to the spool from here on, or that they are dropped until a copy begins. */

@@ -48,8 +48,8 @@ interface Round {
  */
 export class CopyRounds {
   readonly #options: CopyRoundsOptions;
-  /** Tables that a round has not finished with. */
-  readonly #taken = new Map<FollowedTable, Round>();
+  /** Tables that a round has not finished with, by name: one that was removed and added again is another object. */
+  readonly #taken = new Map<string, Round>();
   readonly #byTask = new WeakMap<CopyTask, { table: FollowedTable; round: Round }>();
   readonly #rounds = new Set<Round>();
   #broken: { readonly error: unknown } | null = null;
@@ -71,7 +71,7 @@ export class CopyRounds {
     });
     if (first) this.#begin(tables.all.filter(needsCopy), first, pool, signal);
     while (!signal.aborted) {
-      const due = tables.all.filter((table) => needsCopy(table) && !this.#taken.has(table) && clock.due(table.name));
+      const due = tables.all.filter((table) => needsCopy(table) && !this.#taken.has(table.name) && clock.due(table.name));
       if (due.length > 0 && this.#rounds.size < MOST_ROUNDS) this.#begin(due, null, pool, signal);
       if (tables.all.some((each) => !each.hasRows && each.progress.state === 'error' && clock.due(each.name))) rescan();
       looked();
@@ -83,7 +83,7 @@ export class CopyRounds {
 
   #begin(members: readonly FollowedTable[], point: HeldPoint | null, pool: CopyPool, signal: AbortSignal): void {
     const round: Round = { asOf: null, ended: Promise.resolve() };
-    for (const table of members) this.#taken.set(table, round);
+    for (const table of members) this.#taken.set(table.name, round);
     this.#rounds.add(round);
     round.ended = this.#copy(round, members, point, pool, signal)
       .catch((error: unknown) => this.#break(error, signal))
@@ -119,7 +119,7 @@ export class CopyRounds {
       await pool.copy(this.#tasks(copied, round, first !== null), held);
     } catch (error) {
       if (signal.aborted) return;
-      const left = copied.filter((table) => this.#taken.get(table) === round);
+      const left = copied.filter((table) => this.#taken.get(table.name) === round);
       await this.#giveUpAll(left, (table) => copyProblem(table, error));
     }
   }
@@ -170,7 +170,7 @@ export class CopyRounds {
   }
 
   #release(table: FollowedTable, round: Round): void {
-    if (this.#taken.get(table) === round) this.#taken.delete(table);
+    if (this.#taken.get(table.name) === round) this.#taken.delete(table.name);
   }
 
   #break(error: unknown, signal: AbortSignal): void {
@@ -183,7 +183,9 @@ export class CopyRounds {
 
   // What the spool holds is of no use without the rows; a copy that is tried again begins with an empty one.
   async #giveUp(table: FollowedTable, problem: Problem): Promise<void> {
-    const { boundary, applier, clock, control, config, stands, looked } = this.#options;
+    const { boundary, applier, clock, control, config, stands, looked, tables } = this.#options;
+    // It was removed meanwhile.
+    if (tables.get(table.name) !== table) return;
     failTable(table, problem);
     clock.failed(table.name);
     stands(table);
@@ -199,7 +201,7 @@ export class CopyRounds {
   async #takeAsIs(table: FollowedTable, published: boolean): Promise<void> {
     if (!published) return;
     const { control, config, applier, clock, joined } = this.#options;
-    const nothing = { rows: 0, bytes: 0, asOf: null, bare: table.unbuilt };
+    const nothing = { rows: 0, bytes: 0, asOf: null, bare: table.unbuilt, after: 'pending' as const };
     await on('target', storeCopied(control, config.name, table.mapping.source, nothing));
     const steps = table.unbuilt ? (['copy started', 'copied bare'] as const) : (['copy started', 'copied', 'caught up'] as const);
     for (const type of steps) table.progress = nextProgress(table.progress, { type });

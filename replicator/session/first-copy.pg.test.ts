@@ -96,6 +96,26 @@ test('stopped and started amid the first copy it goes on with what was left', as
   expect(running.pipeline.model.status().problems).toEqual([]);
 });
 
+test('removed and added again while it is copied: copied once more, from the start', { timeout: 60_000 }, async () => {
+  await using db = await testDatabases();
+  const keyless = 'CREATE TABLE big (id int); CREATE TABLE small (id int PRIMARY KEY, v int)';
+  for (const side of [db.source, db.target]) await sql(side, keyless);
+  await sql(db.source, `INSERT INTO big SELECT generate_series(1, 100); INSERT INTO small VALUES (1, 1)`);
+  const lock = await heldUp(db, 'big');
+  await using running = startPipeline(db);
+  await eventually(() => state(running, 'public.small') === 'streaming' && state(running, 'public.big') === 'copying');
+  await running.pipeline.controls.removeTable('public.big', 'test');
+  await eventually(() => state(running, 'public.big') === undefined, { timeout: 20_000 });
+  await sql(db.source, 'INSERT INTO big VALUES (101)');
+  await running.pipeline.controls.addTable('public.big', 'test');
+  await eventually(() => state(running, 'public.big') === 'pending', { timeout: 20_000 });
+  await sql(db.source, 'INSERT INTO big VALUES (102); DELETE FROM big WHERE id = 1');
+  await lock.end();
+  await running.caughtUp();
+  await compareTables(db.source, db.target);
+  expect(running.pipeline.model.table('public.big')).toMatchObject({ state: 'streaming', error: null });
+});
+
 test('a table that cannot be copied does not hold up the first copy, and comes later', async () => {
   await using db = await testDatabases();
   for (const side of [db.source, db.target]) await sql(side, TABLES);

@@ -1,9 +1,11 @@
 import type { Client } from 'pg';
+import { displayName } from '../catalog/relation.ts';
 import { claimChunk, forgetChunks, keepFromRestart } from '../metadata/copy-chunks.ts';
 import { isCopied, storeCopied, storeProgress, type CopiedAsOf } from '../metadata/table-states.ts';
 import { relayCopy, type Relayed } from '../postgres/copy-relay.ts';
 import { quoteRelation } from '../postgres/quote.ts';
 import { isTransient, sqlState } from '../postgres/sqlstate.ts';
+import { Problem } from '../problem.ts';
 import { planChunks, type Chunk } from './chunks.ts';
 import type { CopyEnds } from './copy-ends.ts';
 import { copyInSql, copyOutSql, type CopyTask } from './copy-table.ts';
@@ -49,7 +51,7 @@ export async function copyWhole(
     if (options.again && (await isCopied(target, pipeline, task.mapping.source))) return null;
     await makeRoom(target, task, ends);
     const copied = await pipe(task, null, ends, progress);
-    await storeCopied(target, pipeline, task.mapping.source, { ...copied, asOf, bare: task.bare });
+    await finish(task, target, { ...copied, asOf }, pipeline);
     return copied;
   });
 }
@@ -77,7 +79,7 @@ export async function finishChunks(
   { target }: CopyEnds,
   { pipeline, asOf }: { pipeline: string; asOf: CopiedAsOf | null },
 ): Promise<void> {
-  await storeCopied(target, pipeline, task.mapping.source, { rows, bytes, asOf, bare: task.bare });
+  await finish(task, target, { rows, bytes, asOf }, pipeline);
 }
 
 /** Not before there are indexes. The rows are in and committed: statistics that cannot be had (an index over a function that fails) change nothing about that. */
@@ -86,6 +88,18 @@ export async function analyze({ target }: CopyEnds, task: CopyTask): Promise<voi
   await target.query(`ANALYZE ${quoteRelation(task.target)}`).catch((error: unknown) => {
     if (sqlState(error) === null || isTransient(error)) throw error;
   });
+}
+
+async function finish(
+  { mapping, bare }: CopyTask,
+  target: Client,
+  copied: Relayed & { asOf: CopiedAsOf | null },
+  pipeline: string,
+): Promise<void> {
+  if (await storeCopied(target, pipeline, mapping.source, { ...copied, bare, after: 'copying' })) return;
+  const table = displayName(mapping.source);
+  const message = `${table} was removed while it was copied.`;
+  throw new Problem('COPY_FAILED', message, { table, remedy: 'Nothing to do.', retry: 'transient' });
 }
 
 async function pipe(task: CopyTask, chunk: Chunk | null, ends: CopyEnds, progress: Progress): Promise<Relayed> {
