@@ -101,6 +101,18 @@ test('a lock on a sequence holds up nothing else, and whoever asks is told', asy
     await expect(controls.bringSequences()).rejects.toMatchObject({ code: 'NOT_POSSIBLE_NOW' });
     await locker.query('ROLLBACK');
   }
+  {
+    // Dropped while we wait for it.
+    await sql(db.source, 'CREATE SEQUENCE going; ALTER TABLE t ADD gone int DEFAULT nextval($$going$$)');
+    await sql(db.target, 'CREATE SEQUENCE going; ALTER TABLE t ADD gone int');
+    await using locker = await db.source.session();
+    await locker.query('BEGIN; ALTER TABLE t DROP gone; DROP SEQUENCE going');
+    const asked = expect(controls.bringSequences()).rejects.toMatchObject({ code: 'NOT_POSSIBLE_NOW' });
+    const waits = eventually(async () => (await value(db.source, 'SELECT count(*) FROM pg_locks WHERE NOT granted')) !== '0');
+    await Promise.race([asked, waits.catch(() => {})]);
+    await locker.query('COMMIT');
+    await asked;
+  }
   await using locker = await db.target.session();
   await locker.query('BEGIN; ALTER SEQUENCE t_id_seq INCREMENT 1');
   await sql(db.source, 'INSERT INTO t (v) VALUES (1), (2), (3)');

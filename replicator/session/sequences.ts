@@ -70,13 +70,13 @@ export class SequenceKeeper {
     this.#rowsCame = true;
   }
 
-  /** Brings all of them over now. Throws NOT_POSSIBLE_NOW while somebody holds a lock on one. */
+  /** Brings all of them over now. Throws NOT_POSSIBLE_NOW while somebody holds a lock on one, or drops it. */
   async bringNow(): Promise<SequencesBrought> {
     try {
       return await this.#inTurn(() => this.#bring({ anew: true }));
     } catch (error) {
-      if (sqlState(error) !== SQLSTATE.lock_not_available) throw error;
-      throw new Problem('NOT_POSSIBLE_NOW', 'Another session holds a lock on a sequence.', {
+      if (!passes(error)) throw error;
+      throw new Problem('NOT_POSSIBLE_NOW', 'Another session holds a lock on a sequence, or has just dropped it.', {
         retry: 'transient',
         remedy: 'Try again in a moment.',
         cause: error,
@@ -95,8 +95,8 @@ export class SequenceKeeper {
       } catch (error) {
         if (signal.aborted) return;
         // Its turn comes again.
-        if (sqlState(error) !== SQLSTATE.lock_not_available) throw error;
-        this.#rowsCame = true;
+        if (!passes(error)) throw error;
+        this.tablesChanged();
       }
     }
   }
@@ -120,12 +120,12 @@ export class SequenceKeeper {
     const pairs = this.#pairs;
     const readable = pairs.filter((pair) => pair.source.readable);
     const oids = [...new Set(readable.map((pair) => pair.source.oid))];
-    const values = oids.length === 0 ? new Map<Oid, string>() : await tellingLocks('source', readSequenceValues(source, oids));
+    const values = oids.length === 0 ? new Map<Oid, string>() : await passingOn('source', readSequenceValues(source, oids));
     const moved = readable.flatMap((pair) => {
       const value = values.get(pair.source.oid);
       return value === undefined || this.#known.get(pair.source.oid) === value ? [] : [{ pair, value }];
     });
-    const refusals = await tellingLocks(
+    const refusals = await passingOn(
       'target',
       setSequences(
         target,
@@ -174,18 +174,24 @@ function uniqueSequences(sequences: readonly Sequence[]): Sequence[] {
   return [...new Map(sequences.map((sequence) => [sequence.oid, sequence])).values()];
 }
 
-// A lock is no reason to begin a new session.
-async function tellingLocks<T>(role: 'source' | 'target', work: Promise<T>): Promise<T> {
-  let locked: unknown = null;
+// A lock; or a sequence that was dropped while we waited for it ("could not open relation with OID").
+function passes(error: unknown): boolean {
+  const state = sqlState(error);
+  return state === SQLSTATE.lock_not_available || state === SQLSTATE.undefined_table || state === SQLSTATE.internal_error;
+}
+
+// What passes is no reason to begin a new session.
+async function passingOn<T>(role: 'source' | 'target', work: Promise<T>): Promise<T> {
+  let passing: unknown = null;
   const result = await on(
     role,
     work.catch((error: unknown) => {
-      if (sqlState(error) !== SQLSTATE.lock_not_available) throw error;
-      locked = error;
+      if (!passes(error)) throw error;
+      passing = error;
       return null;
     }),
   );
-  if (locked !== null) throw locked;
+  if (passing !== null) throw passing;
   return result as T;
 }
 
