@@ -6,12 +6,14 @@ import type { Batch } from '../change/batcher.ts';
 import type { Intake } from '../change/intake.ts';
 import type { PieceReader } from '../change/piece-reader.ts';
 import type { StreamedTransaction } from '../change/streamed-transactions.ts';
-import { sqlState } from '../postgres/sqlstate.ts';
+import { SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
 import { on } from './blame.ts';
 
 /** How often it is looked whether somebody waits for what an open transaction of ours holds. */
 const LOOK_MS = 250;
+/** How often one is begun at most, where what ended it may have passed. */
+const MOST_TRIES = 3;
 
 /** A connection of its own for transactions that are applied early. */
 export interface EarlySession {
@@ -66,7 +68,8 @@ export class EarlyApplier {
   #session: EarlySession | null = null;
   #opening: Promise<void> | null = null;
   #attempt: Attempt | null = null;
-  readonly #tried = new WeakSet<StreamedTransaction>();
+  /** How often each was begun. */
+  readonly #tries = new WeakMap<StreamedTransaction, number>();
   #work: Promise<unknown> = Promise.resolve();
 
   constructor(options: EarlyOptions) {
@@ -126,11 +129,14 @@ export class EarlyApplier {
     });
   }
 
-  /** Rolls back what is on the target of a transaction in progress, unless it is still as it should be and `always` is false. */
-  async giveUp({ always }: { always: boolean }): Promise<void> {
+  /**
+   * Rolls back what is on the target of a transaction in progress, unless it is still as it should be and `always` is false.
+   * `forGood`: it is not begun again before its commit.
+   */
+  async giveUp({ always, forGood = false }: { always: boolean; forGood?: boolean }): Promise<void> {
     if (!this.#attempt || (!always && this.#attempt.reader.valid)) return;
     await this.#alone(async (session) => {
-      if (this.#attempt) await this.#drop(session);
+      if (this.#attempt) await this.#drop(session, { forGood: forGood || !this.#attempt.reader.valid });
     });
   }
 
@@ -139,18 +145,19 @@ export class EarlyApplier {
     while (!signal.aborted) {
       await sleep(LOOK_MS, null, { signal }).catch(() => {});
       if (signal.aborted || !this.#attempt || !this.#session) continue;
-      if (!this.#options.isOpen() || (await this.#isInTheWay(this.#session.pid))) await this.giveUp({ always: true });
+      if (!this.#options.isOpen()) await this.giveUp({ always: true });
+      else if (await this.#isInTheWay(this.#session.pid)) await this.giveUp({ always: true, forGood: true });
     }
   }
 
   #candidate(): StreamedTransaction | null {
     for (const transaction of this.#options.intake.open)
-      if (transaction.log.end >= this.#options.fromBytes && !this.#tried.has(transaction)) return transaction;
+      if (transaction.log.end >= this.#options.fromBytes && (this.#tries.get(transaction) ?? 0) < MOST_TRIES) return transaction;
     return null;
   }
 
   #begin(transaction: StreamedTransaction): Attempt {
-    this.#tried.add(transaction);
+    this.#tries.set(transaction, (this.#tries.get(transaction) ?? 0) + 1);
     this.#session?.applier.reroute();
     this.#attempt = { transaction, reader: this.#options.intake.read(transaction), next: null, pieces: [] };
     return this.#attempt;
@@ -189,11 +196,13 @@ export class EarlyApplier {
       return true;
     } catch (error) {
       if (sqlState(error) === null && !(error instanceof Problem)) throw error;
-      return await this.#drop(session);
+      // Somebody holds a lock for a moment.
+      return await this.#drop(session, { forGood: sqlState(error) !== SQLSTATE.lock_not_available });
     }
   }
 
-  async #drop({ applier }: EarlySession): Promise<false> {
+  async #drop({ applier }: EarlySession, { forGood = true } = {}): Promise<false> {
+    if (forGood && this.#attempt) this.#tries.set(this.#attempt.transaction, MOST_TRIES);
     this.#attempt = null;
     await on('target', applier.abandon());
     return false;
