@@ -31,6 +31,7 @@ const CONTRACT: [name: string, type: string, labels: string[]][] = [
   ['slot_wal_limit_bytes', 'gauge', []],
   ['slot_safe_wal_bytes', 'gauge', []],
   ['slot_wal_status', 'gauge', ['status']],
+  ['source_oldest_xact_start_timestamp_seconds', 'gauge', []],
 ];
 
 let nowMs = 0;
@@ -64,7 +65,16 @@ function fill(): void {
   model.sourceWalEnd(parseLsn('0/20'));
   model.applied(parseLsn('0/10'));
   model.received(parseLsn('0/20'), 512);
-  model.slot({ name: 'shop', active: true, walStatus: 'reserved', retainedBytes: 5, limitBytes: 100, safeBytes: 95 });
+  model.slot({
+    name: 'shop',
+    active: true,
+    walStatus: 'reserved',
+    retainedBytes: 5,
+    limitBytes: 100,
+    safeBytes: 95,
+    oldestTransactionMs: null,
+    readAtMs: 0,
+  });
   model.heartbeatEmitted('a', nowMs);
   model.heartbeatApplied('a');
   const counts = { insert: 2, update: 1, delete: 0, truncate: 0 };

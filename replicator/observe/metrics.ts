@@ -132,6 +132,18 @@ export class Metrics {
       [],
       (gauge) => setOrOmit(gauge, slot()?.safeBytes),
     );
+    this.#gauge(
+      'source_oldest_xact_start_timestamp_seconds',
+      'When the oldest transaction on the source began; 0 where there is none. The source keeps WAL from there.',
+      [],
+      (gauge) => gauge.set((slot()?.oldestTransactionMs ?? 0) / 1000),
+    );
+    this.#gauge(
+      'source_sample_timestamp_seconds',
+      'When the slot was last looked at; absent before the first time.',
+      [],
+      (gauge) => setOrOmit(gauge, slot() && (slot()?.readAtMs ?? 0) / 1000),
+    );
     this.#gauge('slot_wal_status', '1 for the wal_status the slot is in.', ['status'], (gauge) => {
       for (const status of WAL_STATUSES) gauge.set({ status }, status === slot()?.walStatus ? 1 : 0);
     });

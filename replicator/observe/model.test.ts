@@ -53,7 +53,16 @@ describe('status', () => {
     model.received(parseLsn('0/F00'), 500);
     model.applied(parseLsn('0/E00'));
     model.acknowledged(parseLsn('0/D00'));
-    model.slot({ name: 'shop', active: true, walStatus: 'reserved', retainedBytes: 7, limitBytes: null, safeBytes: null });
+    model.slot({
+      name: 'shop',
+      active: true,
+      walStatus: 'reserved',
+      retainedBytes: 7,
+      limitBytes: null,
+      safeBytes: null,
+      oldestTransactionMs: null,
+      readAtMs: 0,
+    });
     model.heartbeatEmitted('a', nowMs - 200);
     model.heartbeatApplied('a');
     const perTable = [['public.a', { insert: 20, update: 10, delete: 0, truncate: 0 }]] as const;
@@ -207,7 +216,16 @@ it('tells when something is tried again, as long as that is to come', () => {
 });
 
 it('remembers what it is asked to sample', () => {
-  model.slot({ name: 'shop', active: true, walStatus: 'reserved', retainedBytes: 7, limitBytes: null, safeBytes: null });
+  model.slot({
+    name: 'shop',
+    active: true,
+    walStatus: 'reserved',
+    retainedBytes: 7,
+    limitBytes: null,
+    safeBytes: null,
+    oldestTransactionMs: null,
+    readAtMs: 0,
+  });
   model.sample();
   nowMs += 1000;
   const perTable = [['public.a', { insert: 20, update: 10, delete: 0, truncate: 0 }]] as const;

@@ -13,6 +13,10 @@ export interface SlotReading {
   readonly limitBytes: number | null;
   /** pg_replication_slots.safe_wal_size, null when unlimited or lost. */
   readonly safeBytes: number | null;
+  /** When the oldest transaction on the source began, ms since 1970; null when there is none. */
+  readonly oldestTransactionMs: number | null;
+  /** When all this was read, ms since 1970. */
+  readonly readAtMs: number;
 }
 
 /** Numbers that only metrics read. */

@@ -259,6 +259,8 @@ export class Reporter {
       retainedBytes: slot.retainedBytes,
       limitBytes: slot.limitBytes,
       safeBytes: slot.safeWalSize,
+      oldestTransactionMs: slot.oldestTransactionMs,
+      readAtMs: Date.now(),
     });
     this.#model.sourceWalEnd(slot.walEnd);
   }

@@ -151,3 +151,16 @@ test('a slot in use is not dropped under its reader', async () => {
   await sql(db.source, `SELECT pg_terminate_backend(${source.replicationPid})`);
   expect(await dropping).toBe(true);
 });
+
+test('the oldest transaction of anybody is seen with the slot', async () => {
+  await using db = await testDatabases();
+  await using source = await connections(db);
+  await createSlot(source.replication, db.name, { failover: false, sourceVersion: source.version });
+  await using session = await db.source.session();
+  await session.query('BEGIN');
+  const began = Number(await value(session, 'SELECT (extract(epoch FROM pg_catalog.now()) * 1000)::float8'));
+  // Other tests have theirs: none that began later is the oldest.
+  expect((await readSlot(source.control, db.name))?.oldestTransactionMs).toBeLessThanOrEqual(began);
+  await session.query('COMMIT');
+  await dropSlot(source.control, db.name);
+});

@@ -17,6 +17,7 @@ const SOUND: SlotState = {
   retainedBytes: 100,
   limitBytes: null,
   walEnd: parseLsn('0/3000000'),
+  oldestTransactionMs: null,
 };
 
 const CASES: [name: string, slot: SlotState | null, checkpoint: typeof CHECKPOINT | null, verdict: string, remedy?: RegExp][] = [

@@ -26,6 +26,8 @@ export interface SlotState {
   readonly limitBytes: number | null;
   /** End of WAL: what the source has written, on a standby what it has replayed. */
   readonly walEnd: Lsn;
+  /** When the oldest transaction of anybody on the source began, ms since 1970: WAL is kept from there. Null: there is none to see. */
+  readonly oldestTransactionMs: number | null;
 }
 
 /** Reads the slot; null when there is none of this name. */
@@ -47,6 +49,7 @@ export async function readSlot(client: Client, name: string): Promise<SlotState 
     retainedBytes: row.retained_bytes === null ? null : Math.max(0, Number(row.retained_bytes)),
     limitBytes: row.keep_size_mb < 0 ? null : row.keep_size_mb * 1024 * 1024,
     walEnd: parseLsn(row.wal_end),
+    oldestTransactionMs: row.oldest_transaction_ms,
   };
 }
 
@@ -64,6 +67,7 @@ interface SlotRow {
   retained_bytes: string | null;
   keep_size_mb: number;
   wal_end: string;
+  oldest_transaction_ms: number | null;
 }
 
 // Columns that only newer versions have come through to_jsonb: conflicting 16, invalidation_reason 17.
@@ -73,7 +77,9 @@ const SLOT = `select s.plugin, s.database, s.active, s.active_pid, s.restart_lsn
   coalesce((pg_catalog.to_jsonb(s) ->> 'conflicting')::bool, false) as conflicting,
   (w.wal_end - s.restart_lsn)::text as retained_bytes,
   (select setting::int from pg_catalog.pg_settings where name = 'max_slot_wal_keep_size') as keep_size_mb,
-  w.wal_end::text
+  w.wal_end::text,
+  (select (extract(epoch from pg_catalog.min(a.xact_start)) * 1000)::float8 from pg_catalog.pg_stat_activity a
+    where a.backend_type = 'client backend' and a.pid <> pg_catalog.pg_backend_pid()) as oldest_transaction_ms
 from pg_catalog.pg_replication_slots s,
   (select case when pg_catalog.pg_is_in_recovery()
      then coalesce(pg_catalog.pg_last_wal_replay_lsn(), pg_catalog.pg_last_wal_receive_lsn())

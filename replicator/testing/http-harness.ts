@@ -89,7 +89,16 @@ export async function serve(
     listing('public.orders'),
     listing('public.tb_trx_src', { target: 'public.tb_trx_dest', identity: 'full' }),
   ]);
-  model.slot({ name: 'shop', active: true, walStatus: 'reserved', retainedBytes: 4096, limitBytes: null, safeBytes: null });
+  model.slot({
+    name: 'shop',
+    active: true,
+    walStatus: 'reserved',
+    retainedBytes: 4096,
+    limitBytes: null,
+    safeBytes: null,
+    oldestTransactionMs: null,
+    readAtMs: 0,
+  });
   model.sourceWalEnd(parseLsn('0/1A2B3C8'));
   model.received(parseLsn('0/1A2B3C8'), 100);
   model.applied(parseLsn('0/1A2B3C8'));

@@ -33,7 +33,16 @@ beforeEach(() => {
   ]);
   model.problem({ ...error, table: 'public.orders' });
   model.conflict('public.t1', 'updateMissing', 2);
-  model.slot({ name: 'shop', active: true, walStatus: 'reserved', retainedBytes: 9e9, limitBytes: 1e10, safeBytes: 1e9 });
+  model.slot({
+    name: 'shop',
+    active: true,
+    walStatus: 'reserved',
+    retainedBytes: 9e9,
+    limitBytes: 1e10,
+    safeBytes: 1e9,
+    oldestTransactionMs: null,
+    readAtMs: 0,
+  });
   model.queue(900, 1000);
   model.heartbeatEmitted('late', Date.now() - 90_000);
   model.spent('apply', 50_000);

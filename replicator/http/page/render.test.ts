@@ -66,7 +66,16 @@ describe('hostile names', () => {
   it('cannot get out of the text they stand in', () => {
     const error = { code: 'APPLY_FAILED', message: EVIL, remedy: EVIL } as const;
     model.database('source', { connected: true, serverVersion: EVIL, database: EVIL });
-    model.slot({ name: EVIL, active: true, walStatus: EVIL, retainedBytes: 1, limitBytes: 1, safeBytes: 1 });
+    model.slot({
+      name: EVIL,
+      active: true,
+      walStatus: EVIL,
+      retainedBytes: 1,
+      limitBytes: 1,
+      safeBytes: 1,
+      oldestTransactionMs: null,
+      readAtMs: 0,
+    });
     model.setTables([
       listing(`a.${EVIL}`, { target: `b.${EVIL}`, state: 'error', error }),
       listing(`c.${EVIL}`, { state: 'copying' }),

@@ -10,6 +10,8 @@ const SLOT: SlotReading = {
   retainedBytes: GB,
   limitBytes: 10 * GB,
   safeBytes: 9 * GB,
+  oldestTransactionMs: null,
+  readAtMs: 0,
 };
 
 it.each<[string, Partial<SlotReading>, number | null, string, string]>([
