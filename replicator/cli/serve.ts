@@ -47,6 +47,8 @@ export interface Served {
 
 const STOP_WITHIN_MS = 10_000;
 const REFRESH_MS = 250;
+/** Where nobody watches there is only a line to write now and then. */
+const LOG_LOOK_MS = 1000;
 const PORTS_TRIED = 20;
 
 /**
@@ -155,7 +157,7 @@ function watch(
     }
   };
   look();
-  const timer = setInterval(look, REFRESH_MS);
+  const timer = setInterval(look, display.showsEvents ? REFRESH_MS : LOG_LOOK_MS);
   return { end: () => clearInterval(timer) };
 }
 

@@ -34,7 +34,7 @@ const MOST_STATUS_INTERVAL_MS = 10_000;
  */
 const BATCHES_HELD = 4;
 /** What a decoded change takes beside its bytes: rows of a few bytes must not fill the memory by their number. */
-const CHANGE_OVERHEAD_BYTES = 256;
+const CHANGE_OVERHEAD_BYTES = 320;
 
 export interface FollowOptions {
   readonly stream: WalStream;
