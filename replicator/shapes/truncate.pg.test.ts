@@ -71,7 +71,8 @@ const SHAPES: Shape[] = [
 
 describe.each([{ gathered: false }, { gathered: true }])('TRUNCATE, gathered: $gathered', ({ gathered }) => {
   const shapes = known(SHAPES);
-  const stage = stageShapes(shapes, { gathered, format: 'binary' });
+  // What the source's sequences have got to meanwhile would be brought over too.
+  const stage = stageShapes(shapes, { gathered, format: 'binary', settings: { sequences: 'off' } });
   test.each(shapes)('$name', (shape) => stage.expectSame(shape));
 
   test('is counted for each table it reached', () => {
