@@ -23,10 +23,11 @@ async function watch(db: TestDatabases, query: string, during: () => Promise<voi
   const seen: string[] = [];
   const over = new AbortController();
   const watching = (async () => {
-    while (!over.signal.aborted) {
+    // How it ends is looked at in any case.
+    for (let last = false; !last; await sleep(1)) {
+      last = over.signal.aborted;
       const now = (await value(eyes, query)) ?? 'NULL';
       if (now !== seen.at(-1)) seen.push(now);
-      await sleep(1);
     }
   })();
   try {
