@@ -66,6 +66,19 @@ describe('reading', () => {
     expect(await response.text()).toContain('pgfollow_pipeline_state{state="streaming"} 1');
   });
 
+  it('measures its answers by the route, never by what was asked for', async () => {
+    await server.fetch('/api/v1/tables/public/orders');
+    for (const guess of ['/nothing', '/nothing/else']) await server.fetch(guess);
+    const counted = (await (await server.fetch('/metrics')).text()).match(/^pgfollow_http_request_duration_seconds_count.*$/gm);
+    expect(counted).toEqual(
+      expect.arrayContaining([
+        'pgfollow_http_request_duration_seconds_count{method="GET",route="/api/v1/tables/:schema/:table",status="200"} 1',
+        'pgfollow_http_request_duration_seconds_count{method="GET",route="(unknown)",status="404"} 2',
+      ]),
+    );
+    expect(counted?.join('')).not.toContain('orders');
+  });
+
   it('is live whatever happens, and ready while it works', async () => {
     expect((await server.fetch('/livez')).status).toBe(200);
     expect((await server.fetch('/readyz')).status).toBe(200);

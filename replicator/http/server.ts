@@ -20,7 +20,7 @@ import { healthRoutes } from './routes/health.ts';
 import { pageRoutes } from './routes/page.ts';
 import { controlRoutes } from './routes/control.ts';
 import { statusRoutes } from './routes/status.ts';
-import { StreamHub, streamRoutes } from './routes/stream.ts';
+import { STREAM_PATH, StreamHub, streamRoutes } from './routes/stream.ts';
 import { tableRoutes } from './routes/tables.ts';
 
 export interface HttpOptions {
@@ -88,6 +88,13 @@ async function buildServer(
     return guard(context, request, reply);
   });
   app.addHook('preHandler', async (request) => guardForm(context, request));
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? '(unknown)';
+    // A stream ends when its reader leaves, which tells nothing.
+    if (route === STREAM_PATH) return;
+    const { method } = request;
+    metrics.answered({ method, route, status: reply.statusCode, seconds: reply.elapsedTime / 1000 });
+  });
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply, log));
   app.setNotFoundHandler((request) => {
     const remedy = 'GET /api/v1/openapi.json lists every path and its methods.';

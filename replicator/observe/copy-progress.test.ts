@@ -85,3 +85,21 @@ it.each([
 ])('%d of %s is %s', (done, estimated, expected) => {
   expect(share(done, estimated)).toBe(expected);
 });
+
+it('remembers when the last copying began and was complete, also that of an earlier process', () => {
+  const copied = table('streaming', 10, 10, '2026-01-02T03:00:00Z');
+  copied.snapshot.startedAt = '2026-01-02T02:59:00Z';
+  watch.look([table('streaming', 10, 10)], START);
+  expect(watch.times).toEqual({ startedMs: null, finishedMs: null });
+  watch.look([copied], START);
+  expect(watch.times).toEqual({
+    startedMs: Date.parse('2026-01-02T02:59:00Z'),
+    finishedMs: Date.parse('2026-01-02T03:00:00Z'),
+  });
+  watch.look([table('copying', 1, 10)], START + 1000);
+  watch.look([table('copying', 5, 10)], START + 2000);
+  expect(watch.times).toEqual({ startedMs: START + 1000, finishedMs: null });
+  watch.look([copied], START + 3000);
+  watch.look([copied], START + 4000);
+  expect(watch.times).toEqual({ startedMs: START + 1000, finishedMs: START + 3000 });
+});

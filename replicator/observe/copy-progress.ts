@@ -25,9 +25,17 @@ interface Wave {
 export class CopyWatch {
   #wave: Wave | null = null;
   #progress: CopyProgress | null = null;
+  /** The last wave, and what an earlier process left; null where nothing was ever copied. */
+  #last: { readonly startedMs: number; readonly finishedMs: number } | null = null;
 
   get progress(): CopyProgress | null {
     return this.#progress;
+  }
+
+  /** When the wave that is under way, or else the last one, began and was over; ms since 1970. */
+  get times(): { readonly startedMs: number | null; readonly finishedMs: number | null } {
+    if (this.#wave) return { startedMs: this.#wave.startedMs, finishedMs: null };
+    return this.#last ?? { startedMs: null, finishedMs: null };
   }
 
   look(tables: Iterable<Readonly<TableStatus>>, nowMs: number): void {
@@ -45,6 +53,7 @@ export class CopyWatch {
       sum.rowsEstimated = sum.rowsEstimated === null || expected === null ? null : sum.rowsEstimated + expected;
     }
     if (sum.tables === sum.tablesDone) {
+      this.#last = this.#wave ? { startedMs, finishedMs: nowMs } : (this.#last ?? copiedBefore(tables));
       this.#wave = null;
       this.#progress = null;
       return;
@@ -75,6 +84,17 @@ export class CopyWatch {
     wave.bytes = bytes;
     return wave;
   }
+}
+
+/** From when to when tables were copied by an earlier process. */
+function copiedBefore(tables: Iterable<Readonly<TableStatus>>): { startedMs: number; finishedMs: number } | null {
+  let [startedMs, finishedMs] = [Infinity, 0];
+  for (const { snapshot } of tables) {
+    if (snapshot.startedAt === null || snapshot.finishedAt === null) continue;
+    startedMs = Math.min(Date.parse(snapshot.startedAt), startedMs);
+    finishedMs = Math.max(Date.parse(snapshot.finishedAt), finishedMs);
+  }
+  return finishedMs === 0 ? null : { startedMs, finishedMs };
 }
 
 /** How much is done, or null where the estimate is missing or already proved wrong: better no number than a false one. */

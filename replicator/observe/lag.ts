@@ -91,6 +91,11 @@ export class Lag {
     return { seconds: this.#roundTripMs / 1000, atLeast: false };
   }
 
+  /** When the newest heartbeat left, else null. */
+  get emittedMs(): number | null {
+    return this.#lastEmitted;
+  }
+
   /** The newest moment of the source that the target is known to show, else null. */
   get shownMs(): number | null {
     return this.#shownMs;

@@ -3,8 +3,8 @@ import { parseLsn } from '../postgres/lsn.ts';
 import { Metrics } from './metrics.ts';
 import { StatusModel } from './model.ts';
 
-/** CONTRACT, section 5: name, type, labels. */
-const CONTRACT: [name: string, type: string, labels: string[]][] = [
+/** Every metric: name, type, labels. The process exposes these and no others. */
+const METRICS: [name: string, type: string, labels: string[]][] = [
   ['build_info', 'gauge', ['version']],
   ['pipeline_state', 'gauge', ['state']],
   ['database_up', 'gauge', ['role']],
@@ -31,7 +31,20 @@ const CONTRACT: [name: string, type: string, labels: string[]][] = [
   ['slot_wal_limit_bytes', 'gauge', []],
   ['slot_safe_wal_bytes', 'gauge', []],
   ['slot_wal_status', 'gauge', ['status']],
+  ['slot_spilled_bytes_total', 'counter', []],
   ['source_oldest_xact_start_timestamp_seconds', 'gauge', []],
+  ['source_sample_timestamp_seconds', 'gauge', []],
+  ['source_clock_offset_seconds', 'gauge', []],
+  ['heartbeat_emitted_timestamp_seconds', 'gauge', []],
+  ['receive_lag_bytes', 'gauge', []],
+  ['transaction_latency_seconds', 'histogram', []],
+  ['backpressure_seconds_total', 'counter', []],
+  ['work_seconds_total', 'counter', ['activity']],
+  ['errors_by_class_total', 'counter', ['class']],
+  ['snapshot_rows_estimated', 'gauge', ['table']],
+  ['snapshot_start_timestamp_seconds', 'gauge', []],
+  ['snapshot_completion_timestamp_seconds', 'gauge', []],
+  ['http_request_duration_seconds', 'histogram', ['method', 'route', 'status']],
 ];
 
 let nowMs = 0;
@@ -73,6 +86,8 @@ function fill(): void {
     limitBytes: 100,
     safeBytes: 95,
     oldestTransactionMs: null,
+    spilledBytes: 4096,
+    clockAheadMs: -1500,
     readAtMs: 0,
   });
   model.heartbeatEmitted('a', nowMs);
@@ -80,10 +95,11 @@ function fill(): void {
   const counts = { insert: 2, update: 1, delete: 0, truncate: 0 };
   const perTable = [['public.a"b', counts]] as const;
   model.batchApplied({ rows: 3, transactions: 1, durationMs: 20, perTable, at: nowMs, latencyMs: 40 });
+  metrics.answered({ method: 'GET', route: '/livez', status: 200, seconds: 0.01 });
 }
 
 describe('metrics', () => {
-  it.each(CONTRACT)('%s is a %s with labels %j', async (name, type, labels) => {
+  it.each(METRICS)('%s is a %s with labels %j', async (name, type, labels) => {
     fill();
     const { types, series } = await scrape();
     expect(types.get(`pgfollow_${name}`)).toBe(type);
@@ -93,6 +109,11 @@ describe('metrics', () => {
       const found = [...key.matchAll(/(\w+)="/g)].map((match) => match[1]!).filter((label) => label !== 'le');
       expect(found.toSorted()).toEqual(labels.toSorted());
     }
+  });
+
+  it('are these and no others', async () => {
+    const { types } = await scrape();
+    expect([...types.keys()].toSorted()).toEqual(METRICS.map(([name]) => `pgfollow_${name}`).toSorted());
   });
 
   it('shows zero for what has not happened, and exactly one state', async () => {
@@ -117,6 +138,10 @@ describe('metrics', () => {
       'slot_retained_wal_bytes',
       'slot_wal_limit_bytes',
       'slot_safe_wal_bytes',
+      'receive_lag_bytes',
+      'heartbeat_emitted_timestamp_seconds',
+      'source_clock_offset_seconds',
+      'source_sample_timestamp_seconds',
     ]) {
       expect(series.has(name), name).toBe(false);
     }
@@ -126,7 +151,7 @@ describe('metrics', () => {
   it('shows what the model knows, each scrape anew', async () => {
     fill();
     model.heartbeatEmitted('b', nowMs);
-    model.error('apply');
+    model.error('apply', 'data');
     model.reconnect('source');
     nowMs += 7000;
     const { series } = await scrape();
@@ -143,7 +168,13 @@ describe('metrics', () => {
       transactions_applied_total: 1,
       received_bytes_total: 512,
       'errors_total{stage="apply"}': 1,
+      'errors_by_class_total{class="data"}': 1,
+      'errors_by_class_total{class="transient"}': 0,
       'reconnects_total{role="source"}': 1,
+      receive_lag_bytes: 0,
+      heartbeat_emitted_timestamp_seconds: 1000,
+      source_clock_offset_seconds: -1.5,
+      slot_spilled_bytes_total: 4096,
       'slot_wal_status{status="reserved"}': 1,
       slot_retained_wal_bytes: 5,
       apply_batch_rows_sum: 3,

@@ -1,6 +1,8 @@
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
+import { batchHistograms, requestHistogram } from './histograms.ts';
+import type { AnsweredRequest } from './histograms.ts';
 import type { StatusModel } from './model.ts';
-import { STAGES } from './readings.ts';
+import { ERROR_CLASSES, STAGES } from './readings.ts';
 import type { SlotReading } from './readings.ts';
 import { PIPELINE_STATES, TABLE_STATES } from './status.ts';
 import type { Status } from './status.ts';
@@ -19,6 +21,8 @@ export class Metrics {
   readonly #registry = new Registry();
   #status: Status;
   readonly #book: TableSeriesBook;
+  /** The HTTP server tells each answer it has given. */
+  readonly answered: (request: AnsweredRequest) => void;
 
   /** `tableLimit`: how many tables get series of their own; see TableSeriesBook. */
   constructor(options: { model: StatusModel; tableLimit?: number; defaultMetrics?: boolean }) {
@@ -28,7 +32,9 @@ export class Metrics {
     this.#pipeline();
     this.#lagAndFlow();
     this.#slot();
-    this.#batches();
+    this.#copies();
+    batchHistograms(this.#registry, this.#model);
+    this.answered = requestHistogram(this.#registry);
     // It watches the event loop with a timer, by default every 10 ms: most of what an idle pipeline would cost.
     if (options.defaultMetrics ?? true) collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: 100 });
   }
@@ -65,6 +71,14 @@ export class Metrics {
         for (const stage of STAGES) counter.inc({ stage }, model.counters.errors.get(stage) ?? 0);
       },
     );
+    this.#counter(
+      'errors_by_class_total',
+      'Errors by what they mean: transient may pass by itself, permanent needs somebody, data puts one table aside.',
+      ['class'],
+      (counter) => {
+        for (const each of ERROR_CLASSES) counter.inc({ class: each }, model.counters.errorClasses[each]);
+      },
+    );
     this.#counter('reconnects_total', 'Connections made again after one was lost.', ['role'], (counter) => {
       counter.inc({ role: 'source' }, model.counters.reconnects.source);
       counter.inc({ role: 'target' }, model.counters.reconnects.target);
@@ -81,6 +95,15 @@ export class Metrics {
     );
     this.#gauge('replication_lag_bytes', 'WAL the source has written and the target does not show yet.', [], (gauge) =>
       setOrOmit(gauge, this.#status.lag.bytes),
+    );
+    this.#gauge('receive_lag_bytes', 'WAL the source has written and not sent yet.', [], (gauge) =>
+      setOrOmit(gauge, model.receiveLagBytes),
+    );
+    this.#gauge(
+      'heartbeat_emitted_timestamp_seconds',
+      'When the newest heartbeat left for the source; absent before any.',
+      [],
+      (gauge) => setOrOmit(gauge, model.heartbeatEmittedMs && model.heartbeatEmittedMs / 1000),
     );
     this.#gauge(
       'heartbeat_applied_timestamp_seconds',
@@ -144,35 +167,33 @@ export class Metrics {
       [],
       (gauge) => setOrOmit(gauge, slot() && (slot()?.readAtMs ?? 0) / 1000),
     );
+    this.#gauge('source_clock_offset_seconds', 'How far the clock of the source is ahead of the one here.', [], (gauge) =>
+      setOrOmit(gauge, slot() && (slot()?.clockAheadMs ?? 0) / 1000),
+    );
+    this.#counter(
+      'slot_spilled_bytes_total',
+      'What the source has put on its disk while it decoded large transactions for our slot.',
+      [],
+      (counter) => counter.inc(slot()?.spilledBytes ?? 0),
+    );
     this.#gauge('slot_wal_status', '1 for the wal_status the slot is in.', ['status'], (gauge) => {
       for (const status of WAL_STATUSES) gauge.set({ status }, status === slot()?.walStatus ? 1 : 0);
     });
   }
 
-  #batches(): void {
-    const duration = new Histogram({
-      name: 'pgfollow_apply_batch_duration_seconds',
-      help: 'Time a batch took on the target, its commit included.',
-      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
-      registers: [this.#registry],
-    });
-    const rows = new Histogram({
-      name: 'pgfollow_apply_batch_rows',
-      help: 'Row changes in a batch.',
-      buckets: [1, 10, 100, 1000, 10_000, 100_000, 1_000_000],
-      registers: [this.#registry],
-    });
-    const latency = new Histogram({
-      name: 'pgfollow_transaction_latency_seconds',
-      help: 'From the commit on the source to the commit on the target, of the newest transaction of each batch.',
-      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
-      registers: [this.#registry],
-    });
-    this.#model.onBatch((batch) => {
-      duration.observe(batch.durationMs / 1000);
-      rows.observe(batch.rows);
-      if (batch.latencyMs !== undefined) latency.observe(Math.max(0, batch.latencyMs) / 1000);
-    });
+  #copies(): void {
+    this.#gauge(
+      'snapshot_start_timestamp_seconds',
+      'When the copying that is under way, or else the last one, began; 0 where nothing was copied.',
+      [],
+      (gauge) => gauge.set((this.#model.copying.startedMs ?? 0) / 1000),
+    );
+    this.#gauge(
+      'snapshot_completion_timestamp_seconds',
+      'When the last copying was complete; 0 while one is under way.',
+      [],
+      (gauge) => gauge.set((this.#model.copying.finishedMs ?? 0) / 1000),
+    );
   }
 
   #gauge<L extends string>(name: string, help: string, labelNames: L[], set: (gauge: Gauge<L>) => void): void {

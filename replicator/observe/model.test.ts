@@ -61,6 +61,8 @@ describe('status', () => {
       limitBytes: null,
       safeBytes: null,
       oldestTransactionMs: null,
+      spilledBytes: 0,
+      clockAheadMs: 0,
       readAtMs: 0,
     });
     model.heartbeatEmitted('a', nowMs - 200);
@@ -224,6 +226,8 @@ it('remembers what it is asked to sample', () => {
     limitBytes: null,
     safeBytes: null,
     oldestTransactionMs: null,
+    spilledBytes: 0,
+    clockAheadMs: 0,
     readAtMs: 0,
   });
   model.sample();

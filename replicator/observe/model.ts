@@ -9,7 +9,7 @@ import { Lag } from './lag.ts';
 import type { LagReading } from './lag.ts';
 import { Positions } from './positions.ts';
 import { ProblemBook } from './problem-book.ts';
-import type { Counters, Role, SlotReading, Stage } from './readings.ts';
+import type { Counters, ErrorClass, Role, SlotReading, Stage } from './readings.ts';
 import { Sampler } from './sampler.ts';
 import type { ConflictKind, PipelineState, Status, TableState, TableStatus } from './status.ts';
 import { summarize } from './summary.ts';
@@ -59,7 +59,13 @@ export class StatusModel {
   readonly #copy = new CopyWatch();
   readonly #batchListeners = new Set<(batch: AppliedBatch) => void>();
   /** Read-only for everybody else. */
-  readonly counters: Counters = { receivedBytes: 0, backpressureMs: 0, errors: new Map(), reconnects: { source: 0, target: 0 } };
+  readonly counters: Counters = {
+    receivedBytes: 0,
+    backpressureMs: 0,
+    errors: new Map(),
+    errorClasses: { transient: 0, permanent: 0, data: 0 },
+    reconnects: { source: 0, target: 0 },
+  };
 
   /** `nextTryMs`: when a table, or everything (null), is tried again; see ProblemBook. */
   constructor(options: {
@@ -200,7 +206,8 @@ export class StatusModel {
     this.#problems.clear(code, table ?? null);
   }
 
-  error(stage: Stage): void {
+  error(stage: Stage, errorClass: ErrorClass): void {
+    this.counters.errorClasses[errorClass] += 1;
     this.counters.errors.set(stage, (this.counters.errors.get(stage) ?? 0) + 1);
   }
 
@@ -241,6 +248,21 @@ export class StatusModel {
   /** The newest moment of the source that the target shows: emission of a heartbeat, a commit; before any, our start. */
   get heartbeatAppliedMs(): number {
     return this.#lag.shownMs ?? this.#startedMs;
+  }
+
+  /** When the newest heartbeat left; null before any. */
+  get heartbeatEmittedMs(): number | null {
+    return this.#lag.emittedMs;
+  }
+
+  /** WAL the source has written and we have not received; null where either is not known. */
+  get receiveLagBytes(): number | null {
+    return this.#positions.receiveLagBytes;
+  }
+
+  /** When the copies that are under way, or else the last ones, began and were complete, ms since 1970; null where there are none. */
+  get copying(): { readonly startedMs: number | null; readonly finishedMs: number | null } {
+    return this.#copy.times;
   }
 
   get queueReading(): { readonly bytes: number; readonly limitBytes: number } {

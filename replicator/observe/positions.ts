@@ -16,6 +16,12 @@ export class Positions {
     return Math.max(0, Number(this.walEnd - this.applied));
   }
 
+  /** WAL that is written and not received. */
+  get receiveLagBytes(): number | null {
+    if (this.walEnd === null || this.received === null) return null;
+    return Math.max(0, Number(this.walEnd - this.received));
+  }
+
   get walEndText(): string | null {
     return text(this.walEnd);
   }

@@ -4,6 +4,10 @@ export type Role = 'source' | 'target';
 export const STAGES = ['source', 'target', 'decode', 'apply', 'snapshot', 'catalog', 'heartbeat', 'pipeline'] as const;
 export type Stage = (typeof STAGES)[number];
 
+/** What an error means: it may pass by itself, somebody has to act, or one table stands aside. For errors_by_class_total. */
+export const ERROR_CLASSES = ['transient', 'permanent', 'data'] as const;
+export type ErrorClass = (typeof ERROR_CLASSES)[number];
+
 export interface SlotReading {
   readonly name: string;
   readonly active: boolean;
@@ -15,6 +19,10 @@ export interface SlotReading {
   readonly safeBytes: number | null;
   /** When the oldest transaction on the source began, ms since 1970; null when there is none. */
   readonly oldestTransactionMs: number | null;
+  /** pg_stat_replication_slots.spill_bytes; null where the server keeps none. */
+  readonly spilledBytes: number | null;
+  /** How far the source's clock is ahead of ours, ms. */
+  readonly clockAheadMs: number;
   /** When all this was read, ms since 1970. */
   readonly readAtMs: number;
 }
@@ -23,6 +31,7 @@ export interface SlotReading {
 export interface Counters {
   receivedBytes: number;
   backpressureMs: number;
-  errors: Map<string, number>;
+  errors: Map<Stage, number>;
+  errorClasses: Record<ErrorClass, number>;
   reconnects: Record<Role, number>;
 }

@@ -77,7 +77,7 @@ export class Reporter {
   }
 
   sessionFailed(problem: Problem): void {
-    this.#model.error(stageOf(problem.code));
+    this.#model.error(stageOf(problem.code), problem.retry);
     if (problem.table !== null) this.tables.forgetError(problem.table);
     for (const role of ['source', 'target'] as const) {
       if (problem.code !== (role === 'source' ? 'SOURCE_UNREACHABLE' : 'TARGET_UNREACHABLE')) continue;
@@ -260,6 +260,8 @@ export class Reporter {
       limitBytes: slot.limitBytes,
       safeBytes: slot.safeWalSize,
       oldestTransactionMs: slot.oldestTransactionMs,
+      spilledBytes: slot.spilledBytes,
+      clockAheadMs: slot.clockAheadMs,
       readAtMs: Date.now(),
     });
     this.#model.sourceWalEnd(slot.walEnd);

@@ -199,7 +199,7 @@ export class TableReporter {
     if (known) this.#model.clearProblem(known.code, table);
     this.#errors.set(table, { code, message });
     this.#model.problem({ code, message, remedy, table });
-    this.#model.error(stageOf(code));
+    this.#model.error(stageOf(code), 'data');
     this.#teller.tell({ level: 'error', table, code, message, remedy });
   }
 

@@ -76,6 +76,25 @@ test('a slot begins exactly where its snapshot ends', async () => {
   expect(await dropSlot(source.control, db.name)).toBe(false);
 });
 
+test('what was put on disk for the slot is told, and how far the clocks are apart', async () => {
+  await using db = await testDatabases();
+  await sql(db.source, `CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION ${db.name} FOR TABLE t`);
+  await using source = await connections(db);
+  await createSlot(source.replication, db.name, { failover: false, sourceVersion: source.version });
+  const before = await readSlot(source.control, db.name);
+  expect(before?.spilledBytes ?? 0).toBe(0);
+  // Both are this machine's.
+  expect(Math.abs(before?.clockAheadMs ?? Infinity)).toBeLessThan(5000);
+  await sql(db.source, 'INSERT INTO t SELECT generate_series(1, 10000)');
+  await sql(
+    db.source,
+    `SET logical_decoding_work_mem = '64kB';
+     SELECT count(*) FROM pg_logical_slot_get_binary_changes('${db.name}', NULL, NULL, 'proto_version', '1', 'publication_names', '${db.name}')`,
+  );
+  await eventually(async () => ((await readSlot(source.control, db.name))?.spilledBytes ?? 0) > 64 * 1024);
+  await dropSlot(source.control, db.name);
+});
+
 test('an LSN is read as the server means it', async () => {
   await using db = await testDatabases();
   const text = (await value(db.source, 'SELECT pg_current_wal_lsn()')) ?? '';

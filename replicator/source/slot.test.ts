@@ -18,6 +18,8 @@ const SOUND: SlotState = {
   limitBytes: null,
   walEnd: parseLsn('0/3000000'),
   oldestTransactionMs: null,
+  spilledBytes: 0,
+  clockAheadMs: 0,
 };
 
 const CASES: [name: string, slot: SlotState | null, checkpoint: typeof CHECKPOINT | null, verdict: string, remedy?: RegExp][] = [

@@ -28,10 +28,15 @@ export interface SlotState {
   readonly walEnd: Lsn;
   /** When the oldest transaction of anybody on the source began, ms since 1970: WAL is kept from there. Null: there is none to see. */
   readonly oldestTransactionMs: number | null;
+  /** Parts of transactions that the source has put on its disk while it decoded them for this slot, since its statistics began. */
+  readonly spilledBytes: number | null;
+  /** How far the server's clock is ahead of ours, ms; exact to half of the time that the question takes. */
+  readonly clockAheadMs: number;
 }
 
 /** Reads the slot; null when there is none of this name. */
 export async function readSlot(client: Client, name: string): Promise<SlotState | null> {
+  const askedAt = Date.now();
   const { rows } = await client.query<SlotRow>(SLOT, [name]);
   const [row] = rows;
   if (!row) return null;
@@ -50,6 +55,8 @@ export async function readSlot(client: Client, name: string): Promise<SlotState 
     limitBytes: row.keep_size_mb < 0 ? null : row.keep_size_mb * 1024 * 1024,
     walEnd: parseLsn(row.wal_end),
     oldestTransactionMs: row.oldest_transaction_ms,
+    spilledBytes: row.spilled_bytes,
+    clockAheadMs: row.clock_ms - (askedAt + Date.now()) / 2,
   };
 }
 
@@ -68,6 +75,8 @@ interface SlotRow {
   keep_size_mb: number;
   wal_end: string;
   oldest_transaction_ms: number | null;
+  spilled_bytes: number | null;
+  clock_ms: number;
 }
 
 // Columns that only newer versions have come through to_jsonb: conflicting 16, invalidation_reason 17.
@@ -79,7 +88,9 @@ const SLOT = `select s.plugin, s.database, s.active, s.active_pid, s.restart_lsn
   (select setting::int from pg_catalog.pg_settings where name = 'max_slot_wal_keep_size') as keep_size_mb,
   w.wal_end::text,
   (select (extract(epoch from pg_catalog.min(a.xact_start)) * 1000)::float8 from pg_catalog.pg_stat_activity a
-    where a.backend_type = 'client backend' and a.pid <> pg_catalog.pg_backend_pid()) as oldest_transaction_ms
+    where a.backend_type = 'client backend' and a.pid <> pg_catalog.pg_backend_pid()) as oldest_transaction_ms,
+  (select r.spill_bytes::float8 from pg_catalog.pg_stat_replication_slots r where r.slot_name = s.slot_name) as spilled_bytes,
+  (extract(epoch from pg_catalog.clock_timestamp()) * 1000)::float8 as clock_ms
 from pg_catalog.pg_replication_slots s,
   (select case when pg_catalog.pg_is_in_recovery()
      then coalesce(pg_catalog.pg_last_wal_replay_lsn(), pg_catalog.pg_last_wal_receive_lsn())

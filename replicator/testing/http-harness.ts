@@ -97,6 +97,8 @@ export async function serve(
     limitBytes: null,
     safeBytes: null,
     oldestTransactionMs: null,
+    spilledBytes: 0,
+    clockAheadMs: 0,
     readAtMs: 0,
   });
   model.sourceWalEnd(parseLsn('0/1A2B3C8'));

@@ -41,6 +41,8 @@ beforeEach(() => {
     limitBytes: 1e10,
     safeBytes: 1e9,
     oldestTransactionMs: null,
+    spilledBytes: 0,
+    clockAheadMs: 0,
     readAtMs: 0,
   });
   model.queue(900, 1000);

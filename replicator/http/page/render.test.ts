@@ -74,6 +74,8 @@ describe('hostile names', () => {
       limitBytes: 1,
       safeBytes: 1,
       oldestTransactionMs: null,
+      spilledBytes: 0,
+      clockAheadMs: 0,
       readAtMs: 0,
     });
     model.setTables([

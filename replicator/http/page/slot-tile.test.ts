@@ -11,6 +11,8 @@ const SLOT: SlotReading = {
   limitBytes: 10 * GB,
   safeBytes: 9 * GB,
   oldestTransactionMs: null,
+  spilledBytes: 0,
+  clockAheadMs: 0,
   readAtMs: 0,
 };
 

@@ -5,6 +5,7 @@ import type { HttpContext } from '../context.ts';
 import { SECURITY_HEADERS } from '../headers.ts';
 import { RefusedRequest } from '../problem-response.ts';
 
+export const STREAM_PATH = '/api/v1/stream';
 const TICK_MS = 1000;
 const PING_MS = 15_000;
 const MAX_STREAMS = 100;
@@ -84,7 +85,7 @@ export class StreamHub {
 /** GET /api/v1/stream. */
 export function streamRoutes(app: FastifyInstance, hub: StreamHub): void {
   app.get<{ Querystring: { after?: number } }>(
-    '/api/v1/stream',
+    STREAM_PATH,
     {
       exposeHeadRoute: false,
       schema: { querystring: { type: 'object', properties: { after: { type: 'integer', minimum: 0 } } } },
