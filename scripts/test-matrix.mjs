@@ -1,6 +1,6 @@
 // Runs the tests on PostgreSQL with every major version that pgfollow supports:
 //   node scripts/test-matrix.mjs [VERSION…] [-- FILES AND OPTIONS OF VITEST, instead of .pg.test]
-// 14 and 18 come with npm ci; the others are installed under .servers/ when first needed.
+// 14 and 18 come with npm ci (13 too, which is too old to be followed: doctor has to say so); the others are installed under .servers/ when first needed.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

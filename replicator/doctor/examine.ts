@@ -120,7 +120,8 @@ async function lookAtSource(report: Report, source: Client, known: Known): Promi
   const { config, standing } = known;
   const identity = await report.get('source', () => identifySource(source, () => identifyOverReplication(config)));
   if (!identity) return;
-  const slot = await report.get('source', () => readSlot(source, config.slot.name));
+  const tooOld = identity.version < 140000;
+  const slot = tooOld ? null : await report.get('source', () => readSlot(source, config.slot.name));
   await report.check('source', async () => {
     const needs = {
       slotExists: slot !== null,
@@ -129,7 +130,7 @@ async function lookAtSource(report: Report, source: Client, known: Known): Promi
     };
     return classifySource(identity, await readSourceSettings(source), needs);
   });
-  if (identity.version < 140000) return;
+  if (tooOld) return;
   if (mayReplicate(identity)) await report.check('source', async () => [await replicationConnection(config)]);
   await report.check('source', async () => classifyTransactions(await waitingFor(source, 0), { slotExists: slot !== null }));
   if (standing) await report.check('source', () => lookAtStanding(source, identity, { config, standing, slot }));

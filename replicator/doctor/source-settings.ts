@@ -60,8 +60,11 @@ export function classifySource(source: SourceIdentity, settings: SourceSettings,
     const fault = faults.find((each) => each.code === code);
     return fault ? complaint('error', 'source', code, fault) : fine('source', code, message);
   };
+  const version = required('SOURCE_VERSION', `The source runs PostgreSQL ${source.versionText}.`);
+  // How a server is set up that has to be upgraded first is of no use to know.
+  if (source.version < 140000) return [version];
   return [
-    required('SOURCE_VERSION', `The source runs PostgreSQL ${source.versionText}.`),
+    version,
     required('SOURCE_STANDBY', source.inRecovery ? 'The source is a standby that can be followed.' : 'The source is a primary.'),
     required('WAL_LEVEL', 'wal_level is logical.'),
     required('REPLICATION_ROLE', `Role ${source.role.name} may replicate.`),

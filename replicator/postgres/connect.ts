@@ -18,8 +18,8 @@ export interface ConnectOptions {
   readonly purpose: string;
   /** A walsender connection of this database, which also takes SQL. */
   readonly replication?: boolean;
-  /** Settings of this session beyond the ones every session of ours has. */
-  readonly settings?: Readonly<Record<string, string>>;
+  /** Settings of this session beyond the ones every session of ours has; null leaves one of those out. */
+  readonly settings?: Readonly<Record<string, string | null>>;
 }
 
 // What values print and read as depends on these, so source and target must speak the same (libpqwalreceiver.c does the
@@ -46,6 +46,9 @@ const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   default_transaction_read_only: 'off',
 };
 
+/** A server that does not know a setting lets nobody in who names it. An older one is let in without, so that its age can be told. */
+const UNKNOWN_BEFORE_14 = { idle_session_timeout: null };
+
 /**
  * What node-postgres needs to connect as libpq would with this URI, to the first of its hosts; over TLS unless sslmode=disable
  * rules it out. For one client: it is not to be used twice. Throws RangeError for what libpq refuses too.
@@ -68,7 +71,9 @@ export function clientConfig(options: ConnectOptions): ClientConfig {
     // Ours come last and so hold.
     options: [
       ...(given ? [given] : []),
-      ...Object.entries(settings).map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\ ]/g, String.raw`\$&`)}`),
+      ...Object.entries(settings).flatMap(([name, value]) =>
+        value === null ? [] : `-c ${name}=${value.replaceAll(/[\\ ]/g, String.raw`\$&`)}`,
+      ),
     ].join(' '),
   };
   if (tls && parameters.direct) config.sslnegotiation = 'direct';
@@ -125,6 +130,8 @@ async function openHost(options: ConnectOptions, order: readonly ('tls' | 'plain
       return await open(way === 'tls' ? config : { ...config, ssl: false });
     } catch (error) {
       failure = { place: `${config.host}:${config.port}`, error };
+      if (sqlState(error) === SQLSTATE.undefined_object && options.settings?.['idle_session_timeout'] === undefined)
+        return openHost({ ...options, settings: { ...options.settings, ...UNKNOWN_BEFORE_14 } }, [way]);
       if (!refusesTlsOrPlain(error)) break;
     }
   }

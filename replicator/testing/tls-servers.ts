@@ -2,6 +2,7 @@ import { chownSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect as dial, createServer, type Socket } from 'node:net';
 import { connect as dialTls, TLSSocket } from 'node:tls';
+import type { EmbeddedServer } from '../embedded/server.ts';
 import type { Certificate } from './certificates.ts';
 import type { TestDatabase } from './databases.ts';
 
@@ -11,17 +12,23 @@ export async function encrypt(
   options: { authority: Certificate; certificate: Certificate; hba: readonly string[] },
 ): Promise<void> {
   if (!server) throw new Error('only servers of a test alone can be changed');
-  const { uid, gid } = statSync(server.dataDir);
-  const write = (name: string, text: string): void => {
-    const path = join(server.dataDir, name);
-    writeFileSync(path, text, { mode: 0o600 });
-    chownSync(path, uid, gid);
-  };
-  write('server.crt', options.certificate.cert);
-  write('server.key', options.certificate.key);
-  write('root.crt', options.authority.cert);
-  write('pg_hba.conf', `${options.hba.join('\n')}\n${readFileSync(join(server.dataDir, 'pg_hba.conf'), 'utf8')}`);
+  placeCertificate(server, options.certificate);
+  writeData(server, 'root.crt', options.authority.cert);
+  writeData(server, 'pg_hba.conf', `${options.hba.join('\n')}\n${readFileSync(join(server.dataDir, 'pg_hba.conf'), 'utf8')}`);
   await server.restart({ settings: { ssl: 'on', ssl_ca_file: 'root.crt' } });
+}
+
+/** Where the server looks for it once ssl is on. */
+export function placeCertificate(server: EmbeddedServer, { cert, key }: Certificate): void {
+  writeData(server, 'server.crt', cert);
+  writeData(server, 'server.key', key);
+}
+
+function writeData({ dataDir }: EmbeddedServer, name: string, text: string): void {
+  const { uid, gid } = statSync(dataDir);
+  const path = join(dataDir, name);
+  writeFileSync(path, text, { mode: 0o600 });
+  chownSync(path, uid, gid);
 }
 
 /**
