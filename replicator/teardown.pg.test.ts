@@ -73,10 +73,20 @@ test('leaves other pipelines, other servers and what others made alone', async (
   await sql(db.source, `CREATE PUBLICATION ${db.name}_own`);
   await ranOnce(db);
   await ranOnce(db, { name: `${db.name}_2`, tables: { include: ['public.keyed'] }, snapshot: { existingRows: 'truncate' } });
+  // As a copy that was killed leaves them.
+  const note = (name: string) =>
+    `INSERT INTO pgfollow.shadow (pipeline, source_schema, source_table) VALUES ('${name}', 'public', 'keyed')`;
+  await sql(
+    db.target,
+    `${note(db.name)}; ${note(`${db.name}_2`)}; CREATE TABLE pgfollow.shadow_1 (); CREATE TABLE pgfollow.shadow_2 ()`,
+  );
   const config = testConfig(db);
   const plan = await planTeardown(config);
   expect(plan.actions.map(({ kind }) => kind)).toEqual(['slot', 'publication', 'origin', 'metadata']);
   await executeTeardown(config, plan);
+  expect(
+    await sql(db.target, `SELECT to_regclass('pgfollow.shadow_1') AS ours, to_regclass('pgfollow.shadow_2') AS theirs`),
+  ).toEqual([{ ours: null, theirs: 'pgfollow.shadow_2' }]);
   expect(await sql(db.source, 'SELECT slot_name FROM pg_replication_slots WHERE database = current_database()')).toEqual([
     { slot_name: `${db.name}_2` },
   ]);

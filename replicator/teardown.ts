@@ -1,9 +1,10 @@
 import type { Client } from 'pg';
 import { originsOf } from './apply/target-session.ts';
-import { displayName } from './catalog/relation.ts';
+import { displayName, type RelationName } from './catalog/relation.ts';
 import type { Config } from './config/schema.ts';
 import { isSameSource, lockPipeline, readPipeline, type PipelineRow } from './metadata/pipeline-row.ts';
 import { readIdentities, type GivenIdentity } from './metadata/replica-identities.ts';
+import { readShadows, shadowName } from './metadata/shadows.ts';
 import { connect, disconnect } from './postgres/connect.ts';
 import { quoteIdent, quoteLiteral, quoteRelation } from './postgres/quote.ts';
 import { identifyOverReplication } from './session/identify.ts';
@@ -104,7 +105,10 @@ async function planTarget(
   }
   if (row) {
     const name = quoteLiteral(config.name);
-    const sql = `DELETE FROM pgfollow.event WHERE pipeline = ${name}; DELETE FROM pgfollow.pipeline WHERE name = ${name};`;
+    const drops = (await shadowsOf(target, config.name))
+      .map((shadow) => `DROP TABLE IF EXISTS ${quoteRelation(shadow)}; `)
+      .join('');
+    const sql = `${drops}DELETE FROM pgfollow.event WHERE pipeline = ${name}; DELETE FROM pgfollow.pipeline WHERE name = ${name};`;
     actions.push({ where: 'target', kind: 'metadata', what: `checkpoint, table states and events of ${config.name}`, sql });
   }
   const others = known && (await exists(target, 'SELECT FROM pgfollow.pipeline WHERE name <> $1', config.name));
@@ -116,6 +120,12 @@ async function planTarget(
       sql: 'DROP SCHEMA pgfollow CASCADE;',
     });
   return { actions, remains };
+}
+
+// What a copy that was killed has left. Metadata of an older version has none.
+async function shadowsOf(target: Client, pipeline: string): Promise<RelationName[]> {
+  if (!(await exists(target, `SELECT WHERE pg_catalog.to_regclass($1) IS NOT NULL`, 'pgfollow.shadow'))) return [];
+  return (await readShadows(target, pipeline)).map(({ id }) => shadowName(id));
 }
 
 async function mayDropOrigin(target: Client): Promise<boolean> {

@@ -155,7 +155,7 @@ function equals(column: MappedColumn, n: number): string {
  * The = of a column's type. The search_path is empty, so one that came with an extension must be named with its schema;
  * without, the columns of such a type, or of a domain over it, would be compared as text, or not at all.
  */
-export function equalityOperator({ target: { type } }: MappedColumn): string {
+export function equalityOperator({ target: { type } }: Pick<MappedColumn, 'target'>): string {
   return type.operatorSchema === undefined ? '=' : `OPERATOR(${quoteIdent(type.operatorSchema)}.=)`;
 }
 

@@ -84,7 +84,7 @@ export async function readTables(target: Client, pipeline: string): Promise<Stor
   }));
 }
 
-/** Whether the copy of a table is committed. Waits for a transaction that is about to. */
+/** Whether the copy of a table is committed. Waits for a transaction that is about to, and lets no other change it before this one ends. */
 export async function isCopied(target: Client, pipeline: string, source: RelationName): Promise<boolean> {
   const { rows } = await target.query<{ copied: boolean }>(
     `SELECT has_rows AS copied FROM pgfollow.table_state

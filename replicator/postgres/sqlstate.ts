@@ -6,6 +6,7 @@ export const SQLSTATE = {
   untranslatable_character: '22P05',
   foreign_key_violation: '23503',
   unique_violation: '23505',
+  exclusion_violation: '23P01',
   invalid_authorization_specification: '28000',
   invalid_password: '28P01',
   invalid_catalog_name: '3D000',

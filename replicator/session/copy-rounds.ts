@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nextProgress } from '../metadata/table-state.ts';
+import { readShadows } from '../metadata/shadows.ts';
 import { storeCopied, type CopiedAsOf } from '../metadata/table-states.ts';
+import { displayName } from '../catalog/relation.ts';
 import { Problem } from '../problem.ts';
 import { CopyPool } from '../snapshot/copy-pool.ts';
 import { copyProblem } from '../snapshot/copy-problem.ts';
@@ -11,6 +13,7 @@ import { failTable, noteSaved, saveTable, type FollowedTable } from './followed-
 import type { HeldPoint } from './held-point.ts';
 import { livePoint, type LivePointOptions } from './live-point.ts';
 import type { Ends } from './prepare.ts';
+import { dropShadows } from './drop-shadows.ts';
 import type { RetryClock } from './retry-clock.ts';
 import type { TableSet } from './table-set.ts';
 
@@ -70,6 +73,7 @@ export class CopyRounds {
       observer: this.#observer(signal),
     });
     if (first) this.#begin(tables.all.filter(needsCopy), first, pool, signal);
+    await this.#dropShadows(signal, (name) => !this.#taken.has(name));
     while (!signal.aborted) {
       const due = tables.all.filter((table) => needsCopy(table) && !this.#taken.has(table.name) && clock.due(table.name));
       if (due.length > 0 && this.#rounds.size < MOST_ROUNDS) this.#begin(due, null, pool, signal);
@@ -144,6 +148,7 @@ export class CopyRounds {
         observer.started(task);
       },
       progress: (task, rows, bytes) => observer.progress(task, rows, bytes),
+      merged: (task, found) => observer.merged(task, found),
       finished: (task, rows, bytes) => {
         const known = this.#byTask.get(task);
         if (known) {
@@ -162,11 +167,20 @@ export class CopyRounds {
         const known = this.#byTask.get(task);
         if (!known) return;
         const { table, round } = known;
-        this.#giveUp(table, problem)
+        this.#dropShadows(signal, (name) => name === table.name)
+          .then(() => this.#giveUp(table, problem))
           .then(() => this.#release(table, round))
           .catch((error: unknown) => this.#break(error, signal));
       },
     };
+  }
+
+  // What copies that came to nothing have left on the target: those of this session, and of one that was killed.
+  async #dropShadows(signal: AbortSignal, which: (name: string) => boolean): Promise<void> {
+    const { control, config } = this.#options;
+    const left = await on('target', readShadows(control, config.name));
+    const names = left.filter(({ source }) => which(displayName(source)));
+    if (names.length > 0) await on('target', dropShadows(config, names, signal));
   }
 
   #release(table: FollowedTable, round: Round): void {

@@ -16,8 +16,8 @@ export function copyTask(
   },
 ): CopyTask {
   const { config, versions, first = false } = options;
-  // What a copy in chunks has left is no state that anybody wants to read.
-  const ours = table.partial || (first && table.ours) ? 'truncate' : table.ours ? 'replace' : null;
+  // What a copy in chunks has left is no state that anybody wants to read, and neither is a table that was just created.
+  const ours = table.partial || (table.ours && (first || table.unbuilt)) ? 'truncate' : table.ours ? 'replace' : null;
   return {
     mapping: table.mapping,
     source: table.source,

@@ -7,6 +7,7 @@ import { stageOf } from '../observe/stage.ts';
 import type { SequencesBrought, TableStatus } from '../observe/status.ts';
 import type { Problem } from '../problem.ts';
 import type { Refusal } from '../schema/build-steps.ts';
+import type { Difference } from '../metadata/shadows.ts';
 import type { CopyObserver, CopyTask } from '../snapshot/copy-table.ts';
 import type { IdentityChange } from '../source/replica-identity.ts';
 import { ConflictTally } from './conflicts.ts';
@@ -140,6 +141,10 @@ export class TableReporter {
         model.copyStarted(name(task));
       },
       progress: (task, rows, bytes) => model.copyProgress(name(task), rows, bytes),
+      merged: (task, found) => {
+        const table = name(task);
+        this.#teller.tell({ level: 'info', table, code: 'RESYNCED', message: resynced(table, found) });
+      },
       finished: (task, rows, bytes) => {
         model.copyFinished(name(task), rows, bytes);
         model.tableState(name(task), task.bare ? 'indexing' : 'catching_up');
@@ -210,6 +215,12 @@ export class TableReporter {
     this.#model.clearProblem(known.code, table);
     this.#teller.tell({ level: 'info', table, code: 'TABLE_RECOVERED', message: `What stood in the way of ${table} is over.` });
   }
+}
+
+function resynced(table: string, { missing, extra, different }: Difference): string {
+  const counts = [`${missing} missing`, `${extra} that the source has not`, `${different} with other values`];
+  const found = missing + extra + different === 0 ? 'every row was right' : `of its rows there were ${counts.join(', ')}`;
+  return `${table} on the target is as the source's again: ${found}.`;
 }
 
 // Labels begin with what kind of thing they are.

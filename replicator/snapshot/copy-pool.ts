@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { dropShadow } from '../metadata/shadows.ts';
 import type { CopiedAsOf } from '../metadata/table-states.ts';
 import { isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
@@ -9,6 +10,7 @@ import { analyze, beginCopy, copyChunk, copyWhole, finishChunks } from './copy-t
 import type { Chunk } from './chunks.ts';
 import { copyEmptyTables } from './empty-tables.ts';
 import { emptyTogether } from './make-room.ts';
+import { mergeShadow } from './merge-shadow.ts';
 import { TableCopy } from './table-copy.ts';
 
 /** A piece whose connection was lost is repeated so often, after 100 ms, 200 ms, 400 ms … */
@@ -39,7 +41,7 @@ interface Round {
   /** Some were copied since tables were put off the last time. */
   progressed: boolean;
   /** Tables whose rows refer to rows that are not there yet. */
-  putOff: { readonly table: TableCopy; readonly error: unknown }[];
+  putOff: { readonly table: TableCopy; readonly part: 'whole' | 'merge'; readonly error: unknown }[];
   readonly done: () => void;
   readonly failed: (error: unknown) => void;
 }
@@ -48,8 +50,8 @@ interface Round {
 interface Piece {
   readonly round: Round;
   readonly table: TableCopy;
-  /** `whole` may turn out to be in chunks; `after` is what follows once all rows are there. */
-  part: Chunk | 'whole' | 'after';
+  /** `whole` may turn out to be in chunks, with a `merge` behind them; `after` is what follows once all rows are there. */
+  part: Chunk | 'whole' | 'merge' | 'after';
   repeats: number;
 }
 
@@ -177,21 +179,27 @@ export class CopyPool {
     const { asOf } = round.point;
     if (part === 'whole') {
       table.started();
-      const chunks = await beginCopy(table.task, ends, { pipeline, workers });
-      if (chunks.length > 0) {
-        table.inChunks(chunks);
-        this.#take(chunks.map((chunk) => ({ round, table, part: chunk, repeats: 0 })));
+      const plan = await beginCopy(table.task, ends, { pipeline, workers });
+      if (plan.chunks.length > 0) {
+        table.inChunks(plan);
+        this.#take(plan.chunks.map((chunk) => ({ round, table, part: chunk, repeats: 0 })));
         return;
       }
       const again = piece.repeats > 0;
       await table.count(0, (progress) => copyWhole(table.task, ends, { pipeline, asOf, again }, progress));
     } else if (part !== 'after') {
-      await table.count(part.number, (progress) => copyChunk(table.task, part, ends, { pipeline }, progress));
-      if (!table.isLast(part)) return;
-      await finishChunks(table, ends, { pipeline, asOf });
+      if (part !== 'merge') {
+        const { shadow } = table;
+        await table.count(part.number, (progress) => copyChunk(table.task, part, ends, { pipeline, shadow }, progress));
+        if (!table.isLast(part)) return;
+        if (shadow === null) await finishChunks(table, ends, { pipeline, asOf });
+        else Object.assign(piece, { part: 'merge', repeats: 0 });
+      }
+      if (piece.part === 'merge') table.merged(await mergeShadow(table, ends, { pipeline, asOf }));
     }
     piece.part = 'after';
     piece.repeats = 0;
+    if (table.shadow !== null) await dropShadow(ends.target, table.shadow);
     if (table.rows > 0) await analyze(ends, table.task);
     table.finished();
     round.progressed = true;
@@ -207,8 +215,9 @@ export class CopyPool {
       this.#queue.unshift(piece);
       return;
     }
-    if (sqlState(error) === SQLSTATE.foreign_key_violation && piece.part === 'whole') {
-      round.putOff.push({ table, error });
+    const { part } = piece;
+    if (sqlState(error) === SQLSTATE.foreign_key_violation && (part === 'whole' || part === 'merge')) {
+      round.putOff.push({ table, part, error });
       if (round.putOff.length === round.open) this.#resume(round);
       return;
     }
@@ -226,7 +235,7 @@ export class CopyPool {
     const waiting = round.putOff.splice(0);
     if (round.progressed) {
       round.progressed = false;
-      this.#take(waiting.map(({ table }) => ({ round, table, part: 'whole', repeats: 0 })));
+      this.#take(waiting.map(({ table, part }) => ({ round, table, part, repeats: 0 })));
       return;
     }
     for (const { table, error } of waiting) {

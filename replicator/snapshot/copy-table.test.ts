@@ -43,12 +43,27 @@ test('a partitioned table, a filter, a generated column, a cast want a query', (
 
 test('so does a chunk of a table', () => {
   const task = { mapping: buildMapping('t', { where: null }), source: buildRelation('t'), columns: [pair(id)], binary: true };
-  expect(copyOutSql(task, { number: 0, from: 0, to: 4096 })).toMatchInlineSnapshot(
+  expect(copyOutSql(task, { number: 0, ranges: [{ relation: null, blocks: { from: 0, to: 4096 } }] })).toMatchInlineSnapshot(
     `"COPY (SELECT "id" FROM ONLY "public"."t" WHERE ctid >= '(0,0)' AND ctid < '(4096,0)') TO STDOUT (FORMAT binary)"`,
   );
   const filtered = { ...task, mapping: buildMapping('t', { where: 'id > 0 OR true' }) };
-  expect(copyOutSql(filtered, { number: 1, from: 4096, to: null })).toMatchInlineSnapshot(`
+  expect(copyOutSql(filtered, { number: 1, ranges: [{ relation: null, blocks: { from: 4096, to: null } }] }))
+    .toMatchInlineSnapshot(`
     "COPY (SELECT "id" FROM ONLY "public"."t" WHERE ctid >= '(4096,0)' AND (id > 0 OR true
+    )) TO STDOUT (FORMAT binary)"
+  `);
+});
+
+test('partitions are asked by name, and go by that of their table', () => {
+  const source = buildRelation('t', { kind: 'partitioned' });
+  const task = { mapping: buildMapping('t', { where: 't.id > 0' }), source, columns: [pair(id)], binary: true };
+  const ranges = [
+    { relation: { schema: 'public', name: 't_1' }, blocks: { from: 0, to: 8 } },
+    { relation: { schema: 'other', name: 't_2' }, blocks: null },
+  ];
+  expect(copyOutSql(task, { number: 0, ranges })).toMatchInlineSnapshot(`
+    "COPY (SELECT "id" FROM ONLY "public"."t_1" AS "t" WHERE ctid >= '(0,0)' AND ctid < '(8,0)' AND (t.id > 0
+    ) UNION ALL SELECT "id" FROM ONLY "other"."t_2" AS "t" WHERE (t.id > 0
     )) TO STDOUT (FORMAT binary)"
   `);
 });

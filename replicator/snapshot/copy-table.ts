@@ -1,11 +1,12 @@
 import { needsCast } from '../catalog/casts.ts';
 import type { ColumnPair } from '../catalog/match-target.ts';
-import type { Relation, TableMapping } from '../catalog/relation.ts';
+import type { Relation, RelationName, TableMapping } from '../catalog/relation.ts';
+import type { Difference } from '../metadata/shadows.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
 import type { Problem } from '../problem.ts';
-import type { Chunk } from './chunks.ts';
+import type { BlockRange, Chunk } from './chunks.ts';
 
-/** `replace`: as truncate, but readers see the old rows until the new ones are there. */
+/** `replace`: as truncate, but readers see the old rows until the new ones are there, and rows that are the same stay. */
 export type ExistingRows = 'error' | 'truncate' | 'keep' | 'replace';
 
 /** One table to copy. */
@@ -25,6 +26,8 @@ export interface CopyTask {
 export interface CopyObserver {
   started(task: CopyTask): void;
   progress(task: CopyTask, rows: number, bytes: number): void;
+  /** A table that was copied before is as the source's again; finished() follows. */
+  merged(task: CopyTask, found: Difference): void;
   finished(task: CopyTask, rows: number, bytes: number): void;
   failed(task: CopyTask, problem: Problem): void;
 }
@@ -39,25 +42,34 @@ export function copyOutSql(
 ): string {
   const relation = quoteRelation(task.source);
   const { where } = task.mapping;
+  const ranges: readonly BlockRange[] = chunk?.ranges ?? [{ relation: null, blocks: null }];
   const needsQuery =
     where !== null ||
-    chunk !== null ||
+    ranges.some((range) => range.relation !== null || range.blocks !== null) ||
     task.source.kind === 'partitioned' ||
     task.columns.length === 0 ||
     task.columns.some((pair) => pair.source.generated !== 'no' || isCast(pair));
-  const only = task.source.kind === 'table' ? 'ONLY ' : '';
-  // A comment at the end of the filter ends with its line.
-  const conditions = [...(chunk ? blocksOf(chunk) : []), ...(where === null ? [] : [`(${where}\n)`])];
-  const filter = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
   const names = task.columns.map(({ source }) => quoteIdent(source.name)).join(', ');
-  const what = needsQuery
-    ? `(SELECT ${task.columns.map(sent).join(', ')} FROM ${only}${relation}${filter})`
-    : `${relation} (${names})`;
+  const what = needsQuery ? `(${ranges.map((range) => selectSql(task, range)).join(' UNION ALL ')})` : `${relation} (${names})`;
   return `COPY ${what} TO STDOUT (FORMAT ${task.binary ? 'binary' : 'text'})`;
 }
 
+// A partition goes by the name of its table, which the filter may speak of.
+function selectSql(
+  { mapping: { where }, source, columns }: Pick<CopyTask, 'mapping' | 'source' | 'columns'>,
+  { relation, blocks }: BlockRange,
+): string {
+  const from = relation
+    ? `ONLY ${quoteRelation(relation)} AS ${quoteIdent(source.name)}`
+    : `${source.kind === 'table' ? 'ONLY ' : ''}${quoteRelation(source)}`;
+  // A comment at the end of the filter ends with its line.
+  const conditions = [...(blocks ? blocksOf(blocks) : []), ...(where === null ? [] : [`(${where}\n)`])];
+  const filter = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
+  return `SELECT ${columns.map(sent).join(', ')} FROM ${from}${filter}`;
+}
+
 // A scan of these blocks alone, since PostgreSQL 14.
-function blocksOf({ from, to }: Chunk): string[] {
+function blocksOf({ from, to }: { from: number; to: number | null }): string[] {
   return [`ctid >= '(${from},0)'`, ...(to === null ? [] : [`ctid < '(${to},0)'`])];
 }
 
@@ -71,8 +83,8 @@ function isCast({ source, target }: ColumnPair): boolean {
   return target.type.oid === target.type.baseOid && needsCast(source.type.baseOid, target.type.oid);
 }
 
-/** COPY … FROM STDIN on the target; it takes given values for identity columns as they are. */
-export function copyInSql(task: Pick<CopyTask, 'target' | 'columns' | 'binary'>): string {
+/** COPY … FROM STDIN on the target, `into` its table or another; it takes given values for identity columns as they are. */
+export function copyInSql(task: Pick<CopyTask, 'target' | 'columns' | 'binary'>, into: RelationName = task.target): string {
   const names = task.columns.map((pair) => quoteIdent(pair.target.name)).join(', ');
-  return `COPY ${quoteRelation(task.target)}${names === '' ? '' : ` (${names})`} FROM STDIN (FORMAT ${task.binary ? 'binary' : 'text'})`;
+  return `COPY ${quoteRelation(into)}${names === '' ? '' : ` (${names})`} FROM STDIN (FORMAT ${task.binary ? 'binary' : 'text'})`;
 }

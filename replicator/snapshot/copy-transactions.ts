@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
-import { displayName } from '../catalog/relation.ts';
+import { displayName, type RelationName } from '../catalog/relation.ts';
 import { claimChunk, forgetChunks, keepFromRestart } from '../metadata/copy-chunks.ts';
+import { claimShadowChunk, shadowName } from '../metadata/shadows.ts';
 import { isCopied, storeCopied, storeProgress, type CopiedAsOf } from '../metadata/table-states.ts';
 import { relayCopy, type Relayed } from '../postgres/copy-relay.ts';
 import { quoteRelation } from '../postgres/quote.ts';
@@ -10,29 +11,40 @@ import { planChunks, type Chunk } from './chunks.ts';
 import type { CopyEnds } from './copy-ends.ts';
 import { copyInSql, copyOutSql, type CopyTask } from './copy-table.ts';
 import { isFilled, makeRoom } from './make-room.ts';
+import { makeShadow } from './merge-statements.ts';
+import { readStores } from './stores.ts';
 
 type Progress = (rows: number, bytes: number) => void;
 
-/**
- * Begins the copy of a table. Gives the chunks in which it is to be copied, room for them made; none where it is to be copied whole,
- * in a transaction that nobody sees before its end: a small table, or one whose rows must stay until others are there.
- */
+/** How a table is to be copied. */
+export interface CopyPlan {
+  /** None: it is copied whole, in a transaction that nobody sees before its end. */
+  readonly chunks: readonly Chunk[];
+  /** Where they go, to be merged from there; null is the table itself. */
+  readonly shadow: number | null;
+}
+
+const WHOLE: CopyPlan = { chunks: [], shadow: null };
+
+/** Begins the copy of a table: a shadow is made for one that is read while it is copied again, or room for chunks. */
 export async function beginCopy(
   task: CopyTask,
   ends: CopyEnds,
   { pipeline, workers }: { pipeline: string; workers: number },
-): Promise<readonly Chunk[]> {
-  const { target } = ends;
+): Promise<CopyPlan> {
+  const { source, target } = ends;
   await storeProgress(target, pipeline, task.mapping.source, { state: 'copying' });
+  const aside = task.existingRows === 'replace';
   // Rows may refer to rows of the same table: one COPY brings them together.
-  if (task.source.kind !== 'table' || task.existingRows === 'replace' || ends.checksForeignKeys) return [];
-  const chunks = planChunks({ bytes: task.source.bytes, workers });
-  if (chunks.length < 2 || (task.existingRows === 'keep' && (await isFilled(target, task)))) return [];
+  if (ends.checksForeignKeys && !aside) return WHOLE;
+  const chunks = planChunks(await readStores(source, task.source), { workers });
+  if (aside) return { chunks, shadow: await inTransaction(target, () => makeShadow(task, target, pipeline)) };
+  if (chunks.length < 2 || (task.existingRows === 'keep' && (await isFilled(target, task)))) return WHOLE;
   await inTransaction(target, async () => {
     await makeRoom(target, task, ends);
     await forgetChunks(target, pipeline, task.mapping.source);
   });
-  return chunks;
+  return { chunks, shadow: null };
 }
 
 /**
@@ -50,7 +62,7 @@ export async function copyWhole(
   return inTransaction(target, async () => {
     if (options.again && (await isCopied(target, pipeline, task.mapping.source))) return null;
     await makeRoom(target, task, ends);
-    const copied = await pipe(task, null, ends, progress);
+    const copied = await pipe(task, { chunk: null, into: task.target }, ends, progress);
     await finish(task, target, { ...copied, asOf }, pipeline);
     return copied;
   });
@@ -61,13 +73,17 @@ export async function copyChunk(
   task: CopyTask,
   chunk: Chunk,
   ends: CopyEnds,
-  { pipeline }: { pipeline: string },
+  { pipeline, shadow }: { pipeline: string; shadow: number | null },
   progress: Progress,
 ): Promise<Relayed | null> {
   const { target } = ends;
   return inTransaction(target, async () => {
+    if (shadow !== null)
+      return (await claimShadowChunk(target, shadow, chunk.number))
+        ? pipe(task, { chunk, into: shadowName(shadow) }, ends, progress)
+        : null;
     if (!(await claimChunk(target, pipeline, task.mapping.source, chunk.number))) return null;
-    const copied = await pipe(task, chunk, ends, progress);
+    const copied = await pipe(task, { chunk, into: task.target }, ends, progress);
     await keepFromRestart(target, pipeline, task.mapping.source);
     return copied;
   });
@@ -90,7 +106,8 @@ export async function analyze({ target }: CopyEnds, task: CopyTask): Promise<voi
   });
 }
 
-async function finish(
+/** The rows are there: stores the state that follows, in the transaction that brings them. */
+export async function finish(
   { mapping, bare }: CopyTask,
   target: Client,
   copied: Relayed & { asOf: CopiedAsOf | null },
@@ -102,21 +119,27 @@ async function finish(
   throw new Problem('COPY_FAILED', message, { table, remedy: 'Nothing to do.', retry: 'transient' });
 }
 
-async function pipe(task: CopyTask, chunk: Chunk | null, ends: CopyEnds, progress: Progress): Promise<Relayed> {
+async function pipe(
+  task: CopyTask,
+  { chunk, into }: { chunk: Chunk | null; into: RelationName },
+  ends: CopyEnds,
+  progress: Progress,
+): Promise<Relayed> {
   const { source, target } = ends;
   // The savepoint lets go of the table's lock as soon as it is copied: nobody's ALTER TABLE waits for the others.
   await source.query('SAVEPOINT copy');
   const copied = await relayCopy(
     { client: source, sql: copyOutSql(task, chunk) },
-    { client: target, sql: copyInSql(task) },
+    { client: target, sql: copyInSql(task, into) },
     progress,
   );
   await source.query('ROLLBACK TO SAVEPOINT copy');
   return copied;
 }
 
-async function inTransaction<T>(client: Client, work: () => Promise<T>): Promise<T> {
-  await client.query('BEGIN');
+/** `how` as in BEGIN. */
+export async function inTransaction<T>(client: Client, work: () => Promise<T>, how = ''): Promise<T> {
+  await client.query(`BEGIN ${how}`);
   try {
     const outcome = await work();
     await client.query('COMMIT');

@@ -28,7 +28,6 @@ export async function makeRoom(
         `or snapshot.copy to false when it holds the data already.`,
     );
   }
-  if (task.existingRows === 'replace') return await deleteRows(target, task, checksForeignKeys);
   await target.query('SAVEPOINT room');
   try {
     await target.query(`TRUNCATE ${relation}`);
@@ -41,11 +40,7 @@ export async function makeRoom(
 
 async function deleteRows(target: Client, task: CopyTask, checksForeignKeys: boolean): Promise<void> {
   if (checksForeignKeys && (await isReferredTo(target, task))) {
-    throw notEmpty(
-      task,
-      `${displayName(task.mapping.target)} on the target holds rows that other tables may refer to: to delete them could delete rows there.`,
-      `Empty it together with the tables that refer to it, or let the role SET session_replication_role.`,
-    );
+    throw rowsReferredTo(task);
   }
   await target.query(`DELETE FROM ${targetOf(task)}`);
 }
@@ -91,7 +86,8 @@ async function withoutOutsiders(target: Client, tasks: readonly CopyTask[]): Pro
   }
 }
 
-function targetOf({ target }: CopyTask): string {
+/** The target's table as FROM item, without what inherits from it. */
+export function targetOf({ target }: Pick<CopyTask, 'target'>): string {
   return `${target.kind === 'table' ? 'ONLY ' : ''}${quoteRelation(target)}`;
 }
 
@@ -100,7 +96,8 @@ export async function isFilled(target: Client, task: CopyTask): Promise<boolean>
   return rows[0]?.filled ?? false;
 }
 
-async function isReferredTo(target: Client, task: CopyTask): Promise<boolean> {
+/** Whether foreign keys of other tables, or its own, refer to the table's rows. */
+export async function isReferredTo(target: Client, task: CopyTask): Promise<boolean> {
   const { rows } = await target.query<{ referred: boolean }>(
     `SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE contype = 'f' AND confrelid = $1) AS referred`,
     [task.target.oid],
@@ -112,6 +109,15 @@ async function isReferredTo(target: Client, task: CopyTask): Promise<boolean> {
 function isRefusal(error: unknown): boolean {
   const state = sqlState(error);
   return state === SQLSTATE.feature_not_supported || state === SQLSTATE.insufficient_privilege;
+}
+
+/** To delete them could delete rows of other tables. */
+export function rowsReferredTo(task: CopyTask): Problem {
+  return notEmpty(
+    task,
+    `${displayName(task.mapping.target)} on the target holds rows that other tables may refer to: to delete them could delete rows there.`,
+    `Empty it together with the tables that refer to it, or let the role SET session_replication_role.`,
+  );
 }
 
 function notEmpty(task: CopyTask, message: string, remedy: string): Problem {

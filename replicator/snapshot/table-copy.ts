@@ -1,3 +1,4 @@
+import type { Difference } from '../metadata/shadows.ts';
 import type { Relayed } from '../postgres/copy-relay.ts';
 import type { Problem } from '../problem.ts';
 import type { Chunk } from './chunks.ts';
@@ -13,6 +14,9 @@ export class TableCopy {
   readonly #unsure = new Map<number, Relayed>();
   rows = 0;
   bytes = 0;
+  /** Where its chunks go; null is the table itself. */
+  shadow: number | null = null;
+  chunks = 0;
   /** Connections that copy pieces of it now. */
   readonly running = new Set<CopyEnds>();
   #failure: Problem | null = null;
@@ -28,7 +32,9 @@ export class TableCopy {
     this.#observer.started(this.task);
   }
 
-  inChunks(chunks: readonly Chunk[]): void {
+  inChunks({ chunks, shadow }: { chunks: readonly Chunk[]; shadow: number | null }): void {
+    this.shadow = shadow;
+    this.chunks = chunks.length;
     for (const { number } of chunks) this.#missing.add(number);
   }
 
@@ -55,6 +61,10 @@ export class TableCopy {
       add({ rows: 0, bytes: 0 });
       throw error;
     }
+  }
+
+  merged(found: Difference): void {
+    this.#observer.merged(this.task, found);
   }
 
   finished(): void {
