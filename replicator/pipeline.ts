@@ -153,11 +153,13 @@ export class Pipeline {
   async #work(ends: Ends, signal: AbortSignal): Promise<void> {
     const { row } = ends;
     this.#ends = ends;
-    await this.#reporter.connected(ends, this.#config.name);
     if (row.paused) this.#gate.close();
     else this.#gate.open();
     const checkpoint = row.snapshotFinished ? row.checkpoint : null;
-    if (checkpoint !== null) await checkSlot(ends, ends.config, checkpoint);
+    await Promise.all([
+      this.#reporter.connected(ends, this.#config.name),
+      checkpoint === null ? null : checkSlot(ends, ends.config, checkpoint),
+    ]);
     const tables = await this.#prepareTables(ends, checkpoint === null, signal);
     this.#watched = ends.source;
     const versions = { sourceVersion: ends.sourceIdentity.version, targetVersion: ends.targetVersion };
@@ -272,9 +274,12 @@ export class Pipeline {
       await on('target', storeCaughtUp(ends.target, config.name));
       this.#reporter.caughtUp(following);
     };
-    await tender.loadSpoolSizes();
     const copying = firstCopyIsOpen({ first: point, ends, config });
-    const observer = await this.#reporter.following(ends, from, { tables: followed, copying }, caughtUp);
+    const [observer, applyPid] = await Promise.all([
+      this.#reporter.following(ends, from, { tables: followed, copying }, caughtUp),
+      on('target', backendPid(ends.apply)),
+      tender.loadSpoolSizes(),
+    ]);
     const heard: FollowObserver = {
       ...observer,
       batch: (batch, applied, durationMs) => {
@@ -283,7 +288,6 @@ export class Pipeline {
         observer.batch(batch, applied, durationMs);
       },
     };
-    const applyPid = await on('target', backendPid(ends.apply));
     this.#following = { ends, config, tables, tender, boundary, applier, sequences, clock: this.#clock };
     await together(signal, (inner) => {
       inner.addEventListener('abort', () => over.abort(inner.reason), { once: true });

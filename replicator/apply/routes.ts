@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { readRelations } from '../catalog/read-relations.ts';
-import type { RelationName, TableMapping } from '../catalog/relation.ts';
+import type { Relation, RelationName, TableMapping } from '../catalog/relation.ts';
 import type { Change, StreamRelation } from '../pgoutput/messages.ts';
 import type { ArrayTypes } from './array-types.ts';
 import type { Route } from './route.ts';
@@ -83,7 +83,7 @@ export class Routes {
     for (const change of changes) {
       for (const relation of change.kind === 'truncate' ? change.relations : [change.relation]) {
         if (this.#fromSpool.get(relation)?.binary !== binary)
-          this.#fromSpool.set(relation, await this.#map(relation, mapping, binary));
+          this.#fromSpool.set(relation, await this.#map(relation, { mapping }, binary));
       }
     }
     return (relation) => this.#fromSpool.get(relation) ?? null;
@@ -94,12 +94,16 @@ export class Routes {
     const { routeOf, binary } = this.#options;
     const route = routeOf(relation);
     if (route.to === 'spool') this.#spooled.set(relation, route.mapping.source);
-    this.#maps.set(relation, route.to === 'table' ? await this.#map(relation, route.mapping, binary) : null);
+    this.#maps.set(relation, route.to === 'table' ? await this.#map(relation, route, binary) : null);
   }
 
-  async #map(relation: StreamRelation, mapping: TableMapping, binary: boolean): Promise<RowMap> {
+  async #map(
+    relation: StreamRelation,
+    { mapping, target: known }: { mapping: TableMapping; target?: Relation },
+    binary: boolean,
+  ): Promise<RowMap> {
     const { client, arrays } = this.#options;
-    const [target] = await readRelations(client, { names: [mapping.target] });
+    const target = known ?? (await readRelations(client, { names: [mapping.target] }))[0];
     const map = mapRows(relation, mapping, target, binary);
     const types = [...map.columns, ...map.find.columns].map((column) => column.parameterType);
     await arrays.learn(client, types);

@@ -184,7 +184,7 @@ async function open(config: ClientConfig): Promise<Client> {
  */
 export async function liftTransactionTimeout(client: Client): Promise<void> {
   await client.query(
-    `SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout' AND setting <> '0'`,
+    `SELECT pg_catalog.set_config('transaction_timeout', '0', false) WHERE pg_catalog.current_setting('transaction_timeout', true) <> '0'`,
   );
 }
 

@@ -12,6 +12,7 @@ const MIGRATION_LOCK = 7_046_029_254_386_353n;
  * transaction under an advisory lock. Throws METADATA_NEWER when the schema was written by a newer pgfollow.
  */
 export async function migrateMetadata(target: Client): Promise<void> {
+  if ((await missingMigrations(target)).length === 0) return;
   await target.query('BEGIN');
   try {
     await target.query(`SELECT pg_catalog.pg_advisory_xact_lock(${MIGRATION_LOCK})`);

@@ -69,16 +69,21 @@ export async function resolveFollowedTables(
   config: Config,
   options: { sourceVersion: number; copyAhead: boolean; signal: AbortSignal },
 ): Promise<ResolvedPipelineTables> {
-  const relations = await readRelations(ends.source);
-  const choices = await readChoices(ends.target, config.name);
+  const [relations, choices, known, casts] = await Promise.all([
+    readRelations(ends.source),
+    readChoices(ends.target, config.name),
+    readTables(ends.target, config.name),
+    readCasts(ends.target),
+  ]);
   const { mappings, findings, generatedColumnsSent } = await readMappings(ends.source, relations, config, {
     ...options,
     choices,
   });
-  const stored = new Map((await readTables(ends.target, config.name)).map((table) => [displayName(table.source), table]));
+  const stored = new Map(known.map((table) => [displayName(table.source), table]));
   const byName = new Map(relations.map((relation) => [displayName(relation), relation]));
   const found = await findTargets(ends.target, config, { mappings, byName, stored, ...options });
-  const castExists = await readCasts(ends.target);
+  // An extension that was created brings its own.
+  const castExists = found.created.length === 0 ? casts : await readCasts(ends.target);
   const targetByName = new Map(found.targets.map((relation) => [displayName(relation), relation]));
   const tables: FollowedTable[] = [];
   for (const mapping of mappings) {
@@ -87,7 +92,7 @@ export async function resolveFollowedTables(
     if (!source) continue;
     const target = targetByName.get(displayName(mapping.target)) ?? null;
     const match = matchTarget(source, target ?? undefined, mapping, { castExists, generatedColumnsSent });
-    const known = stored.get(name) ?? null;
+    const before = stored.get(name) ?? null;
     const ofOurs = found.made.get(displayName(mapping.target));
     const table: FollowedTable = {
       name,
@@ -95,11 +100,11 @@ export async function resolveFollowedTables(
       source,
       target,
       columns: match.ok ? match.columns : [],
-      stored: known,
+      stored: before,
       // The first copy begins with every table, also with those that an earlier attempt has copied or given up.
-      ...standing(options.copyAhead ? null : known),
-      ours: (known?.copyFinishedAt ?? null) !== null,
-      partial: known?.partial ?? false,
+      ...standing(options.copyAhead ? null : before),
+      ours: (before?.copyFinishedAt ?? null) !== null,
+      partial: before?.partial ?? false,
       spooledBytes: 0,
       publishedAt: ZERO_LSN,
       publishedNow: false,
@@ -107,7 +112,7 @@ export async function resolveFollowedTables(
       unlinked: ofOurs?.linked === false,
       saved: '',
     };
-    if (known) table.saved = savedAs({ ...table, ...standing(known), progress: known.progress });
+    if (before) table.saved = savedAs({ ...table, ...standing(before), progress: before.progress });
     if (!match.ok) unfit(table, found.problems.get(name) ?? (table.hasRows && !target ? dropped(table) : match.problem), config);
     tables.push(table);
   }

@@ -12,7 +12,7 @@ import { noteIdentities, type GivenIdentity } from '../metadata/replica-identiti
 import type { Config } from '../config/schema.ts';
 import { openTargetSession, useOrigin, type SessionLimit } from '../apply/target-session.ts';
 import { disconnect } from '../postgres/connect.ts';
-import { pinnedUrl } from '../postgres/hosts.ts';
+import { hostUrls, pinnedUrl } from '../postgres/hosts.ts';
 import { formatLsn, type Lsn } from '../postgres/lsn.ts';
 import { noticeLostClient } from '../postgres/lost-client.ts';
 import { quoteIdent, quoteLiteral } from '../postgres/quote.ts';
@@ -28,7 +28,7 @@ import { identifyOverReplication, refuseSameDatabase, targetFacts } from './iden
 import { walEnd } from '../source/wal-position.ts';
 import { Lines } from './lines.ts';
 import { openUnless } from './together.ts';
-import { failTable, storeFollowedTables, type FollowedTable, type ResolvedPipelineTables } from './followed-tables.ts';
+import { failTable, saveTable, storeFollowedTables, type FollowedTable, type ResolvedPipelineTables } from './followed-tables.ts';
 
 const COPY_ALL_AGAIN = 'pgfollow teardown, then pgfollow run with snapshot.existingRows: truncate.';
 
@@ -68,24 +68,26 @@ export async function openEnds(given: Config, session: AbortController, over: Ab
       lines.open({ role: 'source', url: given.source.url, purpose: `${given.name} control`, settings }),
     ]);
     const config: Config = { ...given, target: { url: targetUrl }, source: { url: pinnedUrl(given.source.url, source) } };
-    await refuseSameDatabase(source, target);
-    const facts = await on('target', targetFacts(target));
-    await on('target', migrateMetadata(target));
-    await on('target', noticeLostClient(apply));
-    await on('target', lockPipeline(apply, config.name));
-    const origin = await on('target', useOrigin(apply, config.name));
-    if (origin && config.origin === 'none') throw cannotMark(origin);
-    const sourceIdentity = await on(
-      'source',
-      identifySource(source, () => identifyOverReplication(config)),
-    );
+    const [facts, sourceIdentity] = await Promise.all([
+      on('target', targetFacts(target)),
+      on(
+        'source',
+        identifySource(source, () => identifyOverReplication(config)),
+      ),
+      refuseSameDatabase(source, target),
+    ]);
+    const [origin, slot] = await Promise.all([
+      on('target', takePipeline(apply, config)),
+      on('source', readSlot(source, config.slot.name)),
+      on('target', migrateMetadata(target)),
+    ]);
+    // Not before the lock is ours: until then somebody else may move the checkpoint.
     const known = await on('target', readPipeline(target, config.name));
     const stored = known ?? (await on('target', enroll(target, config, sourceIdentity)));
     checkSameSource(config.name, stored, sourceIdentity, config.slot.name);
     const row = fromTheStart(stored, sourceIdentity);
-    const slotExists = (await on('source', readSlot(source, config.slot.name))) !== null;
     const originNone = config.origin === 'none';
-    const needs = { slotExists, managedPublication: config.publication.managed, originNone };
+    const needs = { slotExists: slot !== null, managedPublication: config.publication.managed, originNone };
     const [unsuitable] = checkSource(sourceIdentity, needs);
     if (unsuitable) throw unsuitable;
     if (row.checkpoint !== null) await on('target', makeDurable(target, config.name));
@@ -114,15 +116,32 @@ export async function openEnds(given: Config, session: AbortController, over: Ab
 
 // Both connections to the same server, where the URL names several.
 async function openTargetLines({ name, target: { url } }: Config, lines: Lines, over: AbortSignal) {
-  const opening = openTargetSession({ url, pipeline: name });
-  const { client: apply, limits } = await on(
-    'target',
-    openUnless(over, opening, ({ client }) => void disconnect(client)),
-  );
-  lines.add(apply, 'target');
-  const targetUrl = pinnedUrl(url, apply);
-  const target = await lines.open({ role: 'target', url: targetUrl, purpose: `${name} control` });
-  return { apply, limits, target, targetUrl };
+  const openControl = (at: string): Promise<Client> => lines.open({ role: 'target', url: at, purpose: `${name} control` });
+  const openApply = async () => {
+    const opening = openTargetSession({ url, pipeline: name });
+    const { client: apply, limits } = await on(
+      'target',
+      openUnless(over, opening, ({ client }) => void disconnect(client)),
+    );
+    lines.add(apply, 'target');
+    return { apply, limits };
+  };
+  if (hostUrls(url).length === 1) {
+    const [opened, target] = await Promise.all([openApply(), openControl(url)]);
+    return { ...opened, target, targetUrl: url };
+  }
+  const opened = await openApply();
+  const targetUrl = pinnedUrl(url, opened.apply);
+  return { ...opened, target: await openControl(targetUrl), targetUrl };
+}
+
+// The lock first: only one session at a time may use an origin.
+async function takePipeline(apply: Client, { name, origin }: Config): Promise<SessionLimit | null> {
+  await noticeLostClient(apply);
+  await lockPipeline(apply, name);
+  const limit = await useOrigin(apply, name);
+  if (limit && origin === 'none') throw cannotMark(limit);
+  return limit;
 }
 
 /**
@@ -181,10 +200,7 @@ export async function publishTables(
   for (const relation of outcome.added) failUnpublished(tables, displayName(relation));
   const added = new Set(outcome.added.map(displayName));
   if (row.snapshotFinished) await notePosition(ends, tables, (name) => added.has(name));
-  await on(
-    'target',
-    storeFollowedTables(target, config.name, tables).then(() => {}),
-  );
+  for (const table of tables) await on('target', saveTable(target, config.name, table));
   return outcome.identityChanges;
 }
 

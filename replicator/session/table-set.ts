@@ -1,5 +1,5 @@
 import type { Route } from '../apply/route.ts';
-import { displayName } from '../catalog/relation.ts';
+import { displayName, type Relation } from '../catalog/relation.ts';
 import { takesChanges } from '../metadata/table-state.ts';
 import type { Oid } from '../postgres/oid.ts';
 import type { StreamRelation } from '../pgoutput/messages.ts';
@@ -12,13 +12,21 @@ export function takeOver(known: FollowedTable, fresh: FollowedTable): FollowedTa
   return Object.assign(known, { mapping, source, target, columns, partial, ...(known.hasRows ? {} : { unbuilt, unlinked }) });
 }
 
-/** The tables that are followed now. */
+/** For so long after a session has read the target's tables they are taken to be what they were. */
+const FRESH_MS = 1000;
+
+/** The tables that are followed now, as a session that begins has just read them. */
 export class TableSet {
   #byName = new Map<string, FollowedTable>();
   #byOid = new Map<Oid, FollowedTable>();
+  /** Target tables that were complete when the session began: the first change of each need not wait for the catalog again. */
+  readonly #fresh: Map<FollowedTable, Relation>;
+  readonly #readAt = performance.now();
 
   constructor(tables: readonly FollowedTable[]) {
     this.#index(tables);
+    const complete = tables.filter((table) => table.hasRows && !table.unbuilt && !table.spooling);
+    this.#fresh = new Map(complete.flatMap((table) => (table.target ? [[table, table.target]] : [])));
   }
 
   get all(): FollowedTable[] {
@@ -48,7 +56,16 @@ export class TableSet {
     if (!table) return { to: 'nowhere' };
     const { mapping } = table;
     if (table.spooling) return { to: 'spool', mapping };
-    return takesChanges(table.progress.state) ? { to: 'table', mapping } : { to: 'nowhere' };
+    if (!takesChanges(table.progress.state)) return { to: 'nowhere' };
+    const target = this.#takeFresh(table);
+    return target ? { to: 'table', mapping, target } : { to: 'table', mapping };
+  }
+
+  // Once: who asks again has a reason to.
+  #takeFresh(table: FollowedTable): Relation | null {
+    const target = performance.now() - this.#readAt < FRESH_MS ? this.#fresh.get(table) : undefined;
+    this.#fresh.delete(table);
+    return target ?? null;
   }
 
   #index(tables: readonly FollowedTable[]): void {

@@ -80,8 +80,8 @@ class RawPgoutput extends PgoutputPlugin {
 // first of them came a second sooner. https://www.postgresql.org/docs/current/runtime-config-resource.html
 async function sendPartsSoon(client: Client): Promise<void> {
   await client.query(
-    `SELECT pg_catalog.set_config(name, '${DECODING_KB}', false) FROM pg_catalog.pg_settings
-      WHERE name = 'logical_decoding_work_mem' AND setting::int > ${DECODING_KB}`,
+    `SELECT pg_catalog.set_config('logical_decoding_work_mem', '${DECODING_KB}', false)
+      WHERE pg_catalog.pg_size_bytes(pg_catalog.current_setting('logical_decoding_work_mem')) > ${DECODING_KB * 1024}`,
   );
 }
 
