@@ -7,6 +7,7 @@ import { takesChanges, nextProgress } from './metadata/table-state.ts';
 import { storeCaughtUp } from './metadata/table-states.ts';
 import { markPipeline } from './metadata/pipeline-row.ts';
 import { Checkup } from './doctor/checkup.ts';
+import { planTable } from './doctor/plan-table.ts';
 import { EventLog } from './observe/events.ts';
 import { Metrics } from './observe/metrics.ts';
 import { StatusModel } from './observe/model.ts';
@@ -63,6 +64,8 @@ export class Pipeline {
   #fingerprint = '';
   /** While nothing works: when everything is tried again, ms since 1970. */
   #nextTryMs: number | null = null;
+  /** Sessions one after the other that got no further. */
+  #failures = 0;
   readonly #checkup: Checkup;
   /** Transactions in progress are left to the source in this session: the one before could not go on with them. */
   #unstreamed = false;
@@ -78,7 +81,10 @@ export class Pipeline {
       version: options.version,
       now: Date.now,
       heartbeatIntervalMs: config.heartbeat.interval,
-      nextTryMs: (table) => (table === null ? null : this.#clock.dueMs(table)) ?? this.#nextTryMs,
+      retriesOf: (table) => ({
+        nextMs: (table === null ? null : this.#clock.dueMs(table)) ?? this.#nextTryMs,
+        failures: (table === null ? 0 : this.#clock.failures(table)) || (this.#following ? 0 : this.#failures),
+      }),
     });
     this.events = new EventLog({ now: Date.now });
     this.metrics = new Metrics({ model: this.model, tableLimit: config.http.metricsTables });
@@ -88,6 +94,7 @@ export class Pipeline {
       pause: (by) => this.#setPaused(true, by),
       resume: (by) => this.#setPaused(false, by),
       addTable: this.#tableControl(addTable, 'TABLE_ADDED', 'Added'),
+      planTable: (table) => planTable(config, table),
       removeTable: this.#tableControl(removeTable, 'TABLE_REMOVED', 'Removed'),
       resyncTable: this.#tableControl(resyncTable, 'TABLE_RESYNC', 'To be copied again, asked for'),
       retryTable: this.#tableControl(retryTable, 'TABLE_RETRY', 'To be tried again, asked for'),
@@ -114,15 +121,15 @@ export class Pipeline {
   }
 
   async #sessions(signal: AbortSignal): Promise<void> {
-    for (let attempt = 0; !signal.aborted;) {
+    while (!signal.aborted) {
       const before = this.#reporter.furthest;
       const problem = await this.#session(signal);
       if (signal.aborted || !problem) break;
       this.#unstreamed = leftToTheSource(problem);
       // A session that got further was no failed attempt.
-      attempt = this.#reporter.furthest > before ? 1 : attempt + 1;
+      this.#failures = this.#reporter.furthest > before ? 1 : this.#failures + 1;
       this.#reporter.sessionFailed(problem);
-      const pause = problem.retry === 'permanent' ? RECHECK_FAILED_MS : backoffMs(attempt);
+      const pause = problem.retry === 'permanent' ? RECHECK_FAILED_MS : backoffMs(this.#failures);
       this.#nextTryMs = Date.now() + pause;
       await sleep(pause, null, { signal }).catch(() => {});
       this.#nextTryMs = null;

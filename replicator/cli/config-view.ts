@@ -1,6 +1,5 @@
-import { redact, type LoadedConfig } from '../config/load.ts';
-import type { Config } from '../config/schema.ts';
-import { formatDuration, formatSize } from '../config/units.ts';
+import { asWritten } from '../config/as-written.ts';
+import type { LoadedConfig } from '../config/load.ts';
 import { Document, isMap, isScalar, isSeq } from 'yaml';
 
 /** The configuration as a file that means the same, each value with where it came from. */
@@ -20,16 +19,12 @@ export function renderYaml({ config, origins }: LoadedConfig): string {
 
 /** {config, origins}. */
 export function renderJson({ config, origins }: LoadedConfig): string {
-  return `${JSON.stringify({ config: asWritten(config), origins: Object.fromEntries(origins) }, null, 2)}\n`;
+  return `${JSON.stringify(toJson({ config, origins }), null, 2)}\n`;
 }
 
-/** Without secrets, durations and sizes with their units again. */
-function asWritten(config: Config) {
-  return {
-    ...redact(config),
-    apply: { ...config.apply, maxBatchBytes: formatSize(config.apply.maxBatchBytes) },
-    heartbeat: { ...config.heartbeat, interval: formatDuration(config.heartbeat.interval) },
-  };
+/** The same as a value. */
+export function toJson({ config, origins }: LoadedConfig): { config: object; origins: Record<string, string> } {
+  return { config: asWritten(config), origins: Object.fromEntries(origins) };
 }
 
 /** A list of mappings has no end of line to write on: the comment goes before its first item. */

@@ -17,10 +17,11 @@ export const runCommand: Command = {
   ],
   async run(args, io) {
     refusePositionals('run', args);
-    const { config } = await loadConfigOf(args, io);
+    const { config, origins } = await loadConfigOf(args, io);
     const [{ assemble }, { serve }] = await Promise.all([import('./assemble.ts'), import('./serve.ts')]);
     const { exitCode } = await serve({
       config,
+      origins,
       io,
       assemble,
       noColor: Boolean(args.values['no-color']),

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { secretsOf } from '../config/redact.ts';
+import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { createLog } from '../observe/log.ts';
 import type { PipelineEvent, Status, TableStatus } from '../observe/status.ts';
@@ -23,10 +24,12 @@ export interface Assembled {
   readonly listen: (http: Config['http']) => Promise<{ address: string; close(): Promise<void> }>;
 }
 
-export type Assemble = (config: Config, log: Logger) => Assembled;
+export type Assemble = (loaded: LoadedConfig, log: Logger) => Assembled;
 
 export interface ServeOptions {
   readonly config: Config;
+  /** Where each value came from; empty where nobody has said anything. */
+  readonly origins?: LoadedConfig['origins'];
   readonly io: Io;
   readonly noColor: boolean;
   readonly assemble: Assemble;
@@ -64,7 +67,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
     secrets: secretsOf(config),
     destination: { write: (line) => void display.logTo.write(line) },
   });
-  const { pipeline, listen } = options.assemble(config, log);
+  const { pipeline, listen } = options.assemble({ config, origins: options.origins ?? new Map() }, log);
   const server = await listenOn(listen, options, display);
   const address = new URL(server.address);
   options.onListening?.({ host: config.http.host, port: Number(address.port || 80) }, (text) => display.say(text));

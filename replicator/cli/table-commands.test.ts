@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { testApi, testIo } from '../testing/cli-io.ts';
+import { samplePlan } from '../testing/http-harness.ts';
 import { main } from './main.ts';
 
 it.each([
@@ -28,6 +29,25 @@ it.each(['add', 'remove', 'resync', 'retry'])('%s --json is the answer of the AP
   expect(await main([name, 'public.orders', '--json', '--url', api.url], io)).toBe(0);
   expect(JSON.parse(io.out())).toEqual(answer.body);
   expect(io.err()).toBe('');
+});
+
+it('add --dry-run tells what would happen, and ends with 1 where something stands in the way', async () => {
+  const plan = samplePlan('public.orders');
+  const answers = [plan, plan, { ...plan, possible: false }];
+  await using api = await testApi({ 'POST /api/v1/tables?dryRun=true': () => ({ status: 200, body: answers.shift() }) });
+  const said = testIo();
+  expect(await main(['add', 'public.orders', '--dry-run', '--url', api.url], said)).toBe(0);
+  expect(said.out().split('\n')).toEqual([
+    '- public.orders is put into the publication on the source.',
+    '- About 1,200 rows are copied (8.0 kB).',
+    'warning  source   REPLICA_IDENTITY  public.orders has no key.  ->  Nothing.',
+    '',
+  ]);
+  const machine = testIo();
+  expect(await main(['add', 'public.orders', '-n', '--json', '--url', api.url], machine)).toBe(0);
+  expect(JSON.parse(machine.out())).toEqual(plan);
+  expect(await main(['add', 'public.orders', '-n', '--url', api.url], testIo())).toBe(1);
+  expect(await main(['remove', 'public.orders', '-n', '--url', api.url], testIo())).toBe(2);
 });
 
 it('passes on why something is not possible', async () => {

@@ -2,14 +2,25 @@ import { apiClient, type ApiClient } from './api.ts';
 import { API_OPTIONS, JSON_OPTION } from './args.ts';
 import type { Command, Example } from './command.ts';
 import { EXIT, UsageError } from './failure.ts';
+import type { Io } from './io.ts';
+import { planView } from './plan-view.ts';
+import type { TablePlan } from '../table-plan.ts';
+
+const DRY_RUN_OPTION = {
+  'dry-run': { type: 'boolean', short: 'n', help: 'only say what would happen; exit code 1 where something stands in the way' },
+} as const;
 
 export const addCommand = tableCommand('add', {
   ask: (api, table) => api.post('/api/v1/tables', { table }),
+  plan: async (api, table) => (await api.post('/api/v1/tables?dryRun=true', { table })) as TablePlan,
   done: (table) => `${table} is going to be followed. \`pgfollow tables\` shows how far it is.`,
   notes:
     'The table is copied while the others go on, then follows with them. What was added stays added over restarts, whatever\n' +
     'tables.include says.',
-  examples: [['pgfollow add public.orders', 'by its name on the source']],
+  examples: [
+    ['pgfollow add public.orders', 'by its name on the source'],
+    ['pgfollow add public.orders --dry-run', 'what would happen: rows, bytes, what is created, what stands in the way'],
+  ],
 });
 
 export const removeCommand = tableCommand('remove', {
@@ -36,14 +47,16 @@ export const retryCommand = tableCommand('retry', {
 interface TableCommand {
   readonly ask: (api: ApiClient, table: string) => Promise<unknown>;
   readonly done: (table: string) => string;
+  /** What it would come down to, where that can be told beforehand. */
+  readonly plan?: (api: ApiClient, table: string) => Promise<TablePlan>;
   readonly notes: string;
   readonly examples: readonly Example[];
 }
 
-function tableCommand(name: string, { ask, done, notes, examples }: TableCommand): Command {
+function tableCommand(name: string, { ask, done, plan, notes, examples }: TableCommand): Command {
   return {
-    usage: `${name} SCHEMA.TABLE [--json] [OPTIONS]`,
-    options: { ...JSON_OPTION, ...API_OPTIONS },
+    usage: `${name} SCHEMA.TABLE${plan ? ' [--dry-run]' : ''} [--json] [OPTIONS]`,
+    options: { ...(plan ? DRY_RUN_OPTION : {}), ...JSON_OPTION, ...API_OPTIONS },
     notes,
     examples,
     async run(args, io) {
@@ -51,12 +64,19 @@ function tableCommand(name: string, { ask, done, notes, examples }: TableCommand
       if (table === undefined || more.length > 0 || !/^[^.]+\.[^.]+$/.test(table))
         throw new UsageError(`${name}: give one table as SCHEMA.TABLE, by its name on the source`, name);
       const { api } = await apiClient(name, args, io);
+      if (plan && args.values['dry-run']) return tellPlan(await plan(api, table), Boolean(args.values['json']), io);
       const answer = await ask(api, table);
       if (args.values['json']) io.stdout.write(`${JSON.stringify(answer)}\n`);
       else io.stderr.write(`${done(table)}\n`);
       return EXIT.done;
     },
   };
+}
+
+// Whether it would work is in the exit code too.
+function tellPlan(plan: TablePlan, asJson: boolean, io: Io): number {
+  io.stdout.write(asJson ? `${JSON.stringify(plan)}\n` : planView(plan));
+  return plan.possible ? EXIT.done : EXIT.failure;
 }
 
 function path(table: string): string {

@@ -40,6 +40,7 @@ describe('status', () => {
             since: '2026-01-02T04:00:00Z',
             table: 'public.a',
             retryAt: null,
+            occurrences: 1,
           },
         ],
       }),
@@ -135,6 +136,7 @@ describe('progress', () => {
       since: '',
       table: null,
       retryAt: null,
+      occurrences: 1,
     } as const;
     expect(renderProgress(sampleStatus({ problems: [problem] }), [], { color: false, now: NOW, columns: 80 })).toEqual([
       '! Streaming. pg_y is 0.2 s behind pg_x.',

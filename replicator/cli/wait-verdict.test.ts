@@ -42,6 +42,7 @@ it('says why nothing moves', () => {
     since: '',
     table: null,
     retryAt: null,
+    occurrences: 1,
   } as const;
   const verdict = waitVerdict(sampleStatus({ ...at('0/1'), state: 'failed', problems: [problem] }), parseLsn('1/0'));
   expect(verdict).toEqual({

@@ -21,11 +21,16 @@ export interface Reached {
   readonly findings: readonly Finding[];
 }
 
+/** A session that changes nothing and waits for nobody. Throws as connect() does. */
+export async function connectToLook(role: Role, url: string, purpose: string): Promise<Client> {
+  return await connect({ role, url, purpose, settings: SETTINGS });
+}
+
 /** Connects to one end, for reading only, and says how it went. */
 export async function reach(role: Role, url: string, purpose: string): Promise<Reached> {
   let client: Client;
   try {
-    client = await connect({ role, url, purpose, settings: SETTINGS });
+    client = await connectToLook(role, url, purpose);
   } catch (error) {
     if (error instanceof Problem) return { client: null, findings: [ofProblem(role, error)] };
     throw error;

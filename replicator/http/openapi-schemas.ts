@@ -27,6 +27,17 @@ function counts(names: readonly string[]): Schema {
 
 const operations = ['insert', 'update', 'delete', 'truncate'];
 const database = { connected: flag, serverVersion: orNull(text), database: orNull(text) };
+const finding = {
+  code: text,
+  level: { type: 'string', enum: ['warning', 'error'] },
+  where: { type: 'string', enum: ['config', 'network', 'source', 'target'] },
+  table: orNull(text),
+  message: text,
+  remedy: orNull(text),
+};
+const identity = { type: 'string', enum: ['primary_key', 'index', 'full', 'nothing'] };
+const texts = { type: 'array', items: text };
+const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
 const problem = { code: text, message: text, remedy: { ...text, description: 'What to do, with the SQL or the command.' } };
 
 /** components.schemas: LSNs as text, counters and byte counts as numbers, times RFC 3339 in UTC. */
@@ -106,6 +117,7 @@ export const SCHEMAS: Record<string, Schema> = {
         since: time,
         table: orNull(text),
         retryAt: { ...orNull(time), description: 'When it is tried again by itself.' },
+        occurrences: { ...count, description: 'How often it has happened since it last went well.' },
       }),
     },
   }),
@@ -113,7 +125,7 @@ export const SCHEMAS: Record<string, Schema> = {
     source: text,
     target: text,
     state: { type: 'string', enum: TABLE_STATES },
-    identity: { type: 'string', enum: ['primary_key', 'index', 'full', 'nothing'] },
+    identity,
     snapshot: object({
       rowsCopied: count,
       rowsEstimated: orNull(count),
@@ -131,14 +143,7 @@ export const SCHEMAS: Record<string, Schema> = {
     checkedAt: { ...orNull(time), description: 'Null before the first look, a moment after the start.' },
     findings: {
       type: 'array',
-      items: object({
-        ...problem,
-        level: { type: 'string', enum: ['warning', 'error'] },
-        where: { type: 'string', enum: ['config', 'network', 'source', 'target'] },
-        table: orNull(text),
-        remedy: orNull(text),
-        since: time,
-      }),
+      items: object({ ...finding, since: time }),
     },
   }),
   Event: object(
@@ -159,6 +164,37 @@ export const SCHEMAS: Record<string, Schema> = {
       ...object(Object.fromEntries(SERIES.map((name) => [name, { type: 'array', items: orNull(number) }]))),
       description: 'Of a minute: lag and bytes as they were at worst, rates as their mean. Null where nothing is known.',
     },
+  }),
+  Plan: object({
+    table: text,
+    target: text,
+    possible: { ...flag, description: 'Whether nothing stands in the way.' },
+    rows: { ...orNull(count), description: 'By the statistics of the source; null where it has none.' },
+    bytes: count,
+    identity,
+    targetExists: flag,
+    targetHasRows: { type: ['boolean', 'null'], description: 'Null where there is no target table, or it cannot be read.' },
+    sourceStatements: { ...texts, description: 'What would be run on the source, beside the publication.' },
+    creates: { ...texts, description: 'What would be created on the target, in its order.' },
+    steps: { ...texts, description: 'What would happen, a sentence each.' },
+    findings: { type: 'array', items: object(finding) },
+  }),
+  Config: object({
+    config: { type: 'object' },
+    origins: { type: 'object', additionalProperties: text, description: 'Setting -> where its value came from.' },
+  }),
+  Diagnostics: object({
+    at: time,
+    versions: object({ pgfollow: text, node: text, system: text, source: orNull(text), target: orNull(text) }),
+    process: object({ uptimeSeconds: count, residentBytes: count }),
+    status: ref('Status'),
+    tables: { type: 'array', items: ref('Table') },
+    findings: ref('Findings'),
+    events: { type: 'array', items: ref('Event') },
+    history: object(Object.fromEntries(Object.keys(RANGES).map((range) => [range, ref('History')]))),
+    config: { type: 'object' },
+    origins: { type: 'object', additionalProperties: text },
+    metrics: { ...text, description: 'What GET /metrics gives.' },
   }),
   Problem: object({
     type: text,

@@ -52,9 +52,18 @@ describe('every response is as described', () => {
   }
   const OPERATIONS = [`DELETE ${table}`, `POST ${table}/resync`, `POST ${table}/retry`];
   const CASES: [operation: string, status: number, ask?: Ask][] = [
-    ...['/', '/livez', '/readyz', '/metrics', '/api/v1/status', '/api/v1/tables', '/api/v1/findings', '/api/v1/events'].map(
-      (path): [string, number] => [`GET ${path}`, 200],
-    ),
+    ...[
+      '/',
+      '/livez',
+      '/readyz',
+      '/metrics',
+      '/api/v1/status',
+      '/api/v1/tables',
+      '/api/v1/findings',
+      '/api/v1/events',
+      '/api/v1/config',
+      '/api/v1/diagnostics',
+    ].map((path): [string, number] => [`GET ${path}`, 200]),
     ['GET /api/v1/openapi.json', 200],
     ['GET /api/v1/history', 200],
     ['GET /api/v1/history', 200, { query: '?range=24h' }],
@@ -68,6 +77,7 @@ describe('every response is as described', () => {
     [`GET ${table}`, 200, { names: orders }],
     [`GET ${table}`, 404, { names: nothing }],
     ['POST /api/v1/tables', 202, { init: json({ table: 'public.more' }) }],
+    ['POST /api/v1/tables', 200, { init: json({ table: 'public.more' }), query: '?dryRun=true' }],
     ['POST /api/v1/tables', 400, { init: json({ tabel: 'public.more' }) }],
     ['POST /api/v1/tables', 404, { init: json({ table: 'public.more' }), before: failing('SOURCE_TABLE_MISSING') }],
     ['POST /api/v1/tables', 409, { init: json({ table: 'public.orders' }) }],

@@ -74,8 +74,16 @@ const SEQUENCES = {
   },
 };
 
+const DRY_RUN = {
+  name: 'dryRun',
+  in: 'query',
+  description: 'Only say what would happen.',
+  schema: { type: 'boolean', default: false },
+};
+
 const ADD_TABLE = {
-  summary: 'Follow one more table.',
+  summary: 'Follow one more table, or say what that would come down to.',
+  parameters: [DRY_RUN],
   requestBody: {
     required: true,
     content: {
@@ -85,6 +93,7 @@ const ADD_TABLE = {
     },
   },
   responses: {
+    200: ok('What would happen (dryRun); nothing has been changed.', ref('Plan')),
     202: REQUESTED,
     400: refused('The body is not as described.'),
     ...UNAUTHORIZED,
@@ -156,6 +165,15 @@ export function openApi(version: string): Json {
           parameters: [{ name: 'range', in: 'query', schema: { type: 'string', enum: Object.keys(RANGES), default: '15m' } }],
           responses: { 400: refused('There is no such range.') },
         }),
+      },
+      '/api/v1/config': {
+        get: read('The configuration in effect, without secrets.', ok('As `pgfollow config --json` gives it.', ref('Config'))),
+      },
+      '/api/v1/diagnostics': {
+        get: read(
+          'Everything that is known, in one file for a report: without secrets, without rows.',
+          ok('Status, tables, findings, events, history, configuration, metrics.', ref('Diagnostics')),
+        ),
       },
       '/api/v1/stream': {
         get: read(

@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Problem } from '../problem.ts';
-import { TOKEN, serve } from '../testing/http-harness.ts';
+import { samplePlan, TOKEN, serve } from '../testing/http-harness.ts';
 import type { Harness } from '../testing/http-harness.ts';
 
 let server: Harness;
@@ -325,11 +325,13 @@ describe('starting', () => {
           pause: async () => undefined,
           resume: async () => undefined,
           addTable: async () => undefined,
+          planTable: async (table) => samplePlan(table),
           removeTable: async () => undefined,
           resyncTable: async () => undefined,
           retryTable: async () => undefined,
           bringSequences: async () => ({ followed: 0, faults: [] }),
         },
+        settings: { config: {}, origins: {}, yaml: '' },
         log: { info: () => undefined } as never,
         version: '1.0.0',
       }).then(

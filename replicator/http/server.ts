@@ -10,12 +10,13 @@ import type { PipelineControls } from '../observe/status.ts';
 import { Problem } from '../problem.ts';
 import { Access, FORM_FIELD, SESSION_COOKIE, isLoopback } from './access.ts';
 import { compressAnswers } from './compress.ts';
-import type { HttpContext } from './context.ts';
+import type { HttpContext, Settings } from './context.ts';
 import { SECURITY_HEADERS } from './headers.ts';
 import { renderLogin } from './page/message.ts';
 import { isPagePath } from './page/paths.ts';
 import { RefusedRequest, sendError } from './problem-response.ts';
 import { actionRoutes } from './routes/actions.ts';
+import { diagnosticsRoutes } from './routes/diagnostics.ts';
 import { healthRoutes } from './routes/health.ts';
 import { pageRoutes } from './routes/page.ts';
 import { controlRoutes } from './routes/control.ts';
@@ -29,6 +30,7 @@ export interface HttpOptions {
   readonly events: EventLog;
   readonly metrics: Metrics;
   readonly controls: PipelineControls;
+  readonly settings: Settings;
   readonly log: Logger;
   readonly version: string;
 }
@@ -74,9 +76,9 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
 async function buildServer(
   options: Omit<HttpOptions, 'config'> & { config: { host: string }; token: string | null },
 ): Promise<{ app: FastifyInstance; hub: StreamHub }> {
-  const { model, events, metrics, controls, log } = options;
+  const { model, events, metrics, controls, settings, log } = options;
   const access = new Access({ token: options.token, host: options.config.host });
-  const context: HttpContext = { model, events, metrics, controls, access, log, now: Date.now };
+  const context: HttpContext = { model, events, metrics, controls, settings, access, log, now: Date.now };
   const app = fastify({ logger: false, forceCloseConnections: true, bodyLimit: 65_536, return503OnClosing: false });
   await app.register(cookie);
   await app.register(formbody);
@@ -112,6 +114,7 @@ export function registerRoutes(app: FastifyInstance, context: HttpContext): Stre
   streamRoutes(app, hub);
   controlRoutes(app, context);
   tableRoutes(app, context);
+  diagnosticsRoutes(app, context);
   pageRoutes(app, context);
   actionRoutes(app, context);
   return hub;

@@ -108,6 +108,7 @@ describe('status', () => {
         since: '2026-01-02T03:04:05.000Z',
         table: 'public.a',
         retryAt: null,
+        occurrences: 1,
       },
       {
         code: 'APPLY_FAILED',
@@ -116,6 +117,7 @@ describe('status', () => {
         since: '2026-01-02T03:04:14.000Z',
         table: 'public.c',
         retryAt: null,
+        occurrences: 1,
       },
     ]);
     model.clearProblem('APPLY_FAILED', 'public.a');
@@ -209,10 +211,16 @@ describe('tables', () => {
 
 it('tells when something is tried again, as long as that is to come', () => {
   const due = new Map<string | null, number>([['public.a', START + 5000]]);
-  model = new StatusModel({ name: 'shop', version: '1.0.0', now: () => nowMs, nextTryMs: (table) => due.get(table) ?? null });
+  model = new StatusModel({
+    name: 'shop',
+    version: '1.0.0',
+    now: () => nowMs,
+    retriesOf: (table) => ({ nextMs: due.get(table) ?? null, failures: table === null ? 0 : 3 }),
+  });
   model.problem({ code: 'COPY_FAILED', message: 'no', remedy: 'mend', table: 'public.a' });
   model.problem({ code: 'TARGET_LOCKED', message: 'no', remedy: 'mend' });
   expect(model.status().problems.map(({ retryAt }) => retryAt)).toEqual(['2026-01-02T03:04:10.000Z', null]);
+  expect(model.status().problems.map(({ occurrences }) => occurrences)).toEqual([3, 1]);
   nowMs += 5000;
   expect(model.status().problems[0]?.retryAt).toBeNull();
 });

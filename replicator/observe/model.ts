@@ -9,6 +9,7 @@ import { Lag } from './lag.ts';
 import type { LagReading } from './lag.ts';
 import { Positions } from './positions.ts';
 import { ProblemBook } from './problem-book.ts';
+import type { RetriesOf } from './problem-book.ts';
 import type { Counters, ErrorClass, Role, SlotReading, Stage } from './readings.ts';
 import { Sampler } from './sampler.ts';
 import type { ConflictKind, PipelineState, Status, TableState, TableStatus } from './status.ts';
@@ -51,7 +52,7 @@ export class StatusModel {
   readonly #throughput: Throughput;
   readonly #tables = new TableBook();
   readonly #problems = new ProblemBook();
-  readonly #nextTryMs: (table: string | null) => number | null;
+  readonly #retriesOf: RetriesOf;
   readonly #history = new History();
   readonly findings: FindingBook;
   readonly #sampler = new Sampler();
@@ -67,15 +68,14 @@ export class StatusModel {
     reconnects: { source: 0, target: 0 },
   };
 
-  /** `nextTryMs`: when a table, or everything (null), is tried again; see ProblemBook. */
   constructor(options: {
     name: string;
     version: string;
     now: () => number;
     heartbeatIntervalMs?: number;
-    nextTryMs?: (table: string | null) => number | null;
+    retriesOf?: RetriesOf;
   }) {
-    this.#nextTryMs = options.nextTryMs ?? (() => null);
+    this.#retriesOf = options.retriesOf ?? (() => ({ nextMs: null, failures: 0 }));
     this.#name = options.name;
     this.#version = options.version;
     this.#now = options.now;
@@ -281,7 +281,7 @@ export class StatusModel {
     this.#copy.look(this.#tables.all(), this.#now());
     const lag = this.lag();
     const tables = this.#tables.counts();
-    const problems = this.#problems.all(this.#nextTryMs, this.#now());
+    const problems = this.#problems.all(this.#retriesOf, this.#now());
     const { source, target } = this.#databases;
     const slot = this.#slot;
     return {

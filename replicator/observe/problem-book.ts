@@ -1,5 +1,14 @@
 import type { ProblemCode } from '../problem.ts';
 import type { StatusProblem } from './status.ts';
+
+/** What is known of trying again: when that is, ms since 1970, and how often it has failed since it last succeeded. */
+export interface Retries {
+  readonly nextMs: number | null;
+  readonly failures: number;
+}
+
+/** Of a table, or of everything (null). */
+export type RetriesOf = (table: string | null) => Retries;
 import { iso } from './table-book.ts';
 
 /** What is wrong at present, one entry for each code and table. */
@@ -18,6 +27,7 @@ export class ProblemBook {
       since,
       table,
       retryAt: null,
+      occurrences: 1,
     });
   }
 
@@ -25,11 +35,11 @@ export class ProblemBook {
     this.#problems.delete(keyOf(code, table));
   }
 
-  /** `nextTryMs` tells when a table, or everything (null), is tried again. */
-  all(nextTryMs: (table: string | null) => number | null, nowMs: number): StatusProblem[] {
+  all(retriesOf: RetriesOf, nowMs: number): StatusProblem[] {
     return Array.from(this.#problems.values(), (problem) => {
-      const next = nextTryMs(problem.table);
-      return { ...problem, retryAt: next !== null && next > nowMs ? iso(next) : null };
+      const { nextMs, failures } = retriesOf(problem.table);
+      const retryAt = nextMs !== null && nextMs > nowMs ? iso(nextMs) : null;
+      return { ...problem, retryAt, occurrences: Math.max(1, failures) };
     });
   }
 }

@@ -1,6 +1,7 @@
 import type { Finding } from '../finding.ts';
 import type { ProblemCode } from '../problem.ts';
 import type { Activity } from './work.ts';
+import type { TablePlan } from '../table-plan.ts';
 
 export const PIPELINE_STATES = ['starting', 'copying', 'catching_up', 'streaming', 'paused', 'retrying', 'failed'] as const;
 export type PipelineState = (typeof PIPELINE_STATES)[number];
@@ -70,6 +71,8 @@ export interface StatusProblem {
   table: string | null;
   /** When it is tried again by itself; null where it is not, or is being tried now. */
   retryAt: string | null;
+  /** How often it has happened since it last went well. */
+  occurrences: number;
 }
 
 /** One of GET /api/v1/tables. */
@@ -121,6 +124,8 @@ export interface PipelineControls {
   resume(by: string): Promise<void>;
   /** Tables by source name; a Problem says why something is not possible now. */
   addTable(table: string, by: string): Promise<void>;
+  /** What addTable would come down to; looks at both databases and changes nothing. */
+  planTable(table: string): Promise<TablePlan>;
   removeTable(table: string, by: string): Promise<void>;
   resyncTable(table: string, by: string): Promise<void>;
   retryTable(table: string, by: string): Promise<void>;

@@ -67,21 +67,11 @@ class Making {
     }
   }
 
-  async #isThere({ address }: Piece): Promise<boolean> {
+  async #isThere(piece: Piece): Promise<boolean> {
     await this.#target.query('SAVEPOINT look');
-    try {
-      await this.#target.query('SELECT pg_catalog.pg_get_object_address($1, $2, $3)', [
-        address.type,
-        address.names,
-        address.args,
-      ]);
-      return true;
-    } catch (error) {
-      // No such thing, or none of the types of its arguments, or no such schema.
-      if (!/^(?:42|3F)/.test(sqlState(error) ?? '')) throw error;
-      await this.#target.query('ROLLBACK TO SAVEPOINT look');
-      return false;
-    }
+    const there = await isThere(this.#target, piece);
+    if (!there) await this.#target.query('ROLLBACK TO SAVEPOINT look');
+    return there;
   }
 
   async #create(piece: Piece): Promise<void> {
@@ -102,6 +92,18 @@ class Making {
     if (!piece.table) return;
     const table = displayName(piece.table.source);
     this.#problems.set(table, notCreated(table, piece.table.target, why));
+  }
+}
+
+/** Whether the target has it. Where it has not, a transaction of the target is to be rolled back. */
+export async function isThere(target: Client, { address: { type, names, args } }: Piece): Promise<boolean> {
+  try {
+    await target.query('SELECT pg_catalog.pg_get_object_address($1, $2, $3)', [type, names, args]);
+    return true;
+  } catch (error) {
+    // No such thing, or none of the types of its arguments, or no such schema.
+    if (/^(?:42|3F)/.test(sqlState(error) ?? '')) return false;
+    throw error;
   }
 }
 

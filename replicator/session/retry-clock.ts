@@ -30,6 +30,11 @@ export class RetryClock {
     return (this.#entries.get(name)?.dueMs ?? 0) <= this.#now();
   }
 
+  /** How often it has failed since it last succeeded. */
+  failures(name: string): number {
+    return this.#entries.get(name)?.failures ?? 0;
+  }
+
   /** When it is tried next, ms since 1970; null for what has not failed. */
   dueMs(name: string): number | null {
     return this.#entries.get(name)?.dueMs ?? null;

@@ -151,6 +151,7 @@ test('the target takes over: after `wait` its sequences give values that nobody 
       events,
       metrics,
       controls,
+      settings: { config: {}, origins: {}, yaml: '' },
       log: pino({ level: 'silent' }),
       version: '0.0.0',
     });

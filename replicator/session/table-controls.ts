@@ -33,13 +33,7 @@ export async function addTable(session: FollowingSession, name: string): Promise
   const { ends, config, tables, tender } = session;
   const source = parseRelationName(name);
   if (tables.get(name)) throw notPossible(`${name} is followed already.`, 'Nothing needs to be done.', name);
-  if (!config.publication.managed) {
-    throw notPossible(
-      `The publications are used as they are (publication.managed: false), so ${name} cannot be added by command.`,
-      `ALTER PUBLICATION … ADD TABLE on the source: it is taken up within seconds.`,
-      name,
-    );
-  }
+  refuseUnmanaged(config, name);
   const [relation] = await on('source', readRelations(ends.source, { names: [source] }));
   if (!relation) {
     throw new Problem('SOURCE_TABLE_MISSING', `${name} does not exist on the source.`, {
@@ -49,6 +43,16 @@ export async function addTable(session: FollowingSession, name: string): Promise
   }
   await choose(session, source, true);
   tender.rescan();
+}
+
+/** Tables come and go by command only where the publication is ours. */
+export function refuseUnmanaged({ publication }: Config, name: string): void {
+  if (publication.managed) return;
+  throw notPossible(
+    `The publications are used as they are (publication.managed: false), so ${name} cannot be added by command.`,
+    `ALTER PUBLICATION … ADD TABLE on the source: it is taken up within seconds.`,
+    name,
+  );
 }
 
 /** Follows a table no longer; its rows on the target stay. */

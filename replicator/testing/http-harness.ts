@@ -6,6 +6,7 @@ import { StatusModel } from '../observe/model.ts';
 import type { TableListing } from '../observe/table-book.ts';
 import { parseLsn } from '../postgres/lsn.ts';
 import { FORM_FIELD } from '../http/access.ts';
+import type { TablePlan } from '../table-plan.ts';
 import { startHttpServer } from '../http/server.ts';
 import type { HttpServer } from '../http/server.ts';
 
@@ -22,6 +23,26 @@ export interface Harness extends HttpServer {
   fetch(path: string, init?: RequestInit): Promise<Response>;
   /** Sends a form of the page with these fields, as a browser does; `headers` as a login has given them. */
   submit(path: string, fields?: Record<string, string>, headers?: Record<string, string>): Promise<Response>;
+}
+
+/** What following a table would come down to. */
+export function samplePlan(table: string): TablePlan {
+  return {
+    table,
+    target: table,
+    possible: true,
+    rows: 1200,
+    bytes: 8192,
+    identity: 'full',
+    targetExists: false,
+    targetHasRows: null,
+    sourceStatements: [`ALTER TABLE ONLY ${table} REPLICA IDENTITY FULL;`],
+    creates: [`table ${table}`],
+    steps: [`${table} is put into the publication on the source.`, 'About 1,200 rows are copied (8.0 kB).'],
+    findings: [
+      { code: 'REPLICA_IDENTITY', level: 'warning', where: 'source', table, message: `${table} has no key.`, remedy: 'Nothing.' },
+    ],
+  };
 }
 
 export function listing(source: string, change: Partial<TableListing> = {}): TableListing {
@@ -73,11 +94,21 @@ export async function serve(
       removeTable: tableControl('remove'),
       resyncTable: tableControl('resync'),
       retryTable: tableControl('retry'),
+      planTable: async (table) => {
+        if (harness.failWith !== undefined) throw harness.failWith;
+        calls.push(`plan ${table}`);
+        return samplePlan(table);
+      },
       bringSequences: async () => {
         if (harness.failWith !== undefined) throw harness.failWith;
         calls.push('bring sequences');
         return { followed: 2, faults: [] };
       },
+    },
+    settings: {
+      config: { name: 'shop', http: { token: '***' } },
+      origins: { name: 'flag --name' },
+      yaml: 'name: shop # flag --name\nhttp:\n  token: "***"\n',
     },
     log: createLog({ level: 'info', destination }),
     version: '1.0.0',

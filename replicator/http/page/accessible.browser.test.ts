@@ -55,7 +55,7 @@ beforeEach(() => {
 });
 
 describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
-  it.each(['/', '/events', '/tables/public/orders', '/tables/public/orders/resync', '/add'])(
+  it.each(['/', '/events', '/tables/public/orders', '/tables/public/orders/resync', '/add', '/add?table=shop.new', '/config'])(
     '%s has no fault that axe-core finds',
     async (path) => {
       const page = await here.visit({ colorScheme, path, reducedMotion: 'reduce' });

@@ -10,9 +10,12 @@ interface Question {
   readonly title: string;
   /** What will happen, a sentence each. */
   readonly plan: readonly string[];
+  /** Whatever else should be known before. */
+  readonly more?: Html;
   readonly action: string;
   readonly button: string;
-  readonly field: Html;
+  /** What is to be typed; null where a click is enough. */
+  readonly field: Html | null;
   readonly hidden: Html | null;
   /** Where to go when it is left, and once it is done. */
   readonly back: string;
@@ -57,17 +60,16 @@ export function removePage(view: PageView, { source, target, spooledBytes }: Rea
   });
 }
 
-/** Asks which table to follow too. */
-export function addPage(view: PageView): PageBody {
-  return confirm(view, {
-    title: 'Follow one more table',
-    plan: [
-      'It is copied while the others go on, then follows with them.',
-      'It has to be there on the source. On the target it is created where it is missing, unless schema.create is never.',
-    ],
-    action: 'add',
-    button: 'Add',
-    field: html`<label for="table">Name on the source</label>
+/** Asks which table to follow too; then its plan is shown (planPage). */
+export function addPage(): PageBody {
+  const main = html`<section id="confirm-box" class="card confirm" aria-labelledby="confirm-title">
+    <h1 id="confirm-title" class="page-title">Follow one more table</h1>
+    <ul class="plan">
+      <li>It is copied while the others go on, then follows with them.</li>
+      <li>It has to be there on the source. On the target it is created where it is missing, unless schema.create is never.</li>
+    </ul>
+    <form method="get" action="/add" data-ask>
+      <label for="table">Name on the source</label>
       <input
         id="table"
         name="table"
@@ -78,11 +80,14 @@ export function addPage(view: PageView): PageBody {
         autocapitalize="off"
         spellcheck="false"
         autofocus
-      />`,
-    hidden: null,
-    back: '/#tables',
-    done: '/#tables',
-  });
+      />
+      <div class="actions">
+        <button type="submit" class="primary">See what would happen</button
+        ><a class="button plain" href="/#tables" data-close>Leave it</a>
+      </div>
+    </form>
+  </section>`;
+  return { title: 'Follow one more table', place: 'other', main, live: false };
 }
 
 function typed(source: string): Pick<Question, 'field' | 'hidden'> {
@@ -102,18 +107,21 @@ function typed(source: string): Pick<Question, 'field' | 'hidden'> {
   };
 }
 
-function confirm(view: PageView, { title, plan, action, button, field, hidden, back, done }: Question): PageBody {
+/** A question that is asked before something is done. */
+export function confirm(view: PageView, { title, plan, more, action, button, field, hidden, back, done }: Question): PageBody {
   const main = html`<section id="confirm-box" class="card confirm" aria-labelledby="confirm-title">
     <h1 id="confirm-title" class="page-title">${title}</h1>
     <ul class="plan">
       ${plan.map((sentence) => html`<li>${sentence}</li>`)}
     </ul>
+    ${more}
     <form method="post" action="/actions/${action}" data-action>
       ${formField(view)} ${hidden}<input type="hidden" name="back" value="${done}" />
       ${field}
       <p class="action-error" data-error></p>
       <div class="actions">
-        <button type="submit" class="primary">${button}</button><a class="button plain" href="${back}" data-close>Leave it</a>
+        <button type="submit" class="primary" ${field === null && html`autofocus`}>${button}</button
+        ><a class="button plain" href="${back}" data-close>Leave it</a>
       </div>
     </form>
   </section>`;

@@ -53,9 +53,24 @@ describe.each([
     const page = await here.visit({ javaScriptEnabled });
     await page.getByRole('link', { name: 'Add a table' }).click();
     await page.getByLabel('Name on the source').fill('shop.new');
+    await page.getByRole('button', { name: 'See what would happen' }).click();
+    await page.getByRole('heading', { name: 'Follow shop.new?' }).waitFor();
+    await page.getByText('About 1,200 rows are copied').waitFor();
+    await page.getByText('shop.new has no key.').waitFor();
+    expect(here.server.calls).toEqual(['plan shop.new']);
     await page.getByRole('button', { name: 'Add', exact: true }).click();
-    await page.getByRole('heading', { name: 'Follow one more table' }).waitFor({ state: 'hidden' });
-    expect(here.server.calls).toEqual(['add shop.new by the status page, from 127.0.0.1']);
+    await page.getByRole('heading', { name: 'Follow shop.new?' }).waitFor({ state: 'hidden' });
+    expect(here.server.calls).toEqual(['plan shop.new', 'add shop.new by the status page, from 127.0.0.1']);
+  });
+
+  it('does not add what cannot be planned, and says why', async () => {
+    here.expecting('404');
+    here.server.failWith = new Problem('SOURCE_TABLE_MISSING', 'shop.old does not exist on the source.', { remedy: 'Check it.' });
+    const page = await here.visit({ javaScriptEnabled, path: '/add' });
+    await page.getByLabel('Name on the source').fill('shop.old');
+    await page.getByRole('button', { name: 'See what would happen' }).click();
+    await page.getByText('shop.old does not exist on the source.').waitFor();
+    expect(here.server.calls).toEqual([]);
   });
 
   it('keeps filter and page over an action', async () => {
@@ -104,9 +119,11 @@ describe('with JavaScript', () => {
     await page.getByRole('link', { name: 'Add a table' }).click();
     await page.getByLabel('Name on the source').fill('shop.new');
     await page.keyboard.press('Enter');
+    await page.getByRole('dialog', { name: 'Follow shop.new?' }).waitFor();
+    await page.keyboard.press('Enter');
     await page.getByRole('dialog').waitFor({ state: 'hidden' });
     await page.getByRole('button', { name: 'Dark colours' }).click();
-    await expect.poll(() => here.server.calls).toHaveLength(3);
+    await expect.poll(() => here.server.calls).toHaveLength(4);
     expect(await page.evaluate('window.here')).toBe(true);
   });
 

@@ -1,8 +1,9 @@
+import type { Status } from '../../observe/status.ts';
 import { clock } from './format.ts';
 import { html } from './html.ts';
 import type { Html } from './html.ts';
 import { hrefOf } from './page-query.ts';
-import { backField, formField } from './pieces.ts';
+import { backField, dotted, formField } from './pieces.ts';
 import { themeSwitch } from './theme.ts';
 import { words } from './tone.ts';
 import type { PageBody, PageView } from './view.ts';
@@ -39,10 +40,11 @@ export function renderDocument(view: PageView, body: PageBody): string {
         </header>
         ${main(view, body)}
         <footer class="bottom">
-          <span>pgfollow ${status.version}</span>
+          <span>${versions(status)}</span>
           <nav aria-label="Interfaces">
             <a href="/metrics">Metrics</a><a href="/api/v1/status">Status</a><a href="/api/v1/tables">Tables</a
-            ><a href="/api/v1/history">History</a><a href="/api/v1/openapi.json">API</a>
+            ><a href="/api/v1/history">History</a><a href="/api/v1/openapi.json">API</a><a href="/config">Configuration</a
+            ><a href="/api/v1/diagnostics" download>Diagnostics</a>
           </nav>
         </footer>
       </body>
@@ -58,6 +60,12 @@ function main(view: PageView, body: PageBody): Html {
   return html`<main id="main" tabindex="-1" data-title="${titleOf(view, body)}" ${body.live && html` data-live-page`}>
     ${body.main}
   </main>`;
+}
+
+function versions({ version, source, target }: Status): Html {
+  const server = ({ database, serverVersion }: Status['target']): string | false =>
+    serverVersion !== null && `${database} on PostgreSQL ${serverVersion}`;
+  return dotted(`pgfollow ${version}`, `Node.js ${process.versions.node}`, server(source), server(target));
 }
 
 function titleOf({ status }: PageView, { title, place }: PageBody): string {

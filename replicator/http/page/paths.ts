@@ -3,4 +3,4 @@ export function isPagePath(path: string): boolean {
   return PAGES.has(path) || path.startsWith('/tables/') || path.startsWith('/actions/');
 }
 
-const PAGES: ReadonlySet<string> = new Set(['/', '/events', '/add', '/login', '/logout']);
+const PAGES: ReadonlySet<string> = new Set(['/', '/events', '/add', '/config', '/login', '/logout']);

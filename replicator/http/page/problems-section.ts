@@ -25,6 +25,7 @@ export function renderProblems(view: PageView): Html {
               html`<code>${problem.code}</code>`,
               problem.table !== null && tableLink(problem.table),
               html`since <time datetime="${problem.since}">${clock(problem.since, nowMs)} UTC</time>, ${ago(problem.since, nowMs)}`,
+              problem.occurrences > 1 && `${plural(problem.occurrences, 'time')} so far`,
               problem.retryAt !== null && `tried again ${until(problem.retryAt, nowMs)}`,
             )}
           </p>

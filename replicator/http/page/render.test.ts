@@ -166,6 +166,30 @@ describe('the page', () => {
     expect(beyond).toContain('<strong>500 rows</strong>');
   });
 
+  it('draws when each table was copied, those under way first to be shown, and no more than fit', () => {
+    const done = (i: number) =>
+      listing(`public.done${i}`, { rowsCopied: i, copyStartedAt: nowMs + i * 1000, copyFinishedAt: nowMs + i * 1000 + 500 });
+    const running = (i: number) =>
+      listing(`public.run${i}`, { state: 'copying', rowsEstimated: 100, rowsCopied: 25, copyStartedAt: nowMs + 50_000 });
+    model.setTables([listing('public.a', { state: 'pending', rowsEstimated: 100, rowsCopied: 0 })]);
+    renderMain(view());
+    model.setTables([...Array.from({ length: 40 }, (_, i) => done(i)), ...Array.from({ length: 3 }, (_, i) => running(i))]);
+    nowMs += 100_000;
+    const section = renderMain(view()).split('id="snapshot"')[1]!.split('</section>')[0]!;
+    const rows = section.match(/<li data-key="[^"]*"/g);
+    expect(rows).toHaveLength(12);
+    expect(rows?.slice(-3)).toEqual(['0', '1', '2'].map((i) => `<li data-key="public.run${i}"`));
+    expect(rows?.[0]).toContain('public.done31');
+    // Begun at half of the time, a quarter of it done.
+    expect(section).toContain('<rect class="rest" x="500" width="500"');
+    expect(section).toContain('<rect class="copied" x="500" width="125"');
+    model.setTables(Array.from({ length: 5000 }, (_, i) => running(i)));
+    const many = renderMain(view());
+    expect(many).toContain('And 4,992 more tables at the same time.');
+    model.tableState('public.run0', 'indexing');
+    expect(renderMain(view())).toContain('class="indexed"');
+  });
+
   it('stays bounded at five thousand tables, those in error first', () => {
     const error = { code: 'APPLY_FAILED', message: 'Refused', remedy: 'ALTER TABLE z' } as const;
     model.setTables([
@@ -215,6 +239,7 @@ describe('the page', () => {
         table: null,
         since: '2026-01-02T03:04:00.000Z',
         retryAt: '2026-01-02T03:04:17.000Z',
+        occurrences: 4,
       },
     ];
     expect(renderMain(of)).toContain('tried again in 12 s');

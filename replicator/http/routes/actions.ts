@@ -31,7 +31,7 @@ export function actionRoutes(app: FastifyInstance, { controls, model }: HttpCont
   action('resume', (_, by) => controls.resume(by));
   action('add', (fields, by) =>
     controls.addTable(
-      newTable(fields, (name) => model.table(name) !== undefined),
+      newTable(fields['table'], (name) => model.table(name) !== undefined),
       by,
     ),
   );
@@ -50,8 +50,9 @@ function texts(body: unknown): Fields {
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
 }
 
-function newTable(fields: Fields, isFollowed: (name: string) => boolean): string {
-  const name = (fields['table'] ?? '').trim();
+/** The name of a table that is not followed, as it was typed; else RefusedRequest. */
+export function newTable(typed: string | undefined, isFollowed: (name: string) => boolean): string {
+  const name = (typed ?? '').trim();
   if (!/^[^.]+\.[^.]+$/.test(name))
     throw new RefusedRequest('BAD_REQUEST', `"${name}" is not the name of a table.`, 'Give schema and table: public.orders.');
   if (isFollowed(name)) throw new RefusedRequest('CONFLICT', `${name} is followed already.`, 'Nothing needs to be done.');

@@ -3,15 +3,18 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { SESSION_COOKIE, SESSION_SECONDS } from '../access.ts';
 import type { HttpContext } from '../context.ts';
 import { FAVICON, SCRIPTS, STYLE } from '../page/assets.ts';
+import { configPage } from '../page/config-page.ts';
 import { addPage, removePage, resyncPage } from '../page/confirm-page.ts';
 import { eventsPage } from '../page/events-section.ts';
 import { renderDocument, renderPart } from '../page/layout.ts';
 import { renderLogin } from '../page/message.ts';
 import { parseQuery } from '../page/page-query.ts';
+import { planPage } from '../page/plan-page.ts';
 import { overviewPage } from '../page/render.ts';
 import { tablePage } from '../page/table-page.ts';
 import { THEME_COOKIE, parseTheme } from '../page/theme.ts';
 import type { PageBody, PageView } from '../page/view.ts';
+import { newTable } from './actions.ts';
 import { followedTable } from './status.ts';
 import type { TablePath } from './status.ts';
 
@@ -24,7 +27,7 @@ const PART_HEADER = 'x-pgfollow-part';
 
 /** The pages, and what they are made of. Not part of the API. */
 export function pageRoutes(app: FastifyInstance, context: HttpContext): void {
-  const { model } = context;
+  const { model, controls, settings } = context;
   const show = (request: FastifyRequest, reply: FastifyReply, page: (view: PageView) => PageBody): FastifyReply => {
     const view = viewOf(context, request);
     const render = request.headers[PART_HEADER] === 'main' ? renderPart : renderDocument;
@@ -33,7 +36,14 @@ export function pageRoutes(app: FastifyInstance, context: HttpContext): void {
 
   app.get('/', async (request, reply) => show(request, reply, overviewPage));
   app.get('/events', INTERNAL, async (request, reply) => show(request, reply, eventsPage));
-  app.get('/add', INTERNAL, async (request, reply) => show(request, reply, addPage));
+  app.get('/config', INTERNAL, async (request, reply) => show(request, reply, () => configPage(settings.yaml)));
+  app.get<{ Querystring: { table?: string } }>('/add', INTERNAL, async (request, reply) => {
+    const { table } = request.query;
+    if (table === undefined) return show(request, reply, addPage);
+    // Only this page asks the databases: somebody wants to know.
+    const plan = await controls.planTable(newTable(table, (name) => model.table(name) !== undefined));
+    return show(request, reply, (view) => planPage(view, plan));
+  });
   for (const [path, page] of [
     ['', tablePage],
     ['/resync', resyncPage],

@@ -14,12 +14,18 @@ const BODY = {
 
 /** Changing the set of tables while the others go on. */
 export function tableRoutes(app: FastifyInstance, { model, controls }: HttpContext): void {
-  app.post<{ Body: { table: string } }>('/api/v1/tables', { schema: { body: BODY } }, async (request, reply) => {
-    const { table } = request.body;
-    if (model.table(table)) throw new RefusedRequest('CONFLICT', `${table} is followed already.`, 'Nothing needs to be done.');
-    await controls.addTable(table, caller(request));
-    return reply.code(202).send({ requested: 'add', table });
-  });
+  const schema = { body: BODY, querystring: { type: 'object', properties: { dryRun: { type: 'boolean' } } } };
+  app.post<{ Body: { table: string }; Querystring: { dryRun?: boolean } }>(
+    '/api/v1/tables',
+    { schema },
+    async (request, reply) => {
+      const { table } = request.body;
+      if (model.table(table)) throw new RefusedRequest('CONFLICT', `${table} is followed already.`, 'Nothing needs to be done.');
+      if (request.query.dryRun) return reply.send(await controls.planTable(table));
+      await controls.addTable(table, caller(request));
+      return reply.code(202).send({ requested: 'add', table });
+    },
+  );
 
   app.delete<{ Params: TablePath }>('/api/v1/tables/:schema/:table', async (request, reply) => {
     const { source } = followedTable(model, request.params);

@@ -6,7 +6,11 @@ let typing = 0;
 
 document.addEventListener('submit', (event) => {
   const form = event.target;
-  if (form.matches('[data-action]')) {
+  if (form.matches('dialog [data-ask]')) {
+    event.preventDefault();
+    event.submitter.disabled = true;
+    void ask(`${form.action}?${new URLSearchParams(new FormData(form))}`);
+  } else if (form.matches('[data-action]')) {
     event.preventDefault();
     void act(form);
   } else if (form.matches('[data-live]')) {
@@ -123,6 +127,7 @@ async function ask(url) {
     // Away: the address itself will say so.
   }
   if (!section) return location.assign(url);
+  document.querySelector('dialog')?.close();
   const dialog = document.createElement('dialog');
   dialog.setAttribute('aria-labelledby', 'confirm-title');
   dialog.append(document.importNode(section, true));

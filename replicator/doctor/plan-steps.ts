@@ -1,0 +1,35 @@
+import type { Config } from '../config/schema.ts';
+import type { TablePlan } from '../table-plan.ts';
+
+const COUNT = new Intl.NumberFormat('en-US');
+
+/** Pure: what would happen if a table were added, a sentence each, in its order. */
+export function stepsOf(plan: Omit<TablePlan, 'steps'>, { snapshot, schema }: Pick<Config, 'snapshot' | 'schema'>): string[] {
+  const { table, target, targetExists } = plan;
+  const steps = [`${table} is put into the publication on the source.`];
+  for (const statement of plan.sourceStatements)
+    steps.push(`On the source is run, so that UPDATE and DELETE can be followed: ${statement}`);
+  if (targetExists) steps.push(`It goes to ${target}, which is there on the target.`);
+  else if (schema.create === 'never')
+    steps.push(`It waits for ${target}, which is not there and not created (schema.create: never).`);
+  else steps.push(`On the target are created: ${plan.creates.join(', ')}; its indexes and constraints once its rows are there.`);
+  if (snapshot.copy) steps.push(copied(plan, snapshot.existingRows));
+  else steps.push('No rows are copied (snapshot.copy: false): only what changes from now on reaches the target.');
+  return [...steps, 'Then its changes go with those of the other tables, which go on meanwhile.'];
+}
+
+function copied(
+  { rows, bytes, target, targetHasRows }: Omit<TablePlan, 'steps'>,
+  existingRows: Config['snapshot']['existingRows'],
+): string {
+  const mb = bytes / 1024 / 1024;
+  const size = mb < 1 ? `${Math.ceil(bytes / 1024)} kB` : `${mb.toFixed(mb < 10 ? 1 : 0)} MB`;
+  const read =
+    rows === null
+      ? `Its rows are copied (${size}, never analyzed, so their number is not known)`
+      : `About ${COUNT.format(rows)} rows are copied (${size})`;
+  if (!targetHasRows) return `${read}.`;
+  if (existingRows === 'truncate') return `${read}; they replace those that ${target} holds (snapshot.existingRows: truncate).`;
+  if (existingRows === 'keep') return `${read}; those that ${target} holds stay beside them (snapshot.existingRows: keep).`;
+  return `Nothing is copied while ${target} holds rows (snapshot.existingRows: error).`;
+}
