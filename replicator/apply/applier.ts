@@ -1,3 +1,4 @@
+import type { ColumnPair } from '../catalog/match-target.ts';
 import { displayName, type TableMapping } from '../catalog/relation.ts';
 import type { Batch } from '../change/batcher.ts';
 import { CLOCK_SQL, moveCheckpointSql } from '../metadata/checkpoint.ts';
@@ -35,6 +36,7 @@ export interface ApplierOptions extends Omit<RoutesOptions, 'arrays'> {
 export interface SpooledChanges {
   readonly changes: readonly Change[];
   readonly mapping: TableMapping;
+  readonly columns: readonly ColumnPair[];
   readonly binary: boolean;
   /** Statements of the same transaction, after the rows. */
   readonly after: readonly string[];
@@ -224,7 +226,7 @@ export class Applier {
 
   async #ready(changes: readonly Change[], mapOf: (relation: StreamRelation) => RowMap | null): Promise<ReadyStep[]> {
     const ready: ReadyStep[] = [];
-    for (const step of await plan(changes, { mapOf, canStage: (map) => this.#setsOf(map).canStage(map) })) {
+    for (const step of await plan(changes, { mapOf, canStage: (map, rows) => this.#setsOf(map).canStage(map, rows) })) {
       if (step.kind === 'set') ready.push({ ...step, staged: await this.#setsOf(step.map).stage(step.map, step.net) });
       else ready.push(step);
     }

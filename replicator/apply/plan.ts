@@ -21,8 +21,8 @@ export interface PlannedChange {
 export interface PlanOptions {
   /** The map of a relation, or null for one whose changes are not taken (not followed, or in error). */
   readonly mapOf: (relation: StreamRelation) => RowMap | null;
-  /** Whether rows of a table can be staged; see SetApply. */
-  readonly canStage: (map: RowMap) => boolean;
+  /** Whether changes of a table can go to the target many at a time; see SetApply. */
+  readonly canStage: (map: RowMap, changes: readonly RowChange[]) => boolean;
 }
 
 /** Fewer changes of a table than this in a batch are not worth folding: prepared statements have them there sooner. */
@@ -73,7 +73,7 @@ function inOrder(
 }
 
 function worthFolding(map: RowMap, changes: readonly RowChange[], options: PlanOptions): boolean {
-  if (changes.length < FEWEST_FOR_SET || map.target.firesOnReplica || !options.canStage(map)) return false;
+  if (changes.length < FEWEST_FOR_SET || map.target.firesOnReplica || !options.canStage(map, changes)) return false;
   // SQL cannot SET a GENERATED ALWAYS identity column; where it is not the key, its rows are rewritten one by one.
   const fixed = map.columns.some((column) => column.target.identity === 'always' && !map.find.columns.includes(column));
   return !fixed || changes.every((change) => change.kind !== 'update');

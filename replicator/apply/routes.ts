@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import type { ColumnPair } from '../catalog/match-target.ts';
 import { readRelations } from '../catalog/read-relations.ts';
 import type { Relation, RelationName, TableMapping } from '../catalog/relation.ts';
 import type { Change, StreamRelation } from '../pgoutput/messages.ts';
@@ -78,12 +79,12 @@ export class Routes {
   /** The maps for changes that come back from a table's spool, whose form may be another than the stream's now. */
   async learnSpooled(
     changes: readonly Change[],
-    { mapping, binary }: { mapping: TableMapping; binary: boolean },
+    from: { mapping: TableMapping; columns: readonly ColumnPair[]; binary: boolean },
   ): Promise<(relation: StreamRelation) => RowMap | null> {
     for (const change of changes) {
       for (const relation of change.kind === 'truncate' ? change.relations : [change.relation]) {
-        if (this.#fromSpool.get(relation)?.binary !== binary)
-          this.#fromSpool.set(relation, await this.#map(relation, { mapping }, binary));
+        if (this.#fromSpool.get(relation)?.binary !== from.binary)
+          this.#fromSpool.set(relation, await this.#map(relation, from, from.binary));
       }
     }
     return (relation) => this.#fromSpool.get(relation) ?? null;
@@ -99,12 +100,12 @@ export class Routes {
 
   async #map(
     relation: StreamRelation,
-    { mapping, target: known }: { mapping: TableMapping; target?: Relation },
+    { mapping, columns, target: known }: { mapping: TableMapping; columns: readonly ColumnPair[]; target?: Relation },
     binary: boolean,
   ): Promise<RowMap> {
     const { client, arrays } = this.#options;
     const target = known ?? (await readRelations(client, { names: [mapping.target] }))[0];
-    const map = mapRows(relation, mapping, target, binary);
+    const map = mapRows(relation, mapping, target, binary, columns);
     const types = [...map.columns, ...map.find.columns].map((column) => column.parameterType);
     await arrays.learn(client, types);
     return map;

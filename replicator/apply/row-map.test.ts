@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { ColumnType } from '../catalog/relation.ts';
 import { TYPE_OID } from '../postgres/oid.ts';
 import { Decoder } from '../pgoutput/decoder.ts';
 import type { StreamRelation } from '../pgoutput/messages.ts';
@@ -61,34 +62,39 @@ describe('what the received bytes are taken for', () => {
   const mood = { oid: 30000, baseOid: 30000, sqlName: 'public.mood', kind: 'enum' as const };
   const int8 = { oid: TYPE_OID.int8, sqlName: 'bigint' };
   const text = { oid: TYPE_OID.text, sqlName: 'text' };
+  const feeling = { oid: 30001, baseOid: 30001, sqlName: 'public.feeling', kind: 'base' as const };
   test.each([
-    ['the same built-in type', TYPE_OID.int8, int8, { text: TYPE_OID.int8, binary: TYPE_OID.int8 }],
-    ['another built-in type that reads its text', TYPE_OID.int4, int8, { text: TYPE_OID.int8, binary: TYPE_OID.int4 }],
-    [
-      'another built-in type: what it is, then a cast',
-      TYPE_OID.bool,
-      int8,
-      { text: TYPE_OID.bool, binary: TYPE_OID.bool, cast: true },
-    ],
-    ['a string for something else: its text', TYPE_OID.varchar, int8, { text: TYPE_OID.int8, binary: TYPE_OID.varchar }],
-    ['something else for a string: its text', TYPE_OID.int4, text, { text: TYPE_OID.text, binary: TYPE_OID.int4 }],
-    ['a domain of the target over the type', TYPE_OID.int4, domain, { text: 20000, binary: TYPE_OID.int4 }],
-    [
-      'a domain of the target over another type',
-      TYPE_OID.bool,
-      domain,
-      { text: TYPE_OID.bool, binary: TYPE_OID.bool, cast: true },
-    ],
-    ['a user-defined type, whose OID differs', 17000, mood, { text: 30000, binary: 30000 }],
-  ])('%s', (_, sourceType, type, expected) => {
+    ['the same built-in type', TYPE_OID.int8, int8, '20 none', '20 none'],
+    ['another built-in type that reads its text', TYPE_OID.int4, int8, '20 none', '23 by text'],
+    ['another built-in type: what it is, then a cast', TYPE_OID.bool, int8, '16 cast', '16 cast'],
+    ['a string for something else: its text', TYPE_OID.varchar, int8, '20 none', '25 by text'],
+    ['something else for a string: its text', TYPE_OID.int4, text, '25 none', '23 by text'],
+    ['a string for another one', TYPE_OID.bpchar, text, '25 none', '25 none'],
+    ['a domain of the target over the type', TYPE_OID.int4, domain, '20000 none', '23 none'],
+    ['a domain of the target over another type', TYPE_OID.bool, domain, '16 cast', '16 cast'],
+    ['a domain of the source', 17001, int8, '20 none', '23 by text'],
+    ['a user-defined type, whose OID differs', 17000, mood, '30000 none', '30000 none'],
+    ['a string for a user-defined type', TYPE_OID.text, mood, '30000 none', '25 by text'],
+    ['a type without a binary form', 17002, feeling, '30001 none', '25 by text'],
+  ])('%s', (_, sourceType, type, asText, asBinary) => {
     const target = buildRelation('t', { columns: [buildColumn('a', { type })] });
-    const of = (binary: boolean) => mapRows(stream(['a'], { type: sourceType }), buildMapping('t'), target, binary).columns[0];
-    expect({
-      text: of(false)?.parameterType,
-      binary: of(true)?.parameterType,
-      ...(of(false)?.cast ? { cast: true } : {}),
-    }).toEqual(expected);
-    expect(of(true)?.cast).toBe(of(false)?.cast);
+    const known: Partial<ColumnType> =
+      sourceType === 17001
+        ? { oid: 17001, baseOid: TYPE_OID.int4 }
+        : { oid: sourceType, ...(sourceType === 17002 ? { form: { is: 'unsent', name: 'feeling' } } : {}) };
+    const pairs = [{ source: buildColumn('a', { type: known }), target: buildColumn('a') }];
+    const of = (binary: boolean): string => {
+      const [column] = mapRows(stream(['a'], { type: sourceType }), buildMapping('t'), target, binary, pairs).columns;
+      return `${column?.parameterType} ${column?.conversion}`;
+    };
+    expect([of(false), of(true)]).toEqual([asText, asBinary]);
+  });
+
+  test('what the catalog knows of another type under the name does not count', () => {
+    const pairs = [{ source: buildColumn('a', { type: { oid: 17001, baseOid: TYPE_OID.int4 } }), target: buildColumn('a') }];
+    const target = buildRelation('t', { columns: [buildColumn('a', { type: int8 })] });
+    const [column] = mapRows(stream(['a'], { type: 17005 }), buildMapping('t'), target, true, pairs).columns;
+    expect(column).toMatchObject({ parameterType: TYPE_OID.int8, conversion: 'none' });
   });
 });
 

@@ -1,10 +1,12 @@
+import { cameAsText, sameBinary } from '../catalog/binary.ts';
 import { isBuiltIn } from '../catalog/built-in.ts';
 import { needsCast } from '../catalog/casts.ts';
 import { targetColumn } from '../catalog/create-table.ts';
+import type { ColumnPair } from '../catalog/match-target.ts';
 import { displayName, type Column, type ColumnType, type Relation, type TableMapping } from '../catalog/relation.ts';
-import type { Oid } from '../postgres/oid.ts';
+import { TYPE_OID, type Oid } from '../postgres/oid.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
-import type { StreamRelation } from '../pgoutput/messages.ts';
+import type { StreamColumn, StreamRelation } from '../pgoutput/messages.ts';
 import { Problem } from '../problem.ts';
 
 /** One column that is carried over. */
@@ -14,9 +16,12 @@ export interface MappedColumn {
   readonly target: Column;
   /** What the target takes the received bytes for. */
   readonly parameterType: Oid;
-  /** The parameter is of the source's type, another one than the column's, and must be cast to that. */
-  readonly cast: boolean;
+  /** How SQL makes the column's value of the parameter, which may be of another type than the column. */
+  readonly conversion: Conversion;
 }
+
+/** Nothing to be done; a cast that must be asked for; the parameter's text is read as the column's type. */
+export type Conversion = 'none' | 'cast' | 'by text';
 
 /** How the rows of one description of a source relation become rows of its target table. */
 export interface RowMap {
@@ -33,10 +38,17 @@ export interface RowMap {
 
 /**
  * Matches the stream's columns with the target's by name, after exclusions and renames. `binary`: the stream sends
- * binary where a type can, so a built-in type's bytes are the source type's, not the target column's.
+ * binary where a type can, so a built-in type's bytes are the source type's, not the target column's. `pairs` is what the
+ * catalogs know of the columns; the stream may be of another time.
  * Throws TARGET_TABLE_MISSING or TARGET_COLUMN_MISSING with the SQL that mends it.
  */
-export function mapRows(relation: StreamRelation, mapping: TableMapping, target: Relation | undefined, binary: boolean): RowMap {
+export function mapRows(
+  relation: StreamRelation,
+  mapping: TableMapping,
+  target: Relation | undefined,
+  binary: boolean,
+  pairs: readonly ColumnPair[] = [],
+): RowMap {
   const table = displayName(mapping.source);
   if (!target) {
     throw new Problem(
@@ -62,7 +74,7 @@ export function mapRows(relation: StreamRelation, mapping: TableMapping, target:
       (found.generated === 'no' ? columns : generated).push({
         index,
         target: found,
-        ...parameter(column.typeOid, found.type, binary),
+        ...parameter(sourceType(column, pairs), found.type, binary),
       });
   });
   if (missing.length > 0) {
@@ -82,10 +94,25 @@ export function mapRows(relation: StreamRelation, mapping: TableMapping, target:
   return { table, relation, target, columns, find: findBy(relation, target, columns, generated), binary };
 }
 
-// Text is read by the column's own type, and so is anything user-defined, whose OID means nothing here.
-function parameter(sourceType: Oid, { oid, baseOid }: ColumnType, binary: boolean): Pick<MappedColumn, 'parameterType' | 'cast'> {
-  const cast = needsCast(sourceType, baseOid);
-  return { cast, parameterType: cast || (binary && isBuiltIn(sourceType)) ? sourceType : oid };
+// As the catalog knows it, if it means the same one.
+function sourceType({ name, typeOid }: StreamColumn, pairs: readonly ColumnPair[]): SourceType {
+  const known = pairs.find(({ source }) => source.name === name && source.type.oid === typeOid)?.source.type;
+  return known ?? { oid: typeOid, baseOid: typeOid };
+}
+
+type SourceType = Pick<ColumnType, 'oid' | 'baseOid' | 'form'>;
+
+// Text is read by the column's own type, and so is anything user-defined, whose OID means nothing here. The binary form
+// of a built-in type is that of the same one only.
+function parameter(source: SourceType, target: ColumnType, binary: boolean): Pick<MappedColumn, 'parameterType' | 'conversion'> {
+  if (needsCast(source.baseOid, target.baseOid)) return { parameterType: source.baseOid, conversion: 'cast' };
+  if (!binary) return { parameterType: target.oid, conversion: 'none' };
+  if (cameAsText(source)) return { parameterType: TYPE_OID.text, conversion: 'by text' };
+  if (!isBuiltIn(source.baseOid)) return { parameterType: target.oid, conversion: 'none' };
+  if (source.baseOid === target.baseOid) return { parameterType: source.baseOid, conversion: 'none' };
+  if (sameBinary(source.baseOid, target.baseOid)) return { parameterType: target.oid, conversion: 'none' };
+  // A cast of character(n) to text would lose its blanks.
+  return { parameterType: sameBinary(source.baseOid, TYPE_OID.text) ? TYPE_OID.text : source.baseOid, conversion: 'by text' };
 }
 
 // Under FULL a key of the target, where it has one, finds the row by its index; only a keyless target needs the image.

@@ -6,8 +6,9 @@ import { ArrayParameter } from './array-parameter.ts';
 import type { ArrayTypes } from './array-types.ts';
 import type { ImageCount, NetChanges, NetUpdate, RowVersions } from './coalesce.ts';
 import { copyRows, olderPlace } from './copy-rows.ts';
+import type { RowChange } from './plan.ts';
 import type { MappedColumn, RowMap } from './row-map.ts';
-import { stagedDeleteSql, stagedImageDeleteSql, stagedUpdateSql } from './set-statements.ts';
+import { stagedDeleteSql, stagedImageDeleteSql, stagedInsertSql, stagedUpdateSql } from './set-statements.ts';
 import { kindAt, locateColumns, newOffsets } from './tuple.ts';
 
 const INT4_ARRAY = 1007;
@@ -63,19 +64,25 @@ export class SetApply {
     this.#join = null;
   }
 
-  /** Whether rows of this table can be staged: every column's values fit into an array, and into its column as they are. */
-  canStage(map: RowMap): boolean {
-    if (map.columns.some((column) => column.cast)) return false;
-    return !this.#binary || [...map.columns, ...map.find.columns].every((column) => this.#arrays.of(column.parameterType) !== 0);
+  /**
+   * Whether these changes can go to the target many at a time: every column's values fit into an array, and as text into its
+   * column as they are; COPY takes arrays, too.
+   */
+  canStage(map: RowMap, changes: readonly RowChange[]): boolean {
+    const copied = takesCopy(map);
+    if (!this.#binary) return copied;
+    if (copied && changes.every((change) => change.kind === 'insert')) return true;
+    return [...map.columns, ...map.find.columns].every((column) => this.#arrays.of(column.parameterType) !== 0);
   }
 
-  /** The statements for the deletes and updates of a net effect, with their rows, ready to be sent. */
+  /** The statements for a net effect, with their rows, ready to be sent; without inserts that can be copied. */
   async stage(map: RowMap, net: NetChanges): Promise<StagedStatement[]> {
     const staged: StagedStatement[] = [];
     for (const images of slices(net.images)) staged.push(await this.#images(map, images));
     for (const keys of slices(net.deletes)) staged.push(await this.#deletes(map, keys));
     for (const [sent, updates] of groupBySent(map, net.updates))
       for (const rows of slices(updates)) staged.push(await this.#updates(map, sent, rows));
+    if (!takesCopy(map)) for (const rows of slices(net.inserts)) staged.push(await this.#inserts(map, rows));
     return staged;
   }
 
@@ -90,7 +97,7 @@ export class SetApply {
       pipe.execute();
       await pipe.drain();
     }
-    if (inserts.length > 0) await copyRows(pipe, map, inserts, this.#binary);
+    if (inserts.length > 0 && takesCopy(map)) await copyRows(pipe, map, inserts, this.#binary);
   }
 
   async #images(map: RowMap, images: readonly ImageCount[]): Promise<StagedStatement> {
@@ -119,6 +126,12 @@ export class SetApply {
       add(key, keys, sent.length);
     });
     return { join: joinFor(map), sql: stagedUpdateSql({ map, binary: this.#binary }, sent), ...arrays, rows: updates.length };
+  }
+
+  async #inserts(map: RowMap, inserts: readonly RowVersions[]): Promise<StagedStatement> {
+    const { columns } = map;
+    const arrays = await this.#arraysOf(columns, inserts, ({ row, older }, add) => add(row, columns, 0, older));
+    return { join: joinFor(map), sql: stagedInsertSql({ map, binary: this.#binary }), ...arrays, rows: inserts.length };
   }
 
   // Columns come row by row and leave as one array a column.
@@ -162,6 +175,11 @@ export class SetApply {
       `SELECT pg_catalog.set_config('enable_nestloop', '${nested}', true), pg_catalog.set_config('enable_hashjoin', '${other}', true), pg_catalog.set_config('enable_mergejoin', 'off', true)`,
     );
   }
+}
+
+// COPY converts nothing.
+function takesCopy(map: RowMap): boolean {
+  return map.columns.every((column) => column.conversion === 'none');
 }
 
 // By the index of the key, row for row, where the target has one; else one pass over the table.

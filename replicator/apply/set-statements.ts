@@ -1,7 +1,7 @@
 import { TYPE_OID, type Oid } from '../postgres/oid.ts';
 import { quoteIdent } from '../postgres/quote.ts';
 import type { MappedColumn, RowMap } from './row-map.ts';
-import { equalityOperator, only, sameValueExpression } from './statements.ts';
+import { converted, equalityExpression, insertInto, only, sameValueExpression } from './statements.ts';
 
 /**
  * Statements that take whole columns as arrays, $1, $2, … in the order of the columns given. unnest() of them is the
@@ -41,6 +41,12 @@ export function stagedImageDeleteSql({ map, binary }: StagedSql): string {
   );
 }
 
+/** INSERT of many rows whose values are not the target's as they were sent; COPY has the others. */
+export function stagedInsertSql({ map, binary }: StagedSql): string {
+  const { columns } = map;
+  return insertInto(map, 'SELECT ', ` FROM ${unnest(columns.length)}`, (column, i) => staged(column, i, binary));
+}
+
 /** Types that cost little to compare, and how they are: a collation would cost more than the order brings. */
 const QUICK_ORDER: ReadonlyMap<Oid, string> = new Map([
   [TYPE_OID.int2, ''],
@@ -76,7 +82,7 @@ function imageMatch(columns: readonly MappedColumn[], binary: boolean): string {
     .map((column, i) => {
       const name = `t.${quoteIdent(column.target.name)}`;
       return hashable(column)
-        ? `${name} = ${staged(column, i, binary)}`
+        ? equalityExpression(column, name, staged(column, i, binary))
         : sameValueExpression(column, name, staged(column, i, binary));
     })
     .join(' AND ');
@@ -92,10 +98,10 @@ function unnest(parameters: number, numbered = false): string {
 
 function keyMatch(keys: readonly MappedColumn[], first: number, binary: boolean): string {
   return keys
-    .map((column, i) => `t.${quoteIdent(column.target.name)} ${equalityOperator(column)} ${staged(column, first + i, binary)}`)
+    .map((column, i) => equalityExpression(column, `t.${quoteIdent(column.target.name)}`, staged(column, first + i, binary)))
     .join(' AND ');
 }
 
 function staged(column: MappedColumn, i: number, binary: boolean): string {
-  return binary ? `s.v${i}` : `s.v${i}::${column.target.type.sqlName}`;
+  return binary ? converted(column, `s.v${i}`) : `s.v${i}::${column.target.type.sqlName}`;
 }

@@ -1,5 +1,6 @@
 import type { Oid } from '../postgres/oid.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
+import { unreachable } from '../problem.ts';
 import type { MappedColumn, RowMap } from './row-map.ts';
 
 export type OnConflict = 'error' | 'source_wins';
@@ -120,19 +121,33 @@ function withParts(parts: readonly string[], statement: string): string {
   return parts.length === 0 ? statement : `WITH ${parts.join(', ')} ${statement}`;
 }
 
-function insertInto(map: RowMap, before: string, after: string): string {
+/** INSERT of all columns, each the value that `of` gives; without columns of nothing but defaults. */
+export function insertInto(map: RowMap, before: string, after: string, of = value): string {
   const { columns } = map;
   const into = `INSERT INTO ${quoteRelation(map.target)}`;
   if (columns.length === 0) return `${into} DEFAULT VALUES`;
   const names = columns.map((column) => quoteIdent(column.target.name)).join(', ');
   const overriding = columns.some((column) => column.target.identity === 'always') ? ' OVERRIDING SYSTEM VALUE' : '';
-  return `${into} (${names})${overriding} ${before}${columns.map(value).join(', ')}${after}`;
+  return `${into} (${names})${overriding} ${before}${columns.map((column, i) => of(column, i)).join(', ')}${after}`;
 }
 
-// Parameter n, counted from 0. The assignment to the column does what an assignment may; a cast that must be asked for
-// stands here.
+// Parameter n, counted from 0.
 function value(column: MappedColumn, n: number): string {
-  return column.cast ? `$${n + 1}::${column.target.type.sqlName}` : `$${n + 1}`;
+  return converted(column, `$${n + 1}`);
+}
+
+/** The column's value out of a parameter's. The assignment to the column does what an assignment may; what more it takes is here. */
+export function converted({ conversion, target }: MappedColumn, parameter: string): string {
+  switch (conversion) {
+    case 'none':
+      return parameter;
+    case 'cast':
+      return `${parameter}::${target.type.sqlName}`;
+    case 'by text':
+      return `${parameter}::pg_catalog.text::${target.type.sqlName}`;
+    default:
+      return unreachable(conversion);
+  }
 }
 
 // A key finds its row by =, so by its index. An image finds exactly one of the rows that equal it (invariant: each
@@ -141,32 +156,41 @@ function whereRow(map: RowMap, first: number): string {
   const columns = map.find.columns;
   if (map.find.by === 'key') return columns.map((column, i) => equals(column, first + i)).join(' AND ') || 'false';
   const image = columns.map((column, i) =>
-    sameValueExpression(column, `s.${quoteIdent(column.target.name)}`, `$${first + i + 1}`),
+    sameValueExpression(column, `s.${quoteIdent(column.target.name)}`, value(column, first + i)),
   );
   const [left, right] = map.target.kind === 'table' ? ['t.ctid', 's.ctid'] : ['(t.tableoid, t.ctid)', 's.tableoid, s.ctid'];
   return `${left} = (SELECT ${right} FROM ${only(map)} AS s WHERE ${image.join(' AND ') || 'true'} LIMIT 1)`;
 }
 
 function equals(column: MappedColumn, n: number): string {
-  return `t.${quoteIdent(column.target.name)} ${equalityOperator(column)} ${value(column, n)}`;
+  return equalityExpression(column, `t.${quoteIdent(column.target.name)}`, value(column, n));
 }
 
-/**
- * The = of a column's type. The search_path is empty, so one that came with an extension must be named with its schema;
- * without, the columns of such a type, or of a domain over it, would be compared as text, or not at all.
- */
-export function equalityOperator({ target: { type } }: Pick<MappedColumn, 'target'>): string {
+/** SQL that compares a column with what converted() gives, by the = that its indexes use. */
+export function equalityExpression(column: Pick<MappedColumn, 'target'>, left: string, right: string): string {
+  return `${comparable(column, left)} ${equalityOperator(column)} ${comparable(column, right)}`;
+}
+
+// The operators of enums do not take domains over them. An index is found all the same.
+function comparable({ target: { type } }: Pick<MappedColumn, 'target'>, of: string): string {
+  return type.kind === 'domain' && type.form?.is === 'enum' ? `${of}::${type.form.name}` : of;
+}
+
+// The = of a column's type. The search_path is empty, so one that came with an extension must be named with its schema;
+// without, the columns of such a type, or of a domain over it, would be compared as text, or not at all.
+function equalityOperator({ target: { type } }: Pick<MappedColumn, 'target'>): string {
   return type.operatorSchema === undefined ? '=' : `OPERATOR(${quoteIdent(type.operatorSchema)}.=)`;
 }
 
 /**
- * SQL that is true when both are the same value, or both NULL. `right` is of the parameter's type. Where equal values can
+ * SQL that is true when both are the same value, or both NULL. `right` is what converted() gives. Where equal values can
  * differ (1.0 and 1.00, citext) or the type knows no equality (json, point) they are compared in their output form: that of a
  * row, because a cast to text can lose something (the trailing blanks of bpchar), and because it is never NULL.
  */
 export function sameValueExpression(column: MappedColumn, left: string, right: string): string {
   const { type } = column.target;
-  if (type.equalityIsIdentity && column.parameterType === type.oid) return `${left} IS NOT DISTINCT FROM ${right}`;
+  if (type.equalityIsIdentity && (column.parameterType === type.oid || column.conversion !== 'none'))
+    return `${comparable(column, left)} IS NOT DISTINCT FROM ${comparable(column, right)}`;
   return `ROW(${left})::pg_catalog.text = ROW(${right}::${type.sqlName})::pg_catalog.text`;
 }
 

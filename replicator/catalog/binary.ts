@@ -1,7 +1,10 @@
-import type { Oid } from '../postgres/oid.ts';
+import { TYPE_OID, type Oid } from '../postgres/oid.ts';
+import { unreachable } from '../problem.ts';
 import { isBuiltIn } from './built-in.ts';
+import { unqualified } from './casts.ts';
 import type { ColumnPair } from './match-target.ts';
 import type { ColumnType } from './relation.ts';
+import type { TypeForm } from './type-forms.ts';
 
 export type BinaryVerdict = { readonly safe: true } | { readonly safe: false; readonly reason: string };
 
@@ -32,37 +35,101 @@ const OLDEST_VERSION = 140000;
 const INTERVALS: ReadonlySet<Oid> = new Set([1186, 1187]);
 const INFINITE_INTERVALS = 170000;
 
+/** Their binary form is their text, so each reads the others'. */
+const STRINGS: ReadonlySet<Oid> = new Set([TYPE_OID.text, TYPE_OID.varchar, TYPE_OID.bpchar]);
+
+/** Types of extensions whose binary form has been the same in all versions that servers since 14 bring. */
+const STEADY: ReadonlySet<string> = new Set(['citext', 'cube', 'hstore', 'ltree']);
+
 /**
  * Whether a table's values may travel in binary format, in COPY and in pgoutput: every column must have the same built-in
- * type on both sides (behind domains too) or be an enum of the same name. Binary arrays, composites and ranges of
- * user-defined types hold OIDs of the source, and a receive function does not cast.
+ * type on both sides (behind domains too), or one that is made of the same parts. Arrays and composites hold the OIDs of
+ * their parts, which are others on the target; since 14 a receive function minds that for built-in types only. It does not cast.
  * https://www.postgresql.org/docs/current/sql-createsubscription.html#SQL-CREATESUBSCRIPTION-PARAMS-WITH-BINARY
  */
-export function binaryIsSafe(pairs: readonly ColumnPair[], { sourceVersion, targetVersion }: ServerVersions): BinaryVerdict {
-  if (Math.min(sourceVersion, targetVersion) < OLDEST_VERSION) {
-    return { safe: false, reason: 'a server is older than PostgreSQL 14' };
-  }
+export function binaryIsSafe(pairs: readonly ColumnPair[], versions: ServerVersions): BinaryVerdict {
   for (const { source, target } of pairs) {
-    const finite =
-      sourceVersion >= INFINITE_INTERVALS && targetVersion < INFINITE_INTERVALS && INTERVALS.has(source.type.baseOid);
-    const fault = finite ? 'the target knows no infinite interval' : faultOf(source.type, target.type);
-    if (fault) return { safe: false, reason: `column ${source.name}: ${fault}` };
+    const fault = binaryFault(source.type, target.type, versions);
+    if (fault !== null) return { safe: false, reason: `column ${source.name}: ${fault}` };
   }
   return { safe: true };
 }
 
-function faultOf(source: ColumnType, target: ColumnType): string | null {
-  if (isBuiltIn(source.baseOid) && isBuiltIn(target.baseOid)) {
-    if (source.baseOid !== target.baseOid) return `${source.sqlName} and ${target.sqlName} differ`;
-    return UNSAFE_BUILT_INS.has(source.baseOid) ? `${source.sqlName} has no binary form that holds in another database` : null;
-  }
-  if (source.kind === 'enum' && target.kind === 'enum') {
-    return source.sqlName === target.sqlName ? null : `${source.sqlName} and ${target.sqlName} differ`;
-  }
-  return `${isBuiltIn(source.baseOid) ? target.sqlName : source.sqlName} is a user-defined ${kindOf(isBuiltIn(source.baseOid) ? target : source)}`;
+/**
+ * Whether the stream may carry a table's values in binary format. It may as well where the target makes its own type of the
+ * source's (see conversionOf), if it knows that one and its values.
+ */
+export function streamsInBinary(pairs: readonly ColumnPair[], versions: ServerVersions): boolean {
+  return pairs.every(({ source: { type: source }, target: { type: target } }) => {
+    if (binaryFault(source, target, versions) === null) return true;
+    if (source.form) return cameAsText(source);
+    return isBuiltIn(source.baseOid) && binaryFault(source, source, versions) === null;
+  });
 }
 
-function kindOf(type: ColumnType): string {
-  if (type.elementOid !== null) return 'array';
-  return type.kind === 'base' ? 'type' : type.kind;
+/** Even in a binary stream: there is no binary form. */
+export function cameAsText(source: Pick<ColumnType, 'form'>): boolean {
+  return source.form?.is === 'unsent';
+}
+
+/** Why the target's type does not read the binary form of the source's; null when it does. */
+export function binaryFault(source: ColumnType, target: ColumnType, versions: ServerVersions): string | null {
+  const { sourceVersion, targetVersion } = versions;
+  if (Math.min(sourceVersion, targetVersion) < OLDEST_VERSION) return 'a server is older than PostgreSQL 14';
+  if (sentAlike(source, target)) return null;
+  return formFault(formOf(source), formOf(target), sourceVersion >= INFINITE_INTERVALS && targetVersion < INFINITE_INTERVALS);
+}
+
+/** A string or label for a string: no parts, no OIDs. */
+function sentAlike(source: ColumnType, target: ColumnType): boolean {
+  return STRINGS.has(target.baseOid) && (STRINGS.has(source.baseOid) || source.form?.is === 'enum');
+}
+
+/** Whether two built-in types have the same binary form. */
+export function sameBinary(source: Oid, target: Oid): boolean {
+  return source === target || (STRINGS.has(source) && STRINGS.has(target));
+}
+
+function formOf(type: ColumnType): TypeForm {
+  if (type.form) return type.form;
+  return { name: type.sqlName, ...(isBuiltIn(type.baseOid) ? { is: 'built-in', oid: type.baseOid } : { is: 'unsent' }) };
+}
+
+function formFault(source: TypeForm, target: TypeForm, moreIntervals: boolean): string | null {
+  const differ = `${source.name} and ${target.name} differ`;
+  switch (source.is) {
+    case 'built-in':
+      if (target.is !== 'built-in' || target.oid !== source.oid) return differ;
+      if (moreIntervals && INTERVALS.has(source.oid)) return 'the target knows no infinite interval';
+      return UNSAFE_BUILT_INS.has(source.oid) ? `${source.name} has no binary form that holds in another database` : null;
+    case 'enum':
+      return target.is === 'enum' ? null : differ;
+    case 'array':
+    case 'range':
+    case 'multirange':
+      return target.is === source.is ? formFault(source.of, target.of, moreIntervals) : differ;
+    case 'composite': {
+      if (target.is !== 'composite' || target.fields.length !== source.fields.length) return differ;
+      for (const [i, { name, form }] of source.fields.entries()) {
+        const fault = formFault(form, target.fields[i]?.form ?? form, moreIntervals);
+        if (fault !== null) return `${source.name}.${name}: ${fault}`;
+      }
+      return null;
+    }
+    case 'base':
+      return target.is === 'base' ? baseFault(source, target) : differ;
+    case 'unsent':
+      return `${source.name} has no binary form`;
+    default:
+      return unreachable(source);
+  }
+}
+
+type BaseForm = Extract<TypeForm, { is: 'base' }>;
+
+function baseFault(source: BaseForm, target: BaseForm): string | null {
+  if (source.extension === null || source.extension !== target.extension) return `${source.name} comes from no extension of both`;
+  if (unqualified(source.name) !== unqualified(target.name)) return `${source.name} and ${target.name} differ`;
+  if (STEADY.has(source.extension) || source.version === target.version) return null;
+  return `${source.name} comes with ${source.extension} ${source.version}, and ${target.version} on the target`;
 }

@@ -73,6 +73,6 @@ const NAMES_AND_TEXT: readonly Oid[] = [TYPE_OID.text, TYPE_OID.varchar, TYPE_OI
 const STRING_TYPES: readonly Oid[] = [TYPE_OID.text, TYPE_OID.varchar, TYPE_OID.bpchar];
 
 /** `public."My Type"[]` -> `"My Type"[]` */
-function unqualified(sqlName: string): string {
+export function unqualified(sqlName: string): string {
   return sqlName.replace(/^(?:"(?:[^"]|"")*"|[^".]+)\.(?=.)/, '');
 }

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import { TYPE_OID, type Oid } from '../postgres/oid.ts';
+import { isBuiltIn } from './built-in.ts';
 import { groupBy } from './group-by.ts';
 import {
   COLUMNS,
@@ -12,6 +13,7 @@ import {
   type TypeRow,
 } from './relation-queries.ts';
 import type { Column, ColumnType, Relation, RelationName, UniqueIndex } from './relation.ts';
+import { readTypeForms, type TypeForm } from './type-forms.ts';
 
 /** Which tables to read; `withPartitions` adds the partitions of the named ones at every level. */
 export type RelationFilter =
@@ -21,7 +23,8 @@ export type RelationFilter =
 /**
  * Ordinary and partitioned tables as the catalog describes them, ordered by schema and name: all of them but
  * the server's own, temporary ones and pgfollow's, or the ones that the filter names (missing ones are left
- * out). Four queries, however many tables there are. The session's search_path must be empty.
+ * out). Four queries, however many tables there are, and one more where a type is not built in. The session's
+ * search_path must be empty.
  * https://www.postgresql.org/docs/current/catalogs.html
  */
 export async function readRelations(client: Client, filter?: RelationFilter): Promise<Relation[]> {
@@ -37,8 +40,10 @@ export async function readRelations(client: Client, filter?: RelationFilter): Pr
   const indexRows = await rowsOf<IndexRow>(client, INDEXES, [oids]);
   const typeOids = [...new Set(columnRows.map((column) => column.type_oid))];
   const types = new Map((await rowsOf<TypeRow>(client, TYPES, [typeOids])).map((type) => [type.oid, type]));
+  const own = [...types.values()].filter((type) => !isBuiltIn(type.base)).map((type) => type.oid);
+  const forms = own.length === 0 ? new Map<Oid, TypeForm>() : await readTypeForms(client, own);
 
-  const columnType = memoizedType(types);
+  const columnType = memoizedType(types, forms);
   const columns = groupBy(columnRows, (row) => row.relation);
   const indexes = groupBy(indexRows, (row) => row.relation);
   return tables.map((table) =>
@@ -84,13 +89,17 @@ const EXACT_TYPES: ReadonlySet<Oid> = new Set([
 ]);
 
 /** One object a type and collation, shared by all columns that have it. */
-function memoizedType(types: ReadonlyMap<Oid, TypeRow>): (oid: Oid, deterministic: boolean) => ColumnType {
+function memoizedType(
+  types: ReadonlyMap<Oid, TypeRow>,
+  forms: ReadonlyMap<Oid, TypeForm>,
+): (oid: Oid, deterministic: boolean) => ColumnType {
   const memo = new Map<string, ColumnType>();
   return (oid, deterministic) => {
     const key = `${oid} ${deterministic}`;
     const known = memo.get(key);
     if (known) return known;
     const row = types.get(oid);
+    const form = forms.get(oid);
     const type: ColumnType = {
       oid,
       sqlName: row?.sql_name ?? String(oid),
@@ -99,6 +108,7 @@ function memoizedType(types: ReadonlyMap<Oid, TypeRow>): (oid: Oid, deterministi
       elementOid: row?.element ?? null,
       equalityIsIdentity: row !== undefined && deterministic && (row.base_typtype === 'e' || EXACT_TYPES.has(row.base)),
       ...(row?.operator_schema ? { operatorSchema: row.operator_schema } : {}),
+      ...(form ? { form } : {}),
     };
     memo.set(key, type);
     return type;

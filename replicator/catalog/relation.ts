@@ -1,4 +1,5 @@
 import type { Oid } from '../postgres/oid.ts';
+import type { TypeForm } from './type-forms.ts';
 
 /** A table's name as the catalog has it, unquoted. */
 export interface RelationName {
@@ -29,6 +30,8 @@ export interface ColumnType {
    * pg_catalog serve: built-in types, enums, arrays, ranges, composites.
    */
   readonly operatorSchema?: string;
+  /** What its values are made of; absent for a built-in type, also behind a domain. */
+  readonly form?: TypeForm;
 }
 
 export interface Column {

@@ -198,7 +198,7 @@ export const fileSchema = z.strictObject({
         { min: 65_536, max: 1024 ** 3, fallback: '16MB' },
         'Most bytes of changes in one target transaction, whole source transactions aside.',
       ),
-      binary: choice(['auto', 'never'], 'auto', 'Values in binary where both ends agree on the types.'),
+      binary: choice(['auto', 'never'], 'auto', 'Values in binary where the types of both ends allow it.'),
       streaming: choice(['auto', 'off'], 'auto', 'Receive large transactions while they are still in progress on the source.'),
       spillDirectory: setting(z.string().min(1).nullable().default(null), {
         description: 'Folder for what is received of transactions in progress and does not fit into memory.',

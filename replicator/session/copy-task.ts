@@ -1,9 +1,10 @@
+import { binaryIsSafe } from '../catalog/binary.ts';
 import type { Config } from '../config/schema.ts';
 import type { Relation } from '../catalog/relation.ts';
 import { quoteRelation } from '../postgres/quote.ts';
 import { Problem } from '../problem.ts';
 import type { CopyTask } from '../snapshot/copy-table.ts';
-import { binaryForStream, type FollowedTable } from './followed-tables.ts';
+import type { FollowedTable } from './followed-tables.ts';
 
 /** How a table is to be copied; `first`: nobody reads the target yet. */
 export function copyTask(
@@ -23,7 +24,7 @@ export function copyTask(
     source: table.source,
     target,
     columns: table.columns,
-    binary: config.apply.binary === 'auto' && binaryForStream([table], versions),
+    binary: config.apply.binary === 'auto' && binaryIsSafe(table.columns, versions).safe,
     existingRows: ours ?? config.snapshot.existingRows,
     bare: table.unbuilt,
   };

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { binaryIsSafe } from '../catalog/binary.ts';
+import { streamsInBinary } from '../catalog/binary.ts';
 import { readCasts } from '../catalog/casts.ts';
 import { matchTarget, type ColumnPair } from '../catalog/match-target.ts';
 import { readRelations } from '../catalog/read-relations.ts';
@@ -163,12 +163,12 @@ export function failTable(table: FollowedTable, problem: Problem): void {
   table.progress = nextProgress(table.progress, { type: 'failed', problem });
 }
 
-/** Whether values may travel in binary: every table's both ends must agree, because it is one setting for the stream. */
+/** Whether the stream may carry binary values: every table must agree, because it is one setting for the stream. */
 export function binaryForStream(
   tables: readonly FollowedTable[],
   versions: { sourceVersion: number; targetVersion: number },
 ): boolean {
-  return tables.every((table) => table.columns.length === 0 || binaryIsSafe(table.columns, versions).safe);
+  return tables.every((table) => streamsInBinary(table.columns, versions));
 }
 
 // Where a table goes on from. A copy that was interrupted, or failed, is made again.

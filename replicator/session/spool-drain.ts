@@ -105,6 +105,7 @@ async function slice(table: FollowedTable, decoder: SpoolDecoder, applied: Lsn, 
     const brought = await applier.applySpooled({
       changes: taken.flatMap((row) => decoder.changes(row.bytes, seen)),
       mapping: table.mapping,
+      columns: table.columns,
       binary,
       after: [
         ...(last ? [deleteSpooledSql(pipeline, source, last.seq)] : []),

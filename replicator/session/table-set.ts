@@ -54,11 +54,11 @@ export class TableSet {
   route(relation: StreamRelation): Route {
     const table = this.#byOid.get(relation.oid) ?? this.#byName.get(displayName(relation));
     if (!table) return { to: 'nowhere' };
-    const { mapping } = table;
+    const { mapping, columns } = table;
     if (table.spooling) return { to: 'spool', mapping };
     if (!takesChanges(table.progress.state)) return { to: 'nowhere' };
     const target = this.#takeFresh(table);
-    return target ? { to: 'table', mapping, target } : { to: 'table', mapping };
+    return { to: 'table', mapping, columns, ...(target ? { target } : {}) };
   }
 
   // Once: who asks again has a reason to.

@@ -233,14 +233,7 @@ export class TableTender {
     const now = resolved.tables.map((fresh) => this.#merge(fresh));
     const merged = { ...resolved, tables: now };
     const identities = await publishTables(ends, config, merged);
-    if (
-      binary &&
-      !binaryForStream(
-        now.filter((table) => !tables.get(table.name)),
-        versions,
-      )
-    )
-      throw streamInText();
+    if (binary && !binaryForStream(now, versions)) throw streamInText();
     await boundary.at(async () => {
       tables.replace(now);
       applier.reroute();
@@ -266,7 +259,7 @@ export function firstCopyIsOpen({ first, ends, config }: Pick<TendOptions, 'firs
 }
 
 function streamInText(): Problem {
-  return new Problem('SOURCE_UNREACHABLE', 'The stream begins again, because values of a new table must travel as text.', {
+  return new Problem('SOURCE_UNREACHABLE', 'The stream begins again, because values of a table must travel as text now.', {
     retry: 'transient',
     remedy: 'Nothing to do.',
   });

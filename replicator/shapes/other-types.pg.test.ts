@@ -4,26 +4,34 @@ import { startPipeline } from '../testing/run-pipeline.ts';
 import { TEST_VERSION } from '../testing/servers.ts';
 import { known, stageShapes, type Shape } from '../testing/shapes.ts';
 
-// Another type makes the stream text by itself.
 const TYPES: Shape[] = [
   {
     name: 'another type on the target, with a cast',
-    source: `CREATE TYPE mood AS ENUM ('so', 'la'); CREATE TABLE t (id int PRIMARY KEY, a varchar(20), b mood, c json, d timestamp, e numeric(10,2), f bool, g date, h int[], i uuid, j char(5), k real, l int, m text)`,
-    target: `CREATE TABLE t (id bigint PRIMARY KEY, a text, b text, c jsonb, d timestamptz, e bigint, f int, g timestamp, h bigint[], i text, j text, k float8, l numeric, m varchar(30))`,
-    rows: `INSERT INTO t SELECT i, 'a', 'so', '{"b": 1, "a": 2}', '2026-03-29 02:30:00', i, i % 2 = 0, '2026-01-01', '{1,NULL}', gen_random_uuid(), 'x', 1.5, i, 'm' FROM generate_series(1, 5) i; INSERT INTO t (id) VALUES (6)`,
+    source: `CREATE TYPE mood AS ENUM ('so', 'la'); CREATE TABLE t (id int PRIMARY KEY, a varchar(20), b mood, c json, d timestamp, e numeric(10,2), f bool, g date, h int[], i uuid, j char(5), k real, l int, m text, n char(4), o bytea, p money)`,
+    target: `CREATE TABLE t (id bigint PRIMARY KEY, a text, b text, c jsonb, d timestamptz, e bigint, f int, g timestamp, h bigint[], i text, j text, k float8, l numeric, m varchar(30), n citext, o text, p numeric)`,
+    rows: `INSERT INTO t SELECT i, 'a', 'so', '{"b": 1, "a": 2}', '2026-03-29 02:30:00', i, i % 2 = 0, '2026-01-01', '{1,NULL}', gen_random_uuid(), 'x', 0.1, i, 'm', 'n', '\\x00ff', 1.5 FROM generate_series(1, 5) i; INSERT INTO t (id) VALUES (6)`,
     changes: [
-      `INSERT INTO t VALUES (7, '', 'la', 'null', 'infinity', 12.00, true, '-infinity', '{}', gen_random_uuid(), '', 'NaN', NULL, '')`,
+      `INSERT INTO t VALUES (7, '', 'la', 'null', 'infinity', 12.00, true, '-infinity', '{}', gen_random_uuid(), '', 'NaN', NULL, '', '', '\\x', -1)`,
       `UPDATE t SET f = NOT f, e = e + 1, d = d + interval '1 day'`,
       'UPDATE t SET id = 50 WHERE id = 5',
       'DELETE FROM t WHERE id = 1',
     ],
-    tables: [{ source: 't', columns: ['id', 'a', 'b', 'i', 'k', 'l', 'm', 'h'] }],
+    tables: [{ source: 't', columns: ['id', 'a', 'b', 'i', 'k', 'l', 'm', 'h', 'n', 'o'] }],
     targetAnswer: {
-      query: 'SELECT id, c, d, e, f, g, j FROM t WHERE id IN (2, 6, 7) ORDER BY id',
+      query: 'SELECT id, c, d, e, f, g, j, p FROM t WHERE id IN (2, 6, 7) ORDER BY id',
       gives: [
-        { id: '2', c: '{"a": 2, "b": 1}', d: '2026-03-30 02:30:00+00', e: '3', f: '0', g: '2026-01-01 00:00:00', j: 'x    ' },
-        { id: '6', c: null, d: null, e: null, f: null, g: null, j: null },
-        { id: '7', c: 'null', d: 'infinity', e: '13', f: '0', g: '-infinity', j: '     ' },
+        {
+          id: '2',
+          c: '{"a": 2, "b": 1}',
+          d: '2026-03-30 02:30:00+00',
+          e: '3',
+          f: '0',
+          g: '2026-01-01 00:00:00',
+          j: 'x    ',
+          p: '1.50',
+        },
+        { id: '6', c: null, d: null, e: null, f: null, g: null, j: null, p: null },
+        { id: '7', c: 'null', d: 'infinity', e: '13', f: '0', g: '-infinity', j: '     ', p: '-1.00' },
       ],
     },
   },
@@ -58,9 +66,19 @@ const TYPES: Shape[] = [
   },
 ];
 
-describe.each([{ gathered: false }, { gathered: true }])('types that differ, gathered: $gathered', ({ gathered }) => {
+describe.each([
+  { gathered: false, binary: 'auto' },
+  { gathered: true, binary: 'auto' },
+  { gathered: false, binary: 'never' },
+  { gathered: true, binary: 'never' },
+])('types that differ, gathered: $gathered, binary: $binary', ({ gathered, binary }) => {
   const shapes = known(TYPES);
-  const stage = stageShapes(shapes, { gathered, format: 'text' });
+  const stage = stageShapes(shapes, {
+    gathered,
+    before: ['CREATE EXTENSION citext SCHEMA public'],
+    format: binary === 'auto' ? 'binary' : 'text',
+    settings: { apply: { binary } },
+  });
   test.each(shapes)('$name', (shape) => stage.expectSame(shape));
 });
 

@@ -13,8 +13,8 @@ describe.each([
   { source: 14, target: 18, what: 'built-in types', values: SHARED, format: 'binary' },
   { source: 18, target: 14, what: 'built-in types', values: WITHOUT_INTERVALS, format: 'binary' },
   { source: 18, target: 14, what: 'intervals', values: { interval, 'interval day to second(2)': seconds }, format: 'text' },
-  { source: 14, target: 18, what: 'all others', values: { ...OWN, ...CONTRIB }, format: 'text' },
-  { source: 18, target: 14, what: 'all others', values: { ...OWN, ...CONTRIB }, format: 'text' },
+  { source: 14, target: 18, what: 'all others', values: { ...OWN, ...CONTRIB }, format: 'binary' },
+  { source: 18, target: 14, what: 'all others', values: { ...OWN, ...CONTRIB }, format: 'binary' },
 ] as const)('$what, from $source to $target', ({ source, target, values, format }) => {
   const all = typeShapes(values as Values, { ddl: 'mood' in values ? OWN_TYPES.join('; ') : '', notKeys: NOT_KEYS });
   const databases = () => ownServers({ source: { version: source }, target: { version: target } });

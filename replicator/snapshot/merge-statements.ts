@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { equalityOperator } from '../apply/statements.ts';
+import { equalityExpression } from '../apply/statements.ts';
 import type { ColumnPair } from '../catalog/match-target.ts';
 import type { Column, RelationName } from '../catalog/relation.ts';
 import { shadowName, storeShadow } from '../metadata/shadows.ts';
@@ -102,7 +102,7 @@ const PLACES = 't.part, t.tid, s.sid';
 
 function compareByKey(task: Merged, shadow: string, key: readonly Column[]): string {
   const match = key
-    .map((column) => `t.${quoteIdent(column.name)} ${equalityOperator({ target: column })} s.${quoteIdent(column.name)}`)
+    .map((column) => equalityExpression({ target: column }, `t.${quoteIdent(column.name)}`, `s.${quoteIdent(column.name)}`))
     .join(' AND ');
   return (
     `SELECT t.tableoid AS part, t.ctid AS tid, s.ctid AS sid FROM ${targetOf(task)} AS t FULL JOIN ${shadow} AS s ON ${match} ` +

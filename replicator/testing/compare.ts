@@ -107,12 +107,16 @@ interface CompareColumn extends Named {
   readonly type: string;
 }
 
-// The binary form of what names an object is an OID, and arrays and composites of types of one's own hold the types' OIDs.
+// The binary form of what names an object is an OID, and arrays and composites of types of one's own, which may be inside a
+// range, hold the types' OIDs.
 async function columnsOf(side: Side, table: string): Promise<CompareColumn[]> {
   const rows = await side.query(
     `SELECT attname AS name, format_type(atttypid, -1) AS type,
             CASE WHEN t.typsend NOT IN (0, 'record_send'::regproc) AND format_type(atttypid, -1) NOT LIKE 'reg%'
-                  AND (t.typsend <> 'array_send'::regproc OR t.typelem BETWEEN 1 AND 16383) THEN
+                  AND (t.typsend <> 'array_send'::regproc OR t.typelem BETWEEN 1 AND 16383)
+                  AND (t.typtype <> 'd' OR t.typsend <> 'enum_send'::regproc)
+                  AND (t.oid < 16384 OR t.typsend NOT IN ('range_send'::regproc, 'multirange_send'::regproc)
+                    OR EXISTS (SELECT FROM pg_range r WHERE t.oid IN (rngtypid, rngmultitypid) AND rngsubtype < 16384)) THEN
               (SELECT format('%I.%I($%s)', n.nspname, p.proname, CASE WHEN a.typtype = 'b' THEN '::' || format_type(a.oid, -1) END)
                  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_type a ON a.oid = p.proargtypes[0]
                 WHERE p.oid = t.typsend)

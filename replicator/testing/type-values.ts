@@ -168,9 +168,11 @@ export const OWN_TYPES = [
   'CREATE TYPE "Odd (type)" AS ("A column" positive, m mood, n numeric(10,2), t timestamptz)',
   'CREATE TYPE nest AS (p pair, ps pair[], o "Odd (type)", r int4range, nothing mood)',
   'CREATE DOMAIN checked_pair AS pair CHECK ((VALUE).a IS DISTINCT FROM 0)',
+  'CREATE DOMAIN feeling AS mood',
   'CREATE TYPE floats AS RANGE (subtype = float8, subtype_diff = float8mi, multirange_type_name = many_floats)',
   'CREATE TYPE moods AS RANGE (subtype = mood)',
   'CREATE TYPE texts AS RANGE (subtype = text, collation = "C")',
+  'CREATE DOMAIN some_floats AS floats CHECK (VALUE <> $$[7,7]$$)',
 ];
 
 /** Values of OWN_TYPES. */
@@ -182,7 +184,9 @@ export const OWN: Values = {
   pair: ['(1,x)', '(,)', '(,"")', '(-1,"quote "" , \\\\ ()")'],
   '"Odd (type)"': ['(1,so,1.00,infinity)', `(7,"it's ""odd"", (really)",NaN,"4713-01-01 00:00:00+00 BC")`, '(,,,)'],
   nest: ['("(1,x)","{""(2,y)"",NULL,""(,)""}","(1,la,1.50,-infinity)","[1,5)",so)', '(,,,,)', '(,"[0:0]={""(3,z)""}",,empty,)'],
-  checked_pair: ['(1,)'],
+  checked_pair: ['(1,)', '(2,x)'],
+  feeling: ['so', 'la', ''],
+  some_floats: ['[0.1,Infinity)', 'empty'],
   floats: ['empty', '[0.1,Infinity)', '(,)', '[-0,1.7976931348623157e+308]'],
   many_floats: ['{}', '{[0.1,0.2),(5,)}'],
   moods: ['[so,la]', '(,la)', `["it's ""odd"", (really)",""]`],
@@ -192,6 +196,7 @@ export const OWN: Values = {
   'tags[]': ['{"{a}","{b,c}"}'],
   'pair[]': ['{"(1,x)",NULL}', '{{"(1,\\"a b\\")"},{"(,)"}}', '[3:3]={"(2,)"}'],
   'nest[]': ['{"(\\"(1,x)\\",,,,so)"}'],
+  'feeling[]': ['{so,"",NULL}'],
   'floats[]': ['{"[0.1,0.2)",empty,NULL}'],
   'many_floats[]': ['{"{[0.1,0.2),(5,)}"}'],
 };
