@@ -33,7 +33,9 @@ export const removeCommand = tableCommand('remove', {
 export const resyncCommand = tableCommand('resync', {
   ask: (api, table) => api.post(`${path(table)}/resync`),
   done: (table) => `${table} is going to be copied again. \`pgfollow tables\` shows how far it is.`,
-  notes: 'Readers of the target see the old rows until the new ones are complete. The other tables go on.',
+  notes:
+    'The rows are copied beside the table, then one transaction changes what differs. Readers of the target see the old rows\n' +
+    'until then, and the other tables go on. The target needs room for the rows once more meanwhile.',
   examples: [['pgfollow resync public.orders', '']],
 });
 

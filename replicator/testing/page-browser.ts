@@ -18,6 +18,12 @@ export interface PageBrowser {
   expecting(...texts: string[]): void;
 }
 
+/** A browser that came with npm. */
+export async function launchBrowser(): Promise<Browser> {
+  const args = ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'];
+  return await chromium.launch({ executablePath: await sparticuz.executablePath(), args, headless: true });
+}
+
 /** For use at the top of a test file: it registers what has to be done before and after. */
 export function pageBrowser(): PageBrowser {
   let browser: Browser;
@@ -27,8 +33,7 @@ export function pageBrowser(): PageBrowser {
   let expected: string[] = [];
 
   beforeAll(async () => {
-    const args = ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'];
-    browser = await chromium.launch({ executablePath: await sparticuz.executablePath(), args, headless: true });
+    browser = await launchBrowser();
   }, 120_000);
   afterAll(() => browser.close());
   beforeEach(async () => {

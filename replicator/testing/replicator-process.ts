@@ -14,6 +14,8 @@ const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 /** `pgfollow run` in a process of its own. Dispose kills it, and so does the end of this process. */
 export interface ReplicatorProcess extends AsyncDisposable {
   readonly pid: number;
+  /** Of the page, `http://127.0.0.1:5884`. */
+  readonly address: string;
   status(): Promise<Status>;
   tables(): Promise<TableStatus[]>;
   findings(): Promise<Findings>;
@@ -57,6 +59,7 @@ export async function spawnReplicator(db: TestDatabases, settings: Record<string
   };
   return {
     pid,
+    address: `http://127.0.0.1:${port}`,
     status,
     kill,
     output: () => pieces.join(''),

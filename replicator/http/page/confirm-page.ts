@@ -29,8 +29,9 @@ export function resyncPage(view: PageView, { source, target, snapshot, spooledBy
     title: `Copy ${source} again?`,
     plan: [
       `All rows are read from the source again: ${plural(snapshot.rowsEstimated ?? snapshot.rowsCopied, 'row')} or so${size}.`,
-      `They replace the rows of ${target} on the target in one transaction: readers see the old ones until the new ones are complete.`,
-      'Rows that only the target has are deleted.',
+      `They are copied beside ${target}; then one transaction deletes, updates and inserts there what differs, and leaves the rest as it is.`,
+      'Rows that only the target has are deleted. Readers see the old rows until then, and nobody is locked out.',
+      'Meanwhile the target needs room for the rows once more.',
       'The other tables go on meanwhile.',
       ...(spooledBytes > 0 ? [`${bytesText(spooledBytes)} of kept changes are not needed any more.`] : []),
     ],
