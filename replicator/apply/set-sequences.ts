@@ -1,12 +1,12 @@
 import type { Client } from 'pg';
-import type { Sequence } from '../catalog/sequences.ts';
+import type { Sequence, SequencePlace } from '../catalog/sequences.ts';
 import { quoteLiteral, quoteRelation } from '../postgres/quote.ts';
 import { isTransient, sqlState } from '../postgres/sqlstate.ts';
 
-/** The sequence shall have given this value; text, because it is a bigint. */
+/** The sequence shall be as far as this. */
 export interface SequenceValue {
   readonly sequence: Sequence;
-  readonly value: string;
+  readonly place: SequencePlace;
 }
 
 /** One that the target did not let us set. */
@@ -47,9 +47,9 @@ async function attempt(target: Client, values: readonly SequenceValue[]): Promis
 }
 
 // last_value is what it gave last, or is about to give first.
-function setSequenceSql({ sequence, value }: SequenceValue): string {
+function setSequenceSql({ sequence, place: { value, given } }: SequenceValue): string {
   const name = quoteRelation(sequence);
   const to = quoteLiteral(value);
-  const behind = `last_value ${sequence.ascending ? '<' : '>'} ${to} OR (last_value = ${to} AND NOT is_called)`;
-  return `SELECT pg_catalog.setval(${quoteLiteral(name)}::pg_catalog.regclass, ${to}) FROM ${name} WHERE ${behind}`;
+  const behind = `last_value ${sequence.ascending ? '<' : '>'} ${to}${given ? ` OR (last_value = ${to} AND NOT is_called)` : ''}`;
+  return `SELECT pg_catalog.setval(${quoteLiteral(name)}::pg_catalog.regclass, ${to}, ${given}) FROM ${name} WHERE ${behind}`;
 }

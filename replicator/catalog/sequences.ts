@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import type { Oid } from '../postgres/oid.ts';
-import { quoteLiteral } from '../postgres/quote.ts';
+import { quoteLiteral, quoteRelation } from '../postgres/quote.ts';
 import { targetColumn } from './create-table.ts';
 import { displayName, type RelationName, type TableMapping } from './relation.ts';
 
@@ -74,6 +74,32 @@ export async function readSequences(client: Client, names: readonly RelationName
     [names.map(({ schema }) => schema), names.map(({ name }) => name)],
   );
   return rows;
+}
+
+/** How far a sequence is: the value that it gave last, or is going to give first. Text, because it is a bigint. */
+export interface SequencePlace {
+  readonly value: string;
+  readonly given: boolean;
+}
+
+/** Sequences that have not given a value are read in one statement each so many. */
+const A_STATEMENT = 100;
+
+/** How far these sequences are that have not given a value yet: RESTART and setval() have moved them all the same. Waits as readSequenceValues(). */
+export async function readUnusedSequences(client: Client, sequences: readonly Sequence[]): Promise<Map<Oid, SequencePlace>> {
+  const places = new Map<Oid, SequencePlace>();
+  for (let from = 0; from < sequences.length; from += A_STATEMENT) {
+    const each = sequences
+      .slice(from, from + A_STATEMENT)
+      .map(
+        (sequence) =>
+          `SELECT ${sequence.oid}::pg_catalog.oid AS oid, last_value::pg_catalog.text AS value, is_called FROM ${quoteRelation(sequence)}`,
+      );
+    const sql = `SET LOCAL lock_timeout = '250ms'; ${each.join(' UNION ALL ')}`;
+    const results = (await client.query(sql)) as unknown as { rows: { oid: Oid; value: string; is_called: boolean }[] }[];
+    for (const { oid, value, is_called } of results.at(-1)?.rows ?? []) places.set(oid, { value, given: is_called });
+  }
+  return places;
 }
 
 /**

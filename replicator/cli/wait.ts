@@ -1,4 +1,4 @@
-import type { SequencesBrought, Status } from '../observe/status.ts';
+import type { SequenceFault, SequencesBrought, Status } from '../observe/status.ts';
 import { connect, disconnect } from '../postgres/connect.ts';
 import { formatLsn, parseLsn, tryParseLsn, type Lsn } from '../postgres/lsn.ts';
 import { apiClient, Refused, Unreachable, type ApiClient } from './api.ts';
@@ -15,17 +15,21 @@ const DEFAULT_TIMEOUT_S = 60;
 const PATIENCE_MS = 10_000;
 
 export const waitCommand: Command = {
-  usage: 'wait [--lsn X/Y] [--timeout SECONDS] [--json] [OPTIONS]',
+  usage: 'wait [--lsn X/Y] [--timeout SECONDS] [--strict] [--json] [OPTIONS]',
   options: {
     lsn: { type: 'string', takes: 'X/Y', help: 'wait for this position instead of asking the source where it is now' },
     timeout: { type: 'string', takes: 'SECONDS', help: `give up after so long, exit code 4 (default ${DEFAULT_TIMEOUT_S})` },
-    json: { type: 'boolean', help: 'as {"lsn", "seconds"} once it is there' },
+    strict: { type: 'boolean', help: 'exit code 1 where a sequence cannot be set; without, that is only said' },
+    json: { type: 'boolean', help: 'as {"lsn", "seconds", "sequenceFaults": [{table, message, remedy}]} once it is there' },
     ...API_OPTIONS,
     ...sourceOption(),
   },
-  notes: 'Without --lsn it asks the source (source.url) for its position, so it needs the configuration that `pgfollow run` has.',
+  notes:
+    'Without --lsn it asks the source (source.url) for its position, so it needs the configuration that `pgfollow run` has.\n' +
+    'Then sequences are brought as far as those of the source. One that cannot be set is named on stderr with what mends it; the rows are there.',
   examples: [
     ['pgfollow wait && psql "$TARGET" -f report.sql', 'a report that needs everything up to now'],
+    ['pgfollow wait --strict', 'before the target takes over: its sequences, too'],
     ['pgfollow wait --lsn 16/B374D848 --timeout 300', 'a position that something else noted'],
   ],
   async run(args, io) {
@@ -44,13 +48,16 @@ export const waitCommand: Command = {
     const wanted = lsn ?? (await sourcePosition(config.sourceUrl ?? ''));
     await waitFor(api, wanted, { deadline, timeoutMs });
     // A position of the past says nothing of sequences as they are now: then it is enough to have tried.
-    await bringSequences(api, io, { deadline: lsn === null ? deadline : 0, timeoutMs }).catch((error: unknown) => {
-      if (lsn === null || !(error instanceof Failure)) throw error;
+    const strict = Boolean(args.values['strict']);
+    const limits = { deadline: lsn === null || strict ? deadline : 0, timeoutMs };
+    const sequenceFaults = await bringSequences(api, io, limits).catch((error: unknown) => {
+      if (lsn === null || strict || !(error instanceof Failure)) throw error;
       io.stderr.write(`pgfollow: ${error.message}\n`);
+      return [];
     });
     const seconds = Math.round(performance.now() - started) / 1000;
-    if (args.values['json']) io.stdout.write(`${JSON.stringify({ lsn: formatLsn(wanted), seconds })}\n`);
-    return EXIT.done;
+    if (args.values['json']) io.stdout.write(`${JSON.stringify({ lsn: formatLsn(wanted), seconds, sequenceFaults })}\n`);
+    return strict && sequenceFaults.length > 0 ? EXIT.failure : EXIT.done;
   },
 };
 
@@ -80,18 +87,22 @@ async function waitFor(api: ApiClient, wanted: Lsn, limits: { deadline: number; 
   }
 }
 
-// Rows are there; the sequences that they take values from are not in the stream, so they are asked for. One that cannot be
-// set holds up nobody, but it is said.
-async function bringSequences(api: ApiClient, io: Io, limits: { deadline: number; timeoutMs: number }): Promise<void> {
+// Rows are there; the sequences that they take values from are not in the stream, so they are asked for. Those that cannot be
+// set are said and given back.
+async function bringSequences(
+  api: ApiClient,
+  io: Io,
+  limits: { deadline: number; timeoutMs: number },
+): Promise<readonly SequenceFault[]> {
   for (;;) {
     try {
       const { faults } = (await api.post('/api/v1/sequences')) as SequencesBrought;
       for (const { message, remedy } of faults) io.stderr.write(`pgfollow: ${printable(message)}\n${printable(remedy)}\n`);
-      return;
+      return faults;
     } catch (error) {
       if (!(error instanceof Refused) && !(error instanceof Unreachable)) throw error;
       // An older pgfollow does not know them.
-      if (error instanceof Refused && error.status === 404) return;
+      if (error instanceof Refused && error.status === 404) return [];
       if (performance.now() + POLL_MS > limits.deadline) {
         throw new Failure(`the rows are on the target, but not its sequences: ${error.message}`, {
           remedy: '`pgfollow status` shows what holds it up; --timeout SECONDS waits longer.',

@@ -75,6 +75,58 @@ async function followEachOther(): Promise<void> {
   }
 }
 
+/** Large transactions of both sides, open at the same time, which each source sends while they are in progress. */
+async function largeBothWays(): Promise<void> {
+  await using db = await testDatabases();
+  const name = 'CREATE TABLE f (id int PRIMARY KEY, v text, n int); CREATE TABLE k (v int, w text)';
+  for (const side of [db.source, db.target]) {
+    await sql(side, name);
+    await sql(side, `ALTER DATABASE ${side.name} SET logical_decoding_work_mem = '64kB'`);
+  }
+  const settings = { origin: 'none', apply: { maxBatchBytes: '128kB' } };
+  await using back = startPipeline(backwards(db), { ...settings, snapshot: { copy: false } });
+  await back.caughtUp();
+  await using forth = startPipeline(db, settings);
+  await bothCaughtUp(forth, back);
+  const before = await Promise.all([db.source, db.target].map((side) => streamedTransactions(side)));
+  const write = async (side: TestDatabases['source'], at: number): Promise<void> => {
+    for (let round = 0; round < 3; round++) {
+      await using large = await side.session();
+      await using undone = await side.session();
+      const from = 100_000 * at + 10_000 * round;
+      const rows = (first: number, count: number): string =>
+        `INSERT INTO f SELECT i, repeat('x', 100), 0 FROM generate_series(${first}, ${first + count - 1}) i; INSERT INTO k SELECT i % 10, repeat('y', 50) FROM generate_series(1, ${count}) i`;
+      await sql(large, `BEGIN; ${rows(from, 1000)}`);
+      await sql(undone, `BEGIN; ${rows(from + 5000, 1000)}`);
+      await sql(side, `INSERT INTO f VALUES (${from + 9000}, 'small', 0)`);
+      await sql(
+        large,
+        `SAVEPOINT s; ${rows(from + 2000, 1000)}; ROLLBACK TO s; UPDATE f SET n = n + 1 WHERE id BETWEEN ${from} AND ${from + 999}`,
+      );
+      await sql(undone, 'ROLLBACK');
+      await sql(side, `UPDATE f SET n = 9 WHERE id = ${from + 9000}`);
+      await sql(large, `DELETE FROM f WHERE id BETWEEN ${from} AND ${from + 99}; COMMIT`);
+    }
+  };
+  await Promise.all([write(db.source, 1), write(db.target, 2)]);
+  await bothCaughtUp(forth, back);
+  await compareTables(db.source, db.target);
+  for (const running of [forth, back]) {
+    expect(applied(running, 'f')).toEqual({ insert: 3 * 1001, update: 3 * 1001, delete: 300, truncate: 0 });
+    expect(applied(running, 'k')).toEqual({ insert: 3000, update: 0, delete: 0, truncate: 0 });
+    expect(running.pipeline.model.status()).toMatchObject({ state: 'streaming', problems: [] });
+  }
+  // Both sent them in parts, or this shows nothing.
+  for (const [i, side] of [db.source, db.target].entries())
+    await eventually(async () => expect(await streamedTransactions(side)).toBeGreaterThan(before[i] ?? 0));
+}
+
+/** How often the server has sent transactions that were in progress, by its own account. */
+async function streamedTransactions(side: TestDatabases['source']): Promise<number> {
+  const slots = `SELECT COALESCE(sum(stream_txns), 0) FROM pg_stat_replication_slots s JOIN pg_replication_slots r USING (slot_name) WHERE r.database = current_database()`;
+  return Number(await value(side, slots));
+}
+
 async function oldSource(): Promise<void> {
   await using db = await testDatabases();
   for (const side of [db.source, db.target]) await sql(side, TABLES);
@@ -88,6 +140,12 @@ test(
   TELLS_ORIGINS ? 'two databases that follow each other: no change comes back' : 'a source that cannot tell origins',
   { timeout: 120_000 },
   () => (TELLS_ORIGINS ? followEachOther() : oldSource()),
+);
+
+test.runIf(TELLS_ORIGINS)(
+  'large transactions of both sides at once, sent while in progress',
+  { timeout: 120_000 },
+  largeBothWays,
 );
 
 test('with origin: none the role has to mark its rows; without it a warning is enough', async () => {

@@ -70,6 +70,45 @@ test('serial, identity and nextval() in a default, under other names too: kept a
   expect(running.pipeline.model.status().problems).toEqual([]);
 });
 
+test('one that was moved without giving a value is moved, too; one that went back stays where it was, whichever way it counts', async () => {
+  await using db = await testDatabases();
+  const names = ['fresh', 'set', 'restarted', 'back', 'down', 'back_down', 'round', 'two_ways'];
+  const options: Readonly<Record<string, string>> = {
+    down: 'INCREMENT -1',
+    back_down: 'INCREMENT -1',
+    round: 'MAXVALUE 10 CYCLE',
+  };
+  for (const side of [db.source, db.target]) {
+    for (const name of names) await sql(side, `CREATE SEQUENCE ${name} ${options[name] ?? ''}`);
+    await sql(side, `CREATE TABLE t (id int, ${names.map((name) => `c_${name} int DEFAULT nextval('${name}')`).join(', ')})`);
+  }
+  await using running = startPipeline(db);
+  await running.caughtUp();
+  const places = async (): Promise<string[]> => {
+    const found: string[] = [];
+    for (const name of names) found.push(await last(db.target, name));
+    return found;
+  };
+  await sql(
+    db.source,
+    `SELECT setval('set', 500, false), setval('back', 90), setval('down', -70, false), setval('back_down', -90), setval('round', 9);
+     ALTER SEQUENCE restarted RESTART 700; SELECT setval('two_ways', 40)`,
+  );
+  expect(await running.pipeline.controls.bringSequences()).toEqual({ followed: 8, faults: [] });
+  expect(await places()).toEqual(['1 next', '500 next', '700 next', '90', '-70 next', '-90', '9', '40']);
+  await sql(
+    db.source,
+    `SELECT nextval('set'); ALTER SEQUENCE back RESTART; SELECT setval('back_down', -5), nextval('down'), nextval('round'), nextval('round');
+     SELECT setval('two_ways', 60, false); ALTER SEQUENCE restarted RESTART 20; SELECT nextval('restarted')`,
+  );
+  expect(await running.pipeline.controls.bringSequences()).toEqual({ followed: 8, faults: [] });
+  expect(await places()).toEqual(['1 next', '500', '700 next', '90', '-70', '-90', '9', '60 next']);
+  // From there on it counts on.
+  await sql(db.source, `SELECT nextval('two_ways'), setval('restarted', 800)`);
+  expect(await running.pipeline.controls.bringSequences()).toEqual({ followed: 8, faults: [] });
+  expect((await places()).filter((_, i) => i === 2 || i === 7)).toEqual(['800', '60']);
+});
+
 test('a sequence that cannot be set is a problem of its own; the others are set, and it goes once it can be', async () => {
   await using db = await testDatabases();
   const tables = 'CREATE TABLE a (id bigserial PRIMARY KEY); CREATE TABLE b (id serial PRIMARY KEY)';
@@ -175,6 +214,9 @@ test('the target takes over: after `wait` its sequences give values that nobody 
       const told = testIo({ env: { PGFOLLOW_SOURCE_URL: db.source.url } });
       expect(await main(['wait', '--url', server.address], told)).toBe(0);
       expect(told.err()).toMatch(/public\.t_id_seq.*could not be set[^]*ALTER SEQUENCE/);
+      const strict = testIo({ env: { PGFOLLOW_SOURCE_URL: db.source.url } });
+      expect(await main(['wait', '--strict', '--json', '--url', server.address], strict)).toBe(1);
+      expect(JSON.parse(strict.out())).toMatchObject({ sequenceFaults: [{ table: 'public.t', remedy: expect.any(String) }] });
       await sql(db.target, 'ALTER SEQUENCE t_id_seq NO MAXVALUE');
       await using locker = await db.source.session();
       await locker.query('BEGIN; TRUNCATE t RESTART IDENTITY');

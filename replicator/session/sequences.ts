@@ -8,8 +8,10 @@ import {
   readSequences,
   readSequenceUses,
   readSequenceValues,
+  readUnusedSequences,
   type Sequence,
   type SequencePair,
+  type SequencePlace,
 } from '../catalog/sequences.ts';
 import type { SequenceFault, SequencesBrought } from '../observe/status.ts';
 import type { Oid } from '../postgres/oid.ts';
@@ -108,7 +110,7 @@ export class SequenceKeeper {
   }
 
   async #bring({ anew }: { anew: boolean }): Promise<SequencesBrought> {
-    const { source, target, observer } = this.#options;
+    const { target, observer } = this.#options;
     this.#lookedAt = Date.now();
     this.#rowsCame = false;
     if (anew) {
@@ -119,20 +121,20 @@ export class SequenceKeeper {
     this.#pairs ??= await this.#findPairs();
     const pairs = this.#pairs;
     const readable = pairs.filter((pair) => pair.source.readable);
-    const oids = [...new Set(readable.map((pair) => pair.source.oid))];
-    const values = oids.length === 0 ? new Map<Oid, string>() : await passingOn('source', readSequenceValues(source, oids));
+    const places = await this.#readPlaces(uniqueSequences(readable.map((pair) => pair.source)), { unused: anew });
     const moved = readable.flatMap((pair) => {
-      const value = values.get(pair.source.oid);
-      return value === undefined || this.#known.get(pair.source.oid) === value ? [] : [{ pair, value }];
+      const place = places.get(pair.source.oid);
+      return place === undefined || this.#known.get(pair.source.oid) === place.value ? [] : [{ pair, place }];
     });
     const refusals = await passingOn(
       'target',
       setSequences(
         target,
-        moved.map(({ pair, value }) => ({ sequence: pair.target, value })),
+        moved.map(({ pair, place }) => ({ sequence: pair.target, place })),
       ),
     );
-    for (const { pair, value } of moved) this.#known.set(pair.source.oid, value);
+    // The first value that is given is the same.
+    for (const { pair, place } of moved) if (place.given) this.#known.set(pair.source.oid, place.value);
     const refused = new Map(refusals.map(({ sequence, error }) => [sequence.oid, error]));
     const faults = pairs.flatMap((pair) => {
       if (!pair.source.readable) return [cannotRead(pair)];
@@ -144,6 +146,19 @@ export class SequenceKeeper {
     const result = { followed: pairs.length, faults };
     if (anew || moved.length > 0) observer.brought(result);
     return result;
+  }
+
+  // One that has not given a value has hardly ever moved, and takes a look of its own.
+  async #readPlaces(sequences: readonly Sequence[], { unused }: { unused: boolean }): Promise<Map<Oid, SequencePlace>> {
+    if (sequences.length === 0) return new Map();
+    const { source } = this.#options;
+    const oids = sequences.map(({ oid }) => oid);
+    const values = await passingOn('source', readSequenceValues(source, oids));
+    const places = new Map<Oid, SequencePlace>();
+    for (const [oid, value] of values) places.set(oid, { value, given: true });
+    const others = unused ? sequences.filter(({ oid }) => !values.has(oid)) : [];
+    for (const [oid, place] of await passingOn('source', readUnusedSequences(source, others))) places.set(oid, place);
+    return places;
   }
 
   async #findPairs(): Promise<SequencePair[]> {
