@@ -2,11 +2,13 @@ import { userInfo } from 'node:os';
 import { Client, type ClientConfig } from 'pg';
 import { parse } from 'pg-connection-string';
 import { Problem } from '../problem.ts';
-import { NotBound, requireBinding } from './channel-binding.ts';
+import { requireBinding } from './channel-binding.ts';
 import { attributeRounds, hostUrls, misfit, sessionAttributes } from './hosts.ts';
-import { isInsecure, passwordFile, passwordFromFile } from './password-file.ts';
+import { passwordFile, passwordFromFile } from './password-file.ts';
 import { describeError, SQLSTATE, sqlState } from './sqlstate.ts';
+import { inOrder, noteRefusal, refusesTlsOrPlain, type Way } from './tls-or-plain.ts';
 import { tlsOptions, tlsOrder, tlsParameters, type TlsParameters } from './tls.ts';
+import { isLoginRefusal, unreachable, type Failure } from './unreachable.ts';
 
 export type Role = 'source' | 'target';
 
@@ -114,22 +116,20 @@ export async function connect(options: ConnectOptions): Promise<Client> {
       await disconnect(opened);
     }
   }
-  throw unreachableProblem(options, failures);
+  throw unreachable(options.role, failures, fileOf(options.url));
 }
 
-interface Failure {
-  readonly place: string;
-  readonly error: unknown;
-}
-
-async function openHost(options: ConnectOptions, order: readonly ('tls' | 'plain')[]): Promise<Client | Failure> {
+async function openHost(options: ConnectOptions, order: readonly Way[]): Promise<Client | Failure> {
   let failure: Failure = { place: '', error: null };
-  for (const way of order) {
+  const { host, port } = valid(options, () => clientConfig(options));
+  const place = `${host}:${port}`;
+  for (const way of inOrder(place, order)) {
     const config = valid(options, () => clientConfig(options));
     try {
       return await open(way === 'tls' ? config : { ...config, ssl: false });
     } catch (error) {
-      failure = { place: `${config.host}:${config.port}`, error };
+      failure = { place, error };
+      noteRefusal(place, error);
       if (sqlState(error) === SQLSTATE.undefined_object && options.settings?.['idle_session_timeout'] === undefined)
         return openHost({ ...options, settings: { ...options.settings, ...UNKNOWN_BEFORE_14 } }, [way]);
       if (!refusesTlsOrPlain(error)) break;
@@ -199,31 +199,6 @@ function valid<T>(options: ConnectOptions, read: () => T): T {
   }
 }
 
-function isLoginRefusal(error: unknown): boolean {
-  return sqlState(error) === SQLSTATE.invalid_password || sqlState(error) === SQLSTATE.invalid_authorization_specification;
-}
-
-// The server has no TLS, the handshake failed, or no line of pg_hba.conf takes this connection with (without) TLS.
-function refusesTlsOrPlain(error: unknown): boolean {
-  if (sqlState(error) !== null) return sqlState(error) === SQLSTATE.invalid_authorization_specification;
-  if (!(error instanceof Error)) return false;
-  return (
-    /^(?:The server does not support SSL connections|There was an error establishing an SSL connection)$/.test(error.message) ||
-    isHandshakeError(error)
-  );
-}
-
-// What a server without TLS, a failed handshake, or a certificate that does not convince ends with.
-function isTlsError(error: unknown): boolean {
-  if (!(error instanceof Error) || sqlState(error) !== null) return false;
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  return refusesTlsOrPlain(error) || /CERT|SIGNATURE|ISSUER/.test(code);
-}
-
-function isHandshakeError(error: Error): boolean {
-  return 'code' in error && typeof error.code === 'string' && /^(?:ERR_SSL_|ERR_TLS_|EPROTO$)/.test(error.code);
-}
-
 function parametersOf(url: string): URLSearchParams {
   const at = url.indexOf('?');
   return new URLSearchParams(at === -1 ? '' : url.slice(at + 1));
@@ -251,43 +226,4 @@ function withoutTls(url: string): string {
   for (const name of ['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslpassword', 'sslnegotiation']) query.delete(name);
   const base = url.split('?', 1)[0] ?? url;
   return query.size === 0 ? base : `${base}?${query.toString()}`;
-}
-
-function unreachableProblem(options: ConnectOptions, failures: readonly Failure[]): Problem {
-  const { place, error } = failures.at(-1) ?? { place: '', error: null };
-  const state = sqlState(error);
-  const file = fileOf(options.url);
-  const remedy =
-    file !== null && isInsecure(file) && (isLoginRefusal(error) || lacksPassword(error))
-      ? `The password file ${file} is ignored, as by libpq, because others may read it: chmod 600 ${file}`
-      : lacksPassword(error)
-        ? `Put a password into ${options.role}.url, or a line for ${place} into the password file (PGPASSFILE, ~/.pgpass).`
-        : isLoginRefusal(error)
-          ? `Check user and password in ${options.role}.url, and pg_hba.conf on ${place}.`
-          : state === SQLSTATE.invalid_catalog_name
-            ? `Create the database, or correct its name in ${options.role}.url.`
-            : error instanceof NotBound
-              ? `Let the server ask for SCRAM over TLS (hostssl … scram-sha-256 in pg_hba.conf), or take channel_binding out of ${options.role}.url.`
-              : isTlsError(error)
-                ? `Let the server offer TLS (ALTER SYSTEM SET ssl = on; with ssl_cert_file and ssl_key_file), or correct sslmode and sslrootcert in ${options.role}.url.`
-                : `Check that PostgreSQL runs at ${place} and can be reached from here: psql "$PGFOLLOW_${options.role.toUpperCase()}_URL".`;
-  const [only] = failures;
-  const message =
-    only && failures.length === 1
-      ? `The ${options.role} at ${only.place} does not let us in: ${reasonOf(only.error)}`
-      : `No host of the ${options.role} lets us in. ${failures.map((each) => `${each.place}: ${reasonOf(each.error)}`).join('; ')}`;
-  return new Problem(options.role === 'source' ? 'SOURCE_UNREACHABLE' : 'TARGET_UNREACHABLE', message, {
-    remedy,
-    retry: 'transient',
-    cause: error,
-  });
-}
-
-// node-postgres says it in words for programmers.
-function lacksPassword(error: unknown): boolean {
-  return error instanceof Error && /client password must be a (?:non-empty )?string/.test(error.message);
-}
-
-function reasonOf(error: unknown): string {
-  return lacksPassword(error) ? 'it asks for a password, and none is known' : describeError(error);
 }

@@ -203,6 +203,7 @@ describe('who is let in, and how', () => {
 
   beforeAll(async () => {
     servers.set('without TLS', await doorman({}));
+    servers.set('without TLS, not asked before', await doorman({}));
     servers.set('with our certificate', await doorman({ certificate: makeCertificate('localhost', ours) }));
     servers.set('with our certificate for another host', await doorman({ certificate: makeCertificate('example.org', ours) }));
     servers.set('with a certificate for its address', await doorman({ certificate: makeCertificate('127.0.0.1', ours) }));
@@ -226,7 +227,8 @@ describe('who is let in, and how', () => {
     ['without TLS', '?sslmode=disable', 'plain', ['in']],
     ['without TLS', '?sslmode=allow', 'plain', ['in']],
     ['without TLS', '?sslmode=prefer', 'plain', ['tls', 'in']],
-    ['without TLS', '', 'plain', ['tls', 'in']],
+    ['without TLS, not asked before', '', 'plain', ['tls', 'in']],
+    ['without TLS, not asked before', '', 'plain', ['in']],
     ['without TLS', '?sslmode=require', noTls, ['tls']],
     ['without TLS', `?sslmode=verify-ca${root}`, noTls, ['tls']],
     ['without TLS', '?sslmode=verify-full', noTls, ['tls']],
