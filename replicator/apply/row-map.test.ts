@@ -70,6 +70,7 @@ describe('what the received bytes are taken for', () => {
     ['a string for something else: its text', TYPE_OID.varchar, int8, '20 none', '25 by text'],
     ['something else for a string: its text', TYPE_OID.int4, text, '25 none', '23 by text'],
     ['a string for another one', TYPE_OID.bpchar, text, '25 none', '25 none'],
+    ['a "char", whose text may be octal', TYPE_OID.char, { oid: TYPE_OID.char, sqlName: '"char"' }, '25 char', '18 none'],
     ['a domain of the target over the type', TYPE_OID.int4, domain, '20000 none', '23 none'],
     ['a domain of the target over another type', TYPE_OID.bool, domain, '16 cast', '16 cast'],
     ['a domain of the source', 17001, int8, '20 none', '23 by text'],

@@ -20,8 +20,11 @@ export interface MappedColumn {
   readonly conversion: Conversion;
 }
 
-/** Nothing to be done; a cast that must be asked for; the parameter's text is read as the column's type. */
-export type Conversion = 'none' | 'cast' | 'by text';
+/**
+ * Nothing to be done; a cast that must be asked for; the parameter's text is read as the column's type; it is the text of a
+ * "char", which since 16 is written in octal where its highest bit is set, and read so only since then.
+ */
+export type Conversion = 'none' | 'cast' | 'by text' | 'char';
 
 /** How the rows of one description of a source relation become rows of its target table. */
 export interface RowMap {
@@ -106,6 +109,8 @@ type SourceType = Pick<ColumnType, 'oid' | 'baseOid' | 'form'>;
 // of a built-in type is that of the same one only.
 function parameter(source: SourceType, target: ColumnType, binary: boolean): Pick<MappedColumn, 'parameterType' | 'conversion'> {
   if (needsCast(source.baseOid, target.baseOid)) return { parameterType: source.baseOid, conversion: 'cast' };
+  const chars = source.baseOid === TYPE_OID.char && target.baseOid === TYPE_OID.char;
+  if (!binary && chars) return { parameterType: TYPE_OID.text, conversion: 'char' };
   if (!binary) return { parameterType: target.oid, conversion: 'none' };
   if (cameAsText(source)) return { parameterType: TYPE_OID.text, conversion: 'by text' };
   if (!isBuiltIn(source.baseOid)) return { parameterType: target.oid, conversion: 'none' };

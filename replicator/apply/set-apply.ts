@@ -69,9 +69,8 @@ export class SetApply {
    * column as they are; COPY takes arrays, too.
    */
   canStage(map: RowMap, changes: readonly RowChange[]): boolean {
-    const copied = takesCopy(map);
-    if (!this.#binary) return copied;
-    if (copied && changes.every((change) => change.kind === 'insert')) return true;
+    if (!this.#binary) return map.columns.every(({ conversion }) => conversion === 'none' || conversion === 'char');
+    if (takesCopy(map) && changes.every((change) => change.kind === 'insert')) return true;
     return [...map.columns, ...map.find.columns].every((column) => this.#arrays.of(column.parameterType) !== 0);
   }
 

@@ -103,5 +103,5 @@ function keyMatch(keys: readonly MappedColumn[], first: number, binary: boolean)
 }
 
 function staged(column: MappedColumn, i: number, binary: boolean): string {
-  return binary ? converted(column, `s.v${i}`) : `s.v${i}::${column.target.type.sqlName}`;
+  return binary || column.conversion === 'char' ? converted(column, `s.v${i}`) : `s.v${i}::${column.target.type.sqlName}`;
 }

@@ -145,9 +145,19 @@ export function converted({ conversion, target }: MappedColumn, parameter: strin
       return `${parameter}::${target.type.sqlName}`;
     case 'by text':
       return `${parameter}::pg_catalog.text::${target.type.sqlName}`;
+    case 'char':
+      return charOf(`${parameter}::pg_catalog.text`);
     default:
       return unreachable(conversion);
   }
+}
+
+// A backslash and three octal digits stand for a byte above 127, which as a number is negative.
+function charOf(text: string): string {
+  const digit = (n: number): string => `pg_catalog.ascii(pg_catalog.substr(${text}, ${n}, 1))`;
+  const zeroes = 48 * 64 + 48 * 8 + 48;
+  const number = `${digit(2)} * 64 + ${digit(3)} * 8 + ${digit(4)} - ${zeroes + 256}`;
+  return `(CASE pg_catalog.length(${text}) WHEN 4 THEN (${number})::"char" ELSE ${text}::"char" END)`;
 }
 
 // A key finds its row by =, so by its index. An image finds exactly one of the rows that equal it (invariant: each

@@ -35,11 +35,18 @@ const OLDEST_VERSION = 140000;
 const INTERVALS: ReadonlySet<Oid> = new Set([1186, 1187]);
 const INFINITE_INTERVALS = 170000;
 
+const OCTAL_CHARS = 160000;
+
 /** Their binary form is their text, so each reads the others'. */
 const STRINGS: ReadonlySet<Oid> = new Set([TYPE_OID.text, TYPE_OID.varchar, TYPE_OID.bpchar]);
 
 /** Types of extensions whose binary form has been the same in all versions that servers since 14 bring. */
 const STEADY: ReadonlySet<string> = new Set(['citext', 'cube', 'hstore', 'ltree']);
+
+/** Since 16 a "char" above 127 is written in octal; older servers would take that for a backslash. */
+export function readsHighChars({ sourceVersion, targetVersion }: ServerVersions): boolean {
+  return sourceVersion < OCTAL_CHARS || targetVersion >= OCTAL_CHARS;
+}
 
 /**
  * Whether a table's values may travel in binary format, in COPY and in pgoutput: every column must have the same built-in

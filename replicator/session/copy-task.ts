@@ -1,4 +1,4 @@
-import { binaryIsSafe } from '../catalog/binary.ts';
+import { binaryIsSafe, readsHighChars } from '../catalog/binary.ts';
 import type { Config } from '../config/schema.ts';
 import type { Relation } from '../catalog/relation.ts';
 import { quoteRelation } from '../postgres/quote.ts';
@@ -27,6 +27,7 @@ export function copyTask(
     binary: config.apply.binary === 'auto' && binaryIsSafe(table.columns, versions).safe,
     existingRows: ours ?? config.snapshot.existingRows,
     bare: table.unbuilt,
+    refusesHighChars: !readsHighChars(versions),
   };
 }
 

@@ -2,7 +2,8 @@ import { needsCast } from '../catalog/casts.ts';
 import type { ColumnPair } from '../catalog/match-target.ts';
 import type { Relation, RelationName, TableMapping } from '../catalog/relation.ts';
 import type { Difference } from '../metadata/shadows.ts';
-import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
+import { TYPE_OID } from '../postgres/oid.ts';
+import { quoteIdent, quoteLiteral, quoteRelation } from '../postgres/quote.ts';
 import type { Problem } from '../problem.ts';
 import type { BlockRange, Chunk } from './chunks.ts';
 
@@ -20,6 +21,8 @@ export interface CopyTask {
   readonly existingRows: ExistingRows;
   /** The target has no indexes yet: they are built after the rows. */
   readonly bare: boolean;
+  /** The target would read the text of a "char" above 127 as a backslash: the copy is to fail instead. */
+  readonly refusesHighChars?: boolean;
 }
 
 /** What is shown of a copy under way. Row counts are about right until it is finished. */
@@ -37,7 +40,7 @@ export interface CopyObserver {
  * casts need a query; else the table is named, which leaves tables that inherit from it alone.
  */
 export function copyOutSql(
-  task: Pick<CopyTask, 'mapping' | 'source' | 'columns' | 'binary'>,
+  task: Pick<CopyTask, 'mapping' | 'source' | 'columns' | 'binary' | 'refusesHighChars'>,
   chunk: Chunk | null = null,
 ): string {
   const relation = quoteRelation(task.source);
@@ -48,7 +51,7 @@ export function copyOutSql(
     ranges.some((range) => range.relation !== null || range.blocks !== null) ||
     task.source.kind === 'partitioned' ||
     task.columns.length === 0 ||
-    task.columns.some((pair) => pair.source.generated !== 'no' || isCast(pair));
+    task.columns.some((pair) => pair.source.generated !== 'no' || sent(pair, task) !== quoteIdent(pair.source.name));
   const names = task.columns.map(({ source }) => quoteIdent(source.name)).join(', ');
   const what = needsQuery ? `(${ranges.map((range) => selectSql(task, range)).join(' UNION ALL ')})` : `${relation} (${names})`;
   return `COPY ${what} TO STDOUT (FORMAT ${task.binary ? 'binary' : 'text'})`;
@@ -56,16 +59,18 @@ export function copyOutSql(
 
 // A partition goes by the name of its table, which the filter may speak of.
 function selectSql(
-  { mapping: { where }, source, columns }: Pick<CopyTask, 'mapping' | 'source' | 'columns'>,
+  task: Pick<CopyTask, 'mapping' | 'source' | 'columns' | 'binary' | 'refusesHighChars'>,
   { relation, blocks }: BlockRange,
 ): string {
+  const { mapping, source, columns } = task;
+  const { where } = mapping;
   const from = relation
     ? `ONLY ${quoteRelation(relation)} AS ${quoteIdent(source.name)}`
     : `${source.kind === 'table' ? 'ONLY ' : ''}${quoteRelation(source)}`;
   // A comment at the end of the filter ends with its line.
   const conditions = [...(blocks ? blocksOf(blocks) : []), ...(where === null ? [] : [`(${where}\n)`])];
   const filter = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
-  return `SELECT ${columns.map(sent).join(', ')} FROM ${from}${filter}`;
+  return `SELECT ${columns.map((pair) => sent(pair, task)).join(', ')} FROM ${from}${filter}`;
 }
 
 // A scan of these blocks alone, since PostgreSQL 14.
@@ -74,9 +79,15 @@ function blocksOf({ from, to }: { from: number; to: number | null }): string[] {
 }
 
 // As in the stream (see mapRows): what the target's type does not read is cast, here where its name is the same.
-function sent(pair: ColumnPair): string {
+function sent(pair: ColumnPair, { binary, refusesHighChars = false }: Pick<CopyTask, 'binary' | 'refusesHighChars'>): string {
   const name = quoteIdent(pair.source.name);
-  return isCast(pair) ? `${name}::${pair.target.type.sqlName}` : name;
+  if (isCast(pair)) return `${name}::${pair.target.type.sqlName}`;
+  if (binary || !refusesHighChars || pair.source.type.baseOid !== TYPE_OID.char) return name;
+  const fault = quoteLiteral(
+    `"char" above 127 in column ${pair.source.name}, whose text PostgreSQL 15 and older do not read; binary values are needed (apply.binary): `,
+  );
+  // A number that is none: the only way for a query to refuse a row with a reason.
+  return `CASE WHEN ${name}::pg_catalog.int4 < 0 THEN (${fault} || ${name}::pg_catalog.int4)::pg_catalog.int4::"char" ELSE ${name} END`;
 }
 
 function isCast({ source, target }: ColumnPair): boolean {
