@@ -31,8 +31,10 @@ import { backendPid } from './session/target-waits.ts';
 import { SequenceKeeper } from './session/sequences.ts';
 import { addTable, removeTable, resyncTable, retryTable, type FollowingSession } from './session/table-controls.ts';
 import { TableSet } from './session/table-set.ts';
+import { Tide } from './session/tide.ts';
 import { firstCopyIsOpen, TableTender } from './session/tend-tables.ts';
 import { together } from './session/together.ts';
+import { Validator } from './session/validator.ts';
 import { catalogFingerprint } from './source/fingerprint.ts';
 import { RecentXids } from './spool/pg-snapshot.ts';
 import { WalStream } from './source/wal-stream.ts';
@@ -67,6 +69,7 @@ export class Pipeline {
   /** Sessions one after the other that got no further. */
   #failures = 0;
   readonly #checkup: Checkup;
+  readonly #validator: Validator;
   /** Transactions in progress are left to the source in this session: the one before could not go on with them. */
   #unstreamed = false;
   readonly #clock = new RetryClock(Date.now);
@@ -89,6 +92,7 @@ export class Pipeline {
     this.events = new EventLog({ now: Date.now });
     this.metrics = new Metrics({ model: this.model, tableLimit: config.http.metricsTables });
     this.#reporter = new Reporter({ model: this.model, events: this.events, log: options.log, gate: this.#gate });
+    this.#validator = new Validator({ observer: this.#reporter.validation, since: this.#since });
     this.#checkup = new Checkup(config, (findings) => this.#reporter.examined(findings));
     this.controls = {
       pause: (by) => this.#setPaused(true, by),
@@ -98,6 +102,8 @@ export class Pipeline {
       removeTable: this.#tableControl(removeTable, 'TABLE_REMOVED', 'Removed'),
       resyncTable: this.#tableControl(resyncTable, 'TABLE_RESYNC', 'To be copied again, asked for'),
       retryTable: this.#tableControl(retryTable, 'TABLE_RETRY', 'To be tried again, asked for'),
+      validate: async (tables, by) => this.#validator.request(this.#whileRunning(), tables, by),
+      cancelValidation: async (by) => this.#validator.cancel(by),
       bringSequences: () => this.#bringSequences(),
     };
   }
@@ -235,6 +241,7 @@ export class Pipeline {
       on: config.sequences === 'on' || (config.sequences === 'auto' && config.origin !== 'none'),
       observer: { brought: (result) => this.#reporter.tables.sequences(result) },
     });
+    const tide = new Tide({ from, recent: this.#recent, source: ends.sourceIdentity.inRecovery ? null : ends.source });
     const told = this.#reporter.tableObserver();
     const over = new AbortController();
     const boundary = new Boundary(over.signal);
@@ -289,8 +296,14 @@ export class Pipeline {
     ]);
     const heard: FollowObserver = {
       ...observer,
+      applying: (xids) => this.#recent.add(xids),
+      applied: (lsn) => {
+        observer.applied(lsn);
+        tide.applied(lsn);
+      },
       batch: (batch, applied, durationMs) => {
-        tender.batch(batch, applied);
+        tender.batch(applied);
+        tide.batch(applied);
         sequences.batch(applied);
         observer.batch(batch, applied, durationMs);
       },
@@ -325,6 +338,7 @@ export class Pipeline {
         ...tender.loops(inner),
         sequences.keep(inner),
         this.#checkup.loop(inner),
+        this.#validator.loop({ ends, config, tables, tide }, inner),
       ];
     });
   }
@@ -339,6 +353,13 @@ export class Pipeline {
 
   async #bringSequences(): Promise<SequencesBrought> {
     return await this.#whileFollowing().sequences.bringNow();
+  }
+
+  // A paused target shows nothing new, so nothing that is read on the source could be waited for.
+  #whileRunning(): FollowingSession {
+    const session = this.#whileFollowing();
+    if (this.#gate.isOpen) return session;
+    throw new Problem('NOT_POSSIBLE_NOW', 'The pipeline is paused.', { retry: 'transient', remedy: '`pgfollow resume` first.' });
   }
 
   #whileFollowing(): FollowingSession {

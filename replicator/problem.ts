@@ -57,6 +57,7 @@ export const PROBLEM_CODES = {
   ROW_MISSING: 'An UPDATE or DELETE found no row on the target.',
   ROW_EXISTS: 'An INSERT found its key already on the target.',
   SEQUENCE_NOT_SET: 'A sequence that a followed table takes values from could not be brought over.',
+  ROWS_DIFFER: 'A comparison of both sides found rows that differ.',
   STREAM_INVALID: 'The source sent something that the decoder does not know.',
   SPILL_FAILED: 'There is no room on disk for the parts of transactions in progress: the stream begins again without them.',
   CHECKPOINT_LOST: 'The checkpoint changed under us: another writer, or the target was restored.',

@@ -4,6 +4,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { Metrics } from '../replicator/observe/metrics.ts';
+import { waiting } from '../replicator/observe/validation.ts';
 import { StatusModel } from '../replicator/observe/model.ts';
 
 interface Panel {
@@ -129,6 +130,7 @@ const base = (name: string): string => name.replace(/_(?:bucket|sum|count)$/, ''
 async function liveSeries(): Promise<Map<string, Map<string, Set<string>>>> {
   const model = new StatusModel({ name: 'x', version: '0', now: Date.now });
   model.setTables([{ source: 's.t', target: 's.t', identity: 'full', state: 'streaming', rowsEstimated: 1 }]);
+  model.validated('s.t', { ...waiting(), state: 'equal', finishedAt: new Date().toISOString() });
   const found = new Map<string, Map<string, Set<string>>>();
   const metrics = new Metrics({ model });
   metrics.answered({ method: 'GET', route: '/', status: 200, seconds: 0 });

@@ -26,6 +26,13 @@ const NAMES_BY_OID = [
 // oidvector, each with its array.
 const TEXT_ONLY = [1033, 1034, 3642, 3644, 194, 3361, 3402, 5017, 4600, 4601, 22, 1006, 30, 1013];
 
+const ROLE_LISTS = [1033, 1034];
+
+/** Values of this type name objects of the database (regclass) or roles (aclitem): what they print changes when those are renamed. */
+export function namesObjects(type: Oid): boolean {
+  return NAMES_BY_OID.includes(type) || ROLE_LISTS.includes(type);
+}
+
 const UNSAFE_BUILT_INS: ReadonlySet<Oid> = new Set([...NAMES_BY_OID, ...TEXT_ONLY]);
 
 /** Binary forms of built-in types have not changed since this version, but for one; older ones are not tried. */

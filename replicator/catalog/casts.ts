@@ -38,7 +38,7 @@ export async function readCasts(client: Client): Promise<CastExists> {
  */
 export function typeFits(source: ColumnType, target: ColumnType, castExists: CastExists): boolean {
   if (isBuiltIn(source.baseOid) && isBuiltIn(target.baseOid)) return castExists(source.baseOid, target.baseOid);
-  if (source.kind === target.kind && unqualified(source.sqlName) === unqualified(target.sqlName)) return true;
+  if (sameTypeName(source, target)) return true;
   // Any value has a text form, and any type is read from one.
   return STRING_TYPES.includes(source.baseOid) || STRING_TYPES.includes(target.baseOid);
 }
@@ -69,6 +69,11 @@ const READ_AS: ReadonlyMap<Oid, readonly Oid[]> = new Map<Oid, readonly Oid[]>([
   [jsonb, [json]],
 ]);
 const NAMES_AND_TEXT: readonly Oid[] = [TYPE_OID.text, TYPE_OID.varchar, TYPE_OID.bpchar, TYPE_OID.name, TYPE_OID.char];
+
+/** The same kind of type, of the same name, in whatever schema. */
+export function sameTypeName(source: ColumnType, target: ColumnType): boolean {
+  return source.kind === target.kind && unqualified(source.sqlName) === unqualified(target.sqlName);
+}
 
 const STRING_TYPES: readonly Oid[] = [TYPE_OID.text, TYPE_OID.varchar, TYPE_OID.bpchar];
 

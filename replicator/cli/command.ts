@@ -77,6 +77,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'try a table in error again, at once',
     load: async () => (await import('./table-commands.ts')).retryCommand,
   },
+  validate: {
+    summary: 'compare the rows of both sides, while they are written to',
+    load: async () => (await import('./validate.ts')).validateCommand,
+  },
   teardown: {
     summary: 'drop slot, publication, event trigger and metadata; target data stays',
     load: async () => (await import('./teardown.ts')).teardownCommand,

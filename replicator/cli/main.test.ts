@@ -15,7 +15,7 @@ describe('help', () => {
     const io = testIo();
     expect(await main(['--help'], io)).toBe(0);
     const contract =
-      'run demo doctor status tables events wait pause resume add remove resync retry teardown config completion version'.split(
+      'run demo doctor status tables events wait pause resume add remove resync retry validate teardown config completion version'.split(
         ' ',
       );
     expect(SHOWN).toEqual(contract);

@@ -40,6 +40,31 @@ const texts = { type: 'array', items: text };
 const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
 const problem = { code: text, message: text, remedy: { ...text, description: 'What to do, with the SQL or the command.' } };
 
+const validation = {
+  state: {
+    type: 'string',
+    enum: ['waiting', 'running', 'equal', 'different', 'unsettled', 'failed', 'cancelled'],
+    description: 'unsettled: no row differs, but some were changed too often to tell.',
+  },
+  startedAt: orNull(time),
+  finishedAt: orNull(time),
+  rows: { ...count, description: 'Rows of the source that have been compared.' },
+  missing: { ...count, description: 'Rows that only the source has.' },
+  extra: { ...count, description: 'Rows that only the target has.' },
+  different: { ...count, description: 'Rows that hold other values on the target.' },
+  unsettled: count,
+  complete: { ...flag, description: 'False where it stopped because very many rows differ.' },
+  examples: {
+    type: 'array',
+    items: object({
+      kind: { type: 'string', enum: ['missing', 'extra', 'different'] },
+      key: { ...text, description: 'The key, or where the row lies in a table without one.' },
+    }),
+  },
+  columnsNotCompared: { type: 'array', items: text },
+  reason: { ...orNull(text), description: 'Why it failed.' },
+};
+
 /** components.schemas: LSNs as text, counters and byte counts as numbers, times RFC 3339 in UTC. */
 export const SCHEMAS: Record<string, Schema> = {
   Sequences: object({
@@ -137,7 +162,21 @@ export const SCHEMAS: Record<string, Schema> = {
     conflicts: counts(['insertExists', 'updateMissing', 'deleteMissing']),
     spooledBytes: count,
     lastChangeAt: orNull(time),
+    validation: {
+      oneOf: [
+        object({ ...validation, equalAt: { ...orNull(time), description: 'When both sides were found equal last.' } }),
+        { type: 'null' },
+      ],
+      description: 'The last comparison of both sides that came to an end in this process.',
+    },
     error: { oneOf: [object(problem), { type: 'null' }] },
+  }),
+  Validations: object({
+    running: flag,
+    requestedBy: orNull(text),
+    startedAt: orNull(time),
+    finishedAt: orNull(time),
+    tables: { type: 'array', items: object({ table: text, ...validation }) },
   }),
   Findings: object({
     checkedAt: { ...orNull(time), description: 'Null before the first look, a moment after the start.' },

@@ -3,6 +3,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import fastify from 'fastify';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { waiting } from '../observe/validation.ts';
 import { Problem } from '../problem.ts';
 import { TOKEN, serve } from '../testing/http-harness.ts';
 import type { Harness } from '../testing/http-harness.ts';
@@ -91,6 +92,14 @@ describe('every response is as described', () => {
     ['POST /api/v1/sequences', 200],
     ['POST /api/v1/sequences', 409, { before: failing('NOT_POSSIBLE_NOW') }],
     ['POST /api/v1/sequences', 503, { before: failing('TARGET_UNREACHABLE') }],
+    ['GET /api/v1/validations', 200],
+    ['POST /api/v1/validations', 202, { init: json({ tables: ['public.orders'] }) }],
+    ['POST /api/v1/validations', 202, { init: { method: 'POST' } }],
+    ['POST /api/v1/validations', 400, { init: json({ tables: ['orders'] }) }],
+    ['POST /api/v1/validations', 404, { init: json({ tables: ['public.nothing'] }) }],
+    ['POST /api/v1/validations', 409, { before: failing('NOT_POSSIBLE_NOW') }],
+    ['DELETE /api/v1/validations', 202],
+    ['DELETE /api/v1/validations', 409, { before: failing('NOT_POSSIBLE_NOW') }],
     ...['pause', 'resume'].flatMap((name): [string, number, Ask?][] => [
       [`PUT /api/v1/pipeline/${name}`, 202],
       [`PUT /api/v1/pipeline/${name}`, 503, { before: failing('TARGET_UNREACHABLE') }],
@@ -112,6 +121,15 @@ describe('every response is as described', () => {
     server.events.append({ level: 'error', code: 'APPLY_FAILED', message: 'no', remedy: 'mend', table: 'public.orders' });
     const finding = { level: 'warning', where: 'source', table: null, message: 'so', remedy: 'mend' } as const;
     server.model.findings.replace([{ ...finding, code: 'SLOT_WAL_LIMIT' }]);
+    server.model.validations.begin(['public.orders'], 'a test', new Date().toISOString());
+    const found = {
+      ...waiting(),
+      state: 'different' as const,
+      missing: 1,
+      examples: [{ kind: 'missing' as const, key: 'id=1' }],
+    };
+    server.model.validations.table('public.orders', found);
+    server.model.validated('public.orders', found);
     server.model.sample();
   });
   afterEach(() => streams.abort());

@@ -81,6 +81,28 @@ const DRY_RUN = {
   schema: { type: 'boolean', default: false },
 };
 
+const VALIDATE = {
+  summary: 'Compare both sides of tables, all that stream where none are named, while they are written to.',
+  requestBody: {
+    content: {
+      'application/json': {
+        schema: {
+          type: 'object',
+          properties: { tables: { type: 'array', items: { type: 'string' }, examples: [['public.orders']] } },
+        },
+      },
+    },
+  },
+  responses: {
+    202: ok('It begins.', requested({ tables: { type: 'array', items: { type: 'string' } } })),
+    400: refused('The body is not as described.'),
+    ...UNAUTHORIZED,
+    ...FOREIGN,
+    ...UNKNOWN,
+    ...NOT_NOW,
+  },
+};
+
 const ADD_TABLE = {
   summary: 'Follow one more table, or say what that would come down to.',
   parameters: [DRY_RUN],
@@ -185,6 +207,14 @@ export function openApi(version: string): Json {
       '/api/v1/pipeline/pause': { put: control('Stop applying; survives a restart.') },
       '/api/v1/pipeline/resume': { put: control('Go on applying.') },
       '/api/v1/sequences': { post: SEQUENCES },
+      '/api/v1/validations': {
+        get: read('The comparison under way, or the last one of this process.', ok('Table by table.', ref('Validations'))),
+        post: VALIDATE,
+        delete: {
+          summary: 'End the comparison under way.',
+          responses: { 202: ok('It ends.', requested({})), ...UNAUTHORIZED, ...FOREIGN, ...NOT_NOW },
+        },
+      },
       '/api/v1/openapi.json': { get: read('This description.', ok('OpenAPI 3.1.', { type: 'object' })) },
     },
     components: {

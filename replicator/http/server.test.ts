@@ -329,6 +329,8 @@ describe('starting', () => {
           removeTable: async () => undefined,
           resyncTable: async () => undefined,
           retryTable: async () => undefined,
+          validate: async () => undefined,
+          cancelValidation: async () => undefined,
           bringSequences: async () => ({ followed: 0, faults: [] }),
         },
         settings: { config: {}, origins: {}, yaml: '' },

@@ -23,6 +23,7 @@ import { controlRoutes } from './routes/control.ts';
 import { statusRoutes } from './routes/status.ts';
 import { STREAM_PATH, StreamHub, streamRoutes } from './routes/stream.ts';
 import { tableRoutes } from './routes/tables.ts';
+import { validationRoutes } from './routes/validations.ts';
 
 export interface HttpOptions {
   readonly config: { host: string; port: number; token?: string | null | undefined; insecure: boolean };
@@ -114,6 +115,7 @@ export function registerRoutes(app: FastifyInstance, context: HttpContext): Stre
   streamRoutes(app, hub);
   controlRoutes(app, context);
   tableRoutes(app, context);
+  validationRoutes(app, context);
   diagnosticsRoutes(app, context);
   pageRoutes(app, context);
   actionRoutes(app, context);

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { parseLsn } from '../postgres/lsn.ts';
 import { Metrics } from './metrics.ts';
 import { StatusModel } from './model.ts';
+import { waiting } from './validation.ts';
 
 /** Every metric: name, type, labels. The process exposes these and no others. */
 const METRICS: [name: string, type: string, labels: string[]][] = [
@@ -26,6 +27,8 @@ const METRICS: [name: string, type: string, labels: string[]][] = [
   ['snapshot_rows_total', 'counter', ['table']],
   ['snapshot_bytes_total', 'counter', ['table']],
   ['spool_bytes', 'gauge', ['table']],
+  ['validation_mismatched_rows', 'gauge', ['table']],
+  ['validation_last_success_timestamp_seconds', 'gauge', ['table']],
   ['slot_active', 'gauge', []],
   ['slot_retained_wal_bytes', 'gauge', []],
   ['slot_wal_limit_bytes', 'gauge', []],
@@ -95,6 +98,7 @@ function fill(): void {
   const counts = { insert: 2, update: 1, delete: 0, truncate: 0 };
   const perTable = [['public.a"b', counts]] as const;
   model.batchApplied({ rows: 3, transactions: 1, durationMs: 20, perTable, at: nowMs, latencyMs: 40 });
+  model.validated('public.a"b', { ...waiting(), state: 'equal', finishedAt: new Date(nowMs).toISOString() });
   metrics.answered({ method: 'GET', route: '/livez', status: 200, seconds: 0.01 });
 }
 

@@ -17,6 +17,7 @@ import { summarize } from './summary.ts';
 import { TableBook, copyOfTable, iso } from './table-book.ts';
 import type { RowCounts, TableError, TableFacts, TableListing } from './table-book.ts';
 import { Throughput } from './throughput.ts';
+import { ValidationBook, type TableValidation } from './validation.ts';
 import { WorkLedger } from './work.ts';
 import type { Activity } from './work.ts';
 
@@ -55,6 +56,7 @@ export class StatusModel {
   readonly #retriesOf: RetriesOf;
   readonly #history = new History();
   readonly findings: FindingBook;
+  readonly validations = new ValidationBook();
   readonly #sampler = new Sampler();
   readonly #work = new WorkLedger();
   readonly #copy = new CopyWatch();
@@ -195,6 +197,11 @@ export class StatusModel {
   /** Bytes in the spool of this table now. */
   spooled(source: string, bytes: number): void {
     this.#tables.spooled(source, bytes);
+  }
+
+  /** A comparison of the table came to an end; null: what it found is over. */
+  validated(source: string, validation: TableValidation | null): void {
+    this.#tables.validated(source, validation);
   }
 
   /** Shown until cleared; `since` stays while the same code and table are reported again. */

@@ -21,6 +21,7 @@ const STAGE_OF: Readonly<Record<ProblemCode, Stage>> = {
   APPLY_FAILED: 'apply',
   ROW_MISSING: 'apply',
   ROW_EXISTS: 'apply',
+  ROWS_DIFFER: 'apply',
   CHECKPOINT_LOST: 'apply',
   COPY_FAILED: 'snapshot',
   TARGET_TABLE_NOT_EMPTY: 'snapshot',

@@ -1,5 +1,6 @@
 import type { Finding } from '../finding.ts';
 import type { ProblemCode } from '../problem.ts';
+import type { TableValidation } from './validation.ts';
 import type { Activity } from './work.ts';
 import type { TablePlan } from '../table-plan.ts';
 
@@ -92,6 +93,8 @@ export interface TableStatus {
   conflicts: Record<ConflictKind, number>;
   spooledBytes: number;
   lastChangeAt: string | null;
+  /** The last comparison of both sides that came to an end; `equalAt`: when they were found equal last. Null before any. */
+  validation: (TableValidation & { equalAt: string | null }) | null;
   error: { code: ProblemCode; message: string; remedy: string } | null;
 }
 
@@ -129,6 +132,10 @@ export interface PipelineControls {
   removeTable(table: string, by: string): Promise<void>;
   resyncTable(table: string, by: string): Promise<void>;
   retryTable(table: string, by: string): Promise<void>;
+  /** Compares tables on both sides, all that stream where none are named; resolves once it has begun. */
+  validate(tables: readonly string[], by: string): Promise<void>;
+  /** Ends the comparison under way. */
+  cancelValidation(by: string): Promise<void>;
   /** Resolves once the target's sequences are as far as the source's are now, but for those that could not be set. */
   bringSequences(): Promise<SequencesBrought>;
 }

@@ -1,4 +1,5 @@
 import type { ProblemCode } from '../problem.ts';
+import type { TableValidation } from './validation.ts';
 import type { ConflictKind, RowOp, Status, TableState, TableStatus } from './status.ts';
 
 export type TableError = NonNullable<TableStatus['error']>;
@@ -124,6 +125,14 @@ export class TableBook {
     if (status) status.spooledBytes = bytes;
   }
 
+  /** A comparison came to an end; null: what the last one found is over. */
+  validated(source: string, validation: TableValidation | null): void {
+    const status = this.#entries.get(source)?.status;
+    if (!status) return;
+    const equalAt = validation?.state === 'equal' ? validation.finishedAt : (status.validation?.equalAt ?? null);
+    status.validation = validation && { ...validation, equalAt };
+  }
+
   /** How many there are, in each state. */
   counts(): Status['tables'] {
     const counts = { total: 0, pending: 0, copying: 0, indexing: 0, catching_up: 0, streaming: 0, error: 0 };
@@ -170,6 +179,7 @@ function entryOf(listing: TableListing, known: Entry | undefined, nowMs: number)
       conflicts: before?.conflicts ?? { insertExists: 0, updateMissing: 0, deleteMissing: 0 },
       spooledBytes: before?.spooledBytes ?? 0,
       lastChangeAt: before?.lastChangeAt ?? null,
+      validation: before?.validation ?? null,
       error: listing.state === 'error' ? (listing.error ?? null) : null,
     },
   };

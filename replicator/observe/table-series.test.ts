@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { waiting, type TableValidation } from './validation.ts';
 import { TableBook } from './table-book.ts';
 import { OTHERS, TableSeriesBook, type TableSeries } from './table-series.ts';
 
@@ -67,4 +68,28 @@ it('with a limit of 0 there is one series', () => {
   const book = new TableSeriesBook(0);
   insert('s.a', 's.b');
   expect(inserts(see(book))).toEqual({ [OTHERS]: 2 });
+});
+
+it('what comparisons found: of each table, and of the others together', () => {
+  const { tables, see } = follow(['s.a', 's.b', 's.c', 's.d']);
+  const book = new TableSeriesBook(1);
+  const at = '2026-01-02T03:04:05.000Z';
+  const compared = (source: string, found: Partial<TableValidation>): void =>
+    tables.validated(source, { ...waiting(), finishedAt: at, ...found });
+  const seen = (): unknown[] => see(book).map(({ label, mismatchedRows, equalAtMs }) => [label, mismatchedRows, equalAtMs]);
+  expect(seen()).toEqual([[OTHERS, null, null]]);
+  compared('s.a', { state: 'equal' });
+  compared('s.b', { state: 'different', missing: 2, extra: 3, different: 4 });
+  compared('s.c', { state: 'different', extra: 1 });
+  // The first that has something to tell.
+  expect(seen()).toEqual([
+    ['s.b', 9, null],
+    [OTHERS, 1, null],
+  ]);
+  compared('s.b', { state: 'equal' });
+  expect(seen()[0]).toEqual(['s.b', 0, Date.parse(at)]);
+  compared('s.b', { state: 'different', extra: 1, finishedAt: '2026-01-03T00:00:00.000Z' });
+  expect(seen()[0]).toEqual(['s.b', 1, Date.parse(at)]);
+  tables.validated('s.b', null);
+  expect(seen()[0]).toEqual(['s.b', null, null]);
 });

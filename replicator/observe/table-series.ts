@@ -1,3 +1,4 @@
+import { mismatches } from './validation.ts';
 import type { ConflictKind, RowOp, TableStatus } from './status.ts';
 
 /** The label of all tables that have none of their own; no table is called so, its name would have a dot. */
@@ -18,6 +19,10 @@ export interface TableSeries extends TableCounts {
   readonly spooledBytes: number;
   /** Null where it is not known, or several tables are meant. */
   readonly rowsEstimated: number | null;
+  /** Of the last comparison; null where there was none. */
+  readonly mismatchedRows: number | null;
+  /** When both sides were found equal last; null where they were not, or several tables are meant. */
+  readonly equalAtMs: number | null;
 }
 
 type Copied = (source: string) => { rows: number; bytes: number };
@@ -47,6 +52,7 @@ export class TableSeriesBook {
     const all = tables.length <= this.#limit;
     const series: TableSeries[] = [];
     let spooled = 0;
+    let mismatched: number | null = null;
     for (const table of tables) {
       const { source, applied, conflicts } = table;
       const copied = copiedOf(source);
@@ -54,14 +60,23 @@ export class TableSeriesBook {
       if (this.#own.has(source)) {
         this.#counted.delete(source);
         const { spooledBytes, snapshot } = table;
-        series.push({ label: source, applied, conflicts, copied, spooledBytes, rowsEstimated: snapshot.rowsEstimated });
+        const { rowsEstimated } = snapshot;
+        series.push({ label: source, applied, conflicts, copied, spooledBytes, rowsEstimated, ...compared(table) });
       } else {
         this.#count(source, { applied, conflicts, copied });
         spooled += table.spooledBytes;
+        if (table.validation) mismatched = (mismatched ?? 0) + mismatches(table.validation);
       }
     }
     if (followed.size > this.#own.size || this.#counted.size > 0)
-      series.push({ label: OTHERS, ...this.#others, spooledBytes: spooled, rowsEstimated: null });
+      series.push({
+        label: OTHERS,
+        ...this.#others,
+        spooledBytes: spooled,
+        rowsEstimated: null,
+        mismatchedRows: mismatched,
+        equalAtMs: null,
+      });
     return series;
   }
 
@@ -75,10 +90,22 @@ export class TableSeriesBook {
   }
 }
 
+function compared({ validation }: TableStatus): Pick<TableSeries, 'mismatchedRows' | 'equalAtMs'> {
+  const equalAt = validation?.equalAt ?? null;
+  return {
+    mismatchedRows: validation && mismatches(validation),
+    equalAtMs: equalAt === null ? null : Date.parse(equalAt),
+  };
+}
+
 /** Rows that were copied by an earlier process are nothing new. */
-function tells({ state, applied, conflicts, spooledBytes }: TableStatus): boolean {
+function tells({ state, applied, conflicts, spooledBytes, validation }: TableStatus): boolean {
   return (
-    state === 'copying' || spooledBytes > 0 || OPS.some((op) => applied[op] > 0) || KINDS.some((kind) => conflicts[kind] > 0)
+    state === 'copying' ||
+    spooledBytes > 0 ||
+    (validation !== null && mismatches(validation) > 0) ||
+    OPS.some((op) => applied[op] > 0) ||
+    KINDS.some((kind) => conflicts[kind] > 0)
   );
 }
 

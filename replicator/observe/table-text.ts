@@ -49,6 +49,18 @@ const TABLE_METRICS: readonly TableMetric[] = [
     help: 'Changes kept on the target for a table that cannot take them yet.',
     values: ({ spooledBytes }) => [['', spooledBytes]],
   },
+  {
+    name: 'validation_mismatched_rows',
+    type: 'gauge',
+    help: 'Rows that differed when both sides were compared last; absent before, and once the table was copied again.',
+    values: ({ mismatchedRows }) => (mismatchedRows === null ? [] : [['', mismatchedRows]]),
+  },
+  {
+    name: 'validation_last_success_timestamp_seconds',
+    type: 'gauge',
+    help: 'When both sides were compared last and found equal; absent before.',
+    values: ({ equalAtMs }) => (equalAtMs === null ? [] : [['', equalAtMs / 1000]]),
+  },
 ];
 
 /**

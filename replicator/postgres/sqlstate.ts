@@ -19,6 +19,7 @@ export const SQLSTATE = {
   object_not_in_prerequisite_state: '55000',
   object_in_use: '55006',
   lock_not_available: '55P03',
+  query_canceled: '57014',
   internal_error: 'XX000',
 } as const;
 

@@ -6,6 +6,8 @@ import type { LockHolder } from './target-waits.ts';
 
 /** What the page and the metrics hear of the stream. */
 export interface FollowObserver {
+  /** These transactions are about to be applied: the target may show them from now on. */
+  applying(xids: readonly number[]): void;
   /** The stream has started where it should. */
   started(): void;
   received(lsn: Lsn, bytes: number): void;

@@ -268,6 +268,7 @@ class Follower {
     const startedAt = performance.now();
     const watch = this.#watch;
     watch.turn('apply');
+    this.#options.observer.applying(batch.xids);
     const applying = on('target', this.#options.applier.apply(batch, ready));
     this.#lookAhead();
     const applied = await applying;
@@ -285,6 +286,7 @@ class Follower {
 
   async #applyStreamed(transaction: StreamedTransaction): Promise<void> {
     this.#watch.turn('apply');
+    this.#options.observer.applying([transaction.xid]);
     const pieces = await this.#early.finish(transaction, this.#options.applier);
     if (!pieces) await this.#applyPieces(transaction);
     else for (const { batch, applied, durationMs } of pieces) this.#finish(batch, applied, durationMs);

@@ -19,10 +19,12 @@ import type { Ends } from './prepare.ts';
 import { TableReporter } from './table-reporter.ts';
 import { Teller } from './teller.ts';
 import type { TableObserver } from './tend-tables.ts';
+import { ValidationReporter } from './validation-reporter.ts';
 
 /** Turns what happens in a session into status, events and log lines; the stages know none of these. */
 export class Reporter {
   readonly tables: TableReporter;
+  readonly validation: ValidationReporter;
   readonly #model: StatusModel;
   readonly #teller: Teller;
   readonly #log: Logger;
@@ -51,7 +53,13 @@ export class Reporter {
     this.#teller = new Teller(options);
     this.#log = options.log;
     this.#gate = options.gate;
-    this.tables = new TableReporter({ ...options, teller: this.#teller, stands: (table) => this.#tableStands(table) });
+    this.validation = new ValidationReporter({ model: options.model, teller: this.#teller });
+    this.tables = new TableReporter({
+      ...options,
+      teller: this.#teller,
+      stands: (table) => this.#tableStands(table),
+      replaced: (table) => this.validation.replaced(table),
+    });
   }
 
   async connected(ends: Ends, pipeline: string): Promise<void> {
@@ -166,7 +174,7 @@ export class Reporter {
     from: Lsn,
     { tables, copying }: { tables: readonly FollowedTable[]; copying: boolean },
     caughtUp: () => Promise<void>,
-  ): Promise<FollowObserver> {
+  ): Promise<Omit<FollowObserver, 'applying'>> {
     const model = this.#model;
     const goal = await on('source', walEnd(ends.source, ends.sourceIdentity.inRecovery));
     // Commit times are the source's clock.

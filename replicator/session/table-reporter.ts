@@ -23,6 +23,8 @@ export interface TableReporterOptions {
   readonly log: Logger;
   /** A table has got somewhere. */
   readonly stands: (table: FollowedTable) => void;
+  /** A table's rows were copied again, or it is no longer followed. */
+  readonly replaced: (table: string) => void;
 }
 
 /** Turns what happens to single tables into status, events and log lines. */
@@ -31,6 +33,7 @@ export class TableReporter {
   readonly #teller: Teller;
   readonly #log: Logger;
   readonly #stands: TableReporterOptions['stands'];
+  readonly #replaced: TableReporterOptions['replaced'];
   readonly #tally = new ConflictTally(Date.now);
   readonly #findingsTold = new Set<string>();
   readonly #errors = new Map<string, Pick<Problem, 'code' | 'message'>>();
@@ -42,6 +45,7 @@ export class TableReporter {
     this.#teller = options.teller;
     this.#log = options.log;
     this.#stands = options.stands;
+    this.#replaced = options.replaced;
   }
 
   /** Whether this is the reason why a table is in error. */
@@ -58,6 +62,7 @@ export class TableReporter {
   prepared({ tables, findings, created }: ResolvedPipelineTables, changes: readonly IdentityChange[]): void {
     const names = new Set(tables.map((table) => table.name));
     for (const gone of [...this.#errors.keys()].filter((name) => !names.has(name))) this.#recovered(gone);
+    for (const { source } of this.#model.tableList()) if (!names.has(source)) this.#replaced(source);
     this.#model.setTables(
       tables.map((table) => ({
         source: table.name,
@@ -147,6 +152,7 @@ export class TableReporter {
       },
       finished: (task, rows, bytes) => {
         model.copyFinished(name(task), rows, bytes);
+        this.#replaced(name(task));
         model.tableState(name(task), task.bare ? 'indexing' : 'catching_up');
         this.#log.info({ table: name(task), rows, bytes }, 'table copied');
       },

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Applied } from '../apply/run.ts';
-import type { Batch } from '../change/batcher.ts';
 import { markPipeline } from '../metadata/pipeline-row.ts';
 import { readSpoolBytes } from '../metadata/spool.ts';
 import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
@@ -159,8 +158,7 @@ export class TableTender {
   }
 
   /** After every batch. */
-  batch(batch: Batch, applied: Applied): void {
-    this.#options.recent.add(batch.xids);
+  batch(applied: Applied): void {
     for (const [name, bytes] of applied.spooled) {
       const table = this.#options.tables.get(name);
       if (!table) continue;

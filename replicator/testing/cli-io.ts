@@ -126,6 +126,7 @@ export function sampleTable(parts: Partial<TableStatus> = {}): TableStatus {
     conflicts: { insertExists: 0, updateMissing: 0, deleteMissing: 0 },
     spooledBytes: 0,
     lastChangeAt: null,
+    validation: null,
     error: null,
     ...parts,
   };

@@ -99,6 +99,8 @@ export async function serve(
         calls.push(`plan ${table}`);
         return samplePlan(table);
       },
+      validate: (tables, by) => tableControl('validate')(tables.join(' '), by),
+      cancelValidation: (by) => tableControl('cancel')('validation', by),
       bringSequences: async () => {
         if (harness.failWith !== undefined) throw harness.failWith;
         calls.push('bring sequences');
