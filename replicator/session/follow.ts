@@ -1,16 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
-import type { Applier, ReadyBatch } from '../apply/applier.ts';
-import type { Applied } from '../apply/run.ts';
-import type { Batch, Batcher } from '../change/batcher.ts';
+import type { Applier } from '../apply/applier.ts';
 import { Intake } from '../change/intake.ts';
-import type { StreamedTransaction } from '../change/streamed-transactions.ts';
-import { maxLsn, parseLsn, type Lsn } from '../postgres/lsn.ts';
-import { Acknowledger } from '../source/standby-status.ts';
+import type { Lsn } from '../postgres/lsn.ts';
 import type { WalStream } from '../source/wal-stream.ts';
+import { ApplyLoop } from './apply-loop.ts';
 import { Backpressure } from './backpressure.ts';
-import { blame, on } from './blame.ts';
+import { blame } from './blame.ts';
 import type { Boundary } from './boundary.ts';
+import { Confirmer } from './confirmer.ts';
 import { EarlyApplier, type EarlySession } from './early.ts';
 import type { FollowObserver } from './follow-observer.ts';
 import type { Gate } from './gate.ts';
@@ -23,10 +21,6 @@ import { together } from './together.ts';
 /** How often it is looked whether there is something to acknowledge; the target is only asked while commits wait for its disk. */
 const LOOK_MS = 100;
 const IDLE_LOOK_MS = 500;
-/** On a database where nothing happens that concerns us the checkpoint moves this often. */
-const IDLE_CHECKPOINT_MS = 5000;
-/** A status goes out at least this often; wal_sender_timeout is 60 s by default. */
-const MOST_STATUS_INTERVAL_MS = 10_000;
 
 /**
  * A flood is applied in parts of maxBatchBytes: while one is written the next ones arrive, so both sides stay busy, and
@@ -73,7 +67,7 @@ export async function follow(options: FollowOptions, signal: AbortSignal): Promi
       follower.receive(),
       follower.verify(),
       follower.apply(),
-      follower.acknowledge(),
+      follower.look(),
       follower.watchFlush(),
       follower.watchWaits(),
       follower.watchEarly(),
@@ -101,71 +95,67 @@ class Follower {
   readonly #options: FollowOptions;
   readonly #signal: AbortSignal;
   readonly #intake: Intake;
-  readonly #batcher: Batcher;
   readonly #early: EarlyApplier;
-  readonly #acknowledger: Acknowledger;
-  readonly #batchBytes: number;
+  readonly #loop: ApplyLoop;
+  readonly #confirmer: Confirmer;
   readonly #queueLimit: number;
-  readonly #statusIntervalMs: number;
   readonly #watch: Stopwatch;
   readonly #started = new Milestone();
   readonly #verified = new Milestone();
-  #received: Lsn;
-  #applied: Lsn;
-  #applying = false;
-  /** The batch after the one that is being applied, made ready meanwhile. */
-  #ahead: NextBatch | null = null;
-  /** Pieces of a large transaction are written, its commit is still to come. */
-  #inPieces = false;
-  #statusSentAt = 0;
-  #reported: Lsn;
-  #checkpointedAt = Date.now();
-  /** Commit time on the source of the newest transaction that was applied, or brought nothing here. */
-  #committedAtMs: number | null = null;
   readonly #pressure: Backpressure;
 
   constructor(options: FollowOptions, intake: Intake, signal: AbortSignal) {
     this.#options = options;
     this.#signal = signal;
-    this.#batchBytes = batchBytes(options);
     this.#intake = intake;
-    this.#batcher = intake.batcher;
-    intake.space.onDrained = () => this.#release();
-    const { openEarly: open, target, gate } = options;
-    this.#early = new EarlyApplier({ open, intake, target, fromBytes: this.#batchBytes, isOpen: () => gate.isOpen });
-    const { heartbeat, observer, from: applied } = options;
-    this.heartbeat = new Heartbeat({ ...heartbeat, observer, applied, askPosition: () => this.#sendStatus(true) });
-    this.#acknowledger = new Acknowledger(options.from);
+    const { applier, boundary, from, gate, observer, openEarly: open, stream, target } = options;
+    const bytes = batchBytes(options);
     // One batch is under way and one is made ready.
-    this.#queueLimit = this.#batchBytes * (BATCHES_HELD - 2);
-    this.#statusIntervalMs = Math.min(
-      MOST_STATUS_INTERVAL_MS,
-      options.walSenderTimeoutMs > 0 ? options.walSenderTimeoutMs / 4 : MOST_STATUS_INTERVAL_MS,
-    );
-    this.#pressure = new Backpressure(options.stream, (ms) => observer.backpressure(ms));
-    this.#watch = new Stopwatch((activity, ms) => options.observer.spent(activity, ms));
-    this.#received = options.from;
-    this.#applied = options.from;
-    this.#reported = options.from;
+    this.#queueLimit = bytes * (BATCHES_HELD - 2);
+    this.#pressure = new Backpressure(stream, (ms) => observer.backpressure(ms));
+    this.#watch = new Stopwatch((activity, ms) => observer.spent(activity, ms));
+    this.#confirmer = new Confirmer(options);
+    const askPosition = (): void => this.#confirmer.send(true);
+    this.heartbeat = new Heartbeat({ ...options.heartbeat, observer, applied: from, askPosition });
+    this.#early = new EarlyApplier({ open, intake, target, fromBytes: bytes, isOpen: () => gate.isOpen });
+    this.#loop = new ApplyLoop({
+      applier,
+      early: this.#early,
+      intake,
+      batchBytes: bytes,
+      from,
+      gate,
+      boundary,
+      confirmer: this.#confirmer,
+      watch: this.#watch,
+      observer,
+      taken: () => this.#release(),
+      reached: (lsn) => {
+        observer.applied(lsn);
+        this.heartbeat.reached(lsn);
+      },
+    });
+    intake.space.onDrained = () => this.#release();
   }
 
   /** Bytes into messages into batches. Reading stops while too much waits for the target. */
   async receive(): Promise<void> {
-    const { stream, observer } = this.#options;
+    const { gate, observer, stream } = this.#options;
+    const { batcher, space } = this.#intake;
+    const confirmer = this.#confirmer;
     const onMessage = (data: Buffer, start: number, end: number): void => {
       const committed = this.#intake.push(data, start, end);
-      if (committed !== null) this.#received = maxLsn(this.#received, committed);
-      observer.received(this.#received, end - start);
-      if (this.#applying) this.#lookAhead();
-      if (this.#batcher.queuedBytes > this.#queueLimit || this.#intake.space.congested) this.#pressure.hold();
+      if (committed !== null) confirmer.receivedUpTo(committed);
+      observer.received(confirmer.received, end - start);
+      this.#loop.gathered();
+      if (batcher.queuedBytes > this.#queueLimit || space.congested) this.#pressure.hold();
     };
     const onKeepalive = (walEnd: Lsn, replyRequested: boolean): void => {
-      this.#received = maxLsn(this.#received, walEnd);
+      confirmer.receivedUpTo(walEnd);
       // With nothing under way there is nothing of ours up to here: an unfollowed database moves on too.
-      const nothingUnderWay = this.#verified.done && this.#batcher.idle && !this.#applying && !this.#ahead;
-      if (nothingUnderWay && this.#options.gate.isOpen) this.#advance(walEnd);
-      observer.received(this.#received, 0);
-      if (replyRequested) this.#sendStatus();
+      if (this.#verified.done && this.#loop.idle && gate.isOpen) this.#loop.advance(walEnd);
+      observer.received(confirmer.received, 0);
+      if (replyRequested) confirmer.send();
     };
     // Decoding while the target is busy costs nobody time.
     const onRead = (ms: number): void => {
@@ -190,67 +180,30 @@ class Follower {
     this.#verified.reach();
   }
 
-  /** Takes what has gathered, applies it, and moves the checkpoint of an idle stream now and then. */
+  /** Batches to the target. */
   async apply(): Promise<void> {
-    const { gate, boundary } = this.#options;
     await this.#verified.reached(this.#signal);
-    boundary.attach(() => this.#batcher.wake());
-    const watch = this.#watch;
-    while (!this.#signal.aborted) {
-      if (this.#isEarlyTime && (await this.#early.step())) continue;
-      watch.turn('source');
-      if (!this.#ahead && (this.#inPieces || !boundary.due)) await this.#batcher.available(this.#signal);
-      // Tables may be about to change their ways, or nothing is to be applied at all: then nothing stays open on the target.
-      await this.#early.giveUp({ always: boundary.due || !gate.isOpen });
-      // A transaction that is half written is finished first: paused in the middle, it would hold its locks all the time.
-      if (!this.#inPieces && !gate.isOpen) {
-        watch.turn('paused');
-        await gate.opened(this.#signal);
-      }
-      if (this.#signal.aborted) return;
-      const next = this.#ahead ?? unprepared(this.#batcher.take());
-      this.#ahead = null;
-      const streamed = next ? null : this.#batcher.takeStreamed();
-      // Before this batch is applied, not after: the source goes on sending meanwhile.
-      this.#release();
-      this.#applying = true;
-      if (next) await this.#applyBatch(next);
-      else if (streamed) await this.#applyStreamed(streamed);
-      this.#applying = false;
-      if (boundary.due && !this.#inPieces) {
-        this.#applying = true;
-        watch.turn('tables');
-        await on('target', boundary.perform(this.#applied));
-        this.#applying = false;
-      }
-      if (this.#idleCheckpointDue) await this.#checkpointIdle();
-    }
+    await this.#loop.run(this.#signal);
   }
 
-  /** Tells the slot what is durable on the target, and that we are alive: whatever the target is doing, and while reading is held. */
-  async acknowledge(): Promise<void> {
-    while (await this.#pause(this.#lookMs)) {
-      this.#intake.space.check();
-      this.#options.observer.queue(this.#batcher.queuedBytes + this.#intake.space.memoryBytes, this.#queueLimit);
-      this.#options.observer.spilled(this.#intake.space.diskBytes);
+  /** Sends what may be acknowledged, and looks at what nobody else would notice while nothing arrives. */
+  async look(): Promise<void> {
+    const { observer } = this.#options;
+    const { batcher, space } = this.#intake;
+    while (await this.#pause()) {
+      space.check();
+      observer.queue(batcher.queuedBytes + space.memoryBytes, this.#queueLimit);
+      observer.spilled(space.diskBytes);
       this.#watch.look();
       this.#pressure.book();
-      if (this.#idleCheckpointDue) this.#batcher.wake();
-      const news = this.#acknowledger.confirmed > this.#reported;
-      if (news || Date.now() - this.#statusSentAt >= this.#statusIntervalMs) this.#sendStatus();
+      if (this.#loop.checkpointDue) batcher.wake();
+      this.#confirmer.sendIfDue();
     }
   }
 
-  /** Learns how far the target's disk has got, while commits wait for that. */
+  /** Learns how far the target's disk has got. */
   async watchFlush(): Promise<void> {
-    while (await this.#pause(this.#lookMs)) {
-      if (!this.#acknowledger.waiting) continue;
-      const { rows } = await on(
-        'target',
-        this.#options.target.query<{ lsn: string }>('SELECT pg_catalog.pg_current_wal_flush_lsn()::text AS lsn'),
-      );
-      if (rows[0]) this.#acknowledger.flushed(parseLsn(rows[0].lsn));
-    }
+    while (await this.#pause()) await this.#confirmer.askFlushed();
   }
 
   /** Learns whether a batch that takes long waits for somebody's lock. */
@@ -264,130 +217,16 @@ class Follower {
     await this.#early.watch(this.#signal);
   }
 
-  async #applyBatch({ batch, ready }: NextBatch): Promise<void> {
-    const startedAt = performance.now();
-    const watch = this.#watch;
-    watch.turn('apply');
-    this.#options.observer.applying(batch.xids);
-    const applying = on('target', this.#options.applier.apply(batch, ready));
-    this.#lookAhead();
-    const applied = await applying;
-    this.#inPieces = batch.end === null;
-    watch.look();
-    watch.move(watch.activity, 'commit', applied.commitMs);
-    this.#finish(batch, applied, performance.now() - startedAt);
-  }
-
-  // Everything that has been received is on the target, transactions in progress aside.
-  get #isEarlyTime(): boolean {
-    const { boundary, gate } = this.#options;
-    return this.#batcher.isEmpty && !this.#ahead && !this.#inPieces && !boundary.due && gate.isOpen;
-  }
-
-  async #applyStreamed(transaction: StreamedTransaction): Promise<void> {
-    this.#watch.turn('apply');
-    this.#options.observer.applying([transaction.xid]);
-    const pieces = await this.#early.finish(transaction, this.#options.applier);
-    if (!pieces) await this.#applyPieces(transaction);
-    else for (const { batch, applied, durationMs } of pieces) this.#finish(batch, applied, durationMs);
-    transaction.close();
-  }
-
-  // One piece after the other, the next one read and made ready while one is applied.
-  async #applyPieces(transaction: StreamedTransaction): Promise<void> {
-    const { applier } = this.#options;
-    const pieces = this.#intake.read(transaction);
-    const read = async (): Promise<NextBatch | null> => {
-      const batch = await pieces.next();
-      return batch && { batch, ready: applier.makeReady(batch) };
-    };
-    for (let next = read(); ;) {
-      const piece = await next;
-      if (!piece || this.#signal.aborted) return;
-      next = piece.batch.end ? Promise.resolve(null) : read();
-      // Whatever becomes of it, it is awaited only if this piece is applied.
-      next.catch(() => {});
-      await this.#applyBatch(piece);
-    }
-  }
-
-  // An idle pipeline hardly ever wakes up.
-  get #lookMs(): number {
-    return this.#acknowledger.waiting || this.#batcher.queuedBytes > 0 ? LOOK_MS : Math.min(IDLE_LOOK_MS, this.#statusIntervalMs);
-  }
-
-  /** Waits; false when it is over. */
-  async #pause(ms: number): Promise<boolean> {
+  // Waits; false when it is over. An idle pipeline hardly ever wakes up.
+  async #pause(): Promise<boolean> {
+    const busy = this.#confirmer.waiting || this.#intake.batcher.queuedBytes > 0;
+    const ms = busy ? LOOK_MS : Math.min(IDLE_LOOK_MS, this.#confirmer.intervalMs);
     await sleep(ms, null, { signal: this.#signal }).catch(() => {});
     return !this.#signal.aborted;
   }
 
-  // Only a batch that could not grow any more: what gathers while the target is busy goes there in one.
-  #lookAhead(): void {
-    if (this.#ahead || this.#batcher.queuedBytes < this.#batchBytes) return;
-    const batch = this.#batcher.take();
-    if (batch) this.#ahead = { batch, ready: this.#options.applier.makeReady(batch) };
-  }
-
-  #finish(batch: Batch, applied: Applied, durationMs: number): void {
-    const { observer } = this.#options;
-    if (batch.end) {
-      if (applied.targetLsn !== null) {
-        this.#acknowledger.committed(batch.end.endLsn, applied.targetLsn);
-        this.#checkpointedAt = Date.now();
-      }
-      this.#committedAtMs = batch.end.committedAtMs;
-      this.#advance(batch.end.endLsn);
-    }
-    observer.batch(batch, applied, durationMs);
-    if (batch.heartbeat !== null) observer.heartbeatApplied(batch.heartbeat);
-  }
-
-  #advance(lsn: Lsn): void {
-    if (lsn <= this.#applied) return;
-    this.#applied = lsn;
-    this.#options.observer.applied(lsn);
-    this.heartbeat.reached(lsn);
-  }
-
-  get #idleCheckpointDue(): boolean {
-    return (
-      !this.#inPieces &&
-      this.#applied > this.#options.applier.checkpoint &&
-      Date.now() - this.#checkpointedAt >= IDLE_CHECKPOINT_MS
-    );
-  }
-
-  // The slot may only be told of a checkpoint that the target holds, so an idle position is written there first.
-  async #checkpointIdle(): Promise<void> {
-    const { applier } = this.#options;
-    const position = this.#applied;
-    this.#applying = true;
-    await on('target', applier.moveCheckpoint(position, this.#committedAtMs));
-    this.#applying = false;
-    this.#checkpointedAt = Date.now();
-    if (applier.checkpoint >= position) this.#acknowledger.durable(position);
-  }
-
-  #sendStatus(replyRequested = false): void {
-    const flushed = this.#acknowledger.confirmed;
-    if (!this.#options.stream.status({ received: this.#received, flushed, replyRequested })) return;
-    this.#statusSentAt = Date.now();
-    this.#reported = flushed;
-    this.#options.observer.acknowledged(flushed);
-  }
-
   #release(): void {
-    if (this.#batcher.queuedBytes <= this.#queueLimit / 2 && !this.#intake.space.congested) this.#pressure.release();
+    const { batcher, space } = this.#intake;
+    if (batcher.queuedBytes <= this.#queueLimit / 2 && !space.congested) this.#pressure.release();
   }
-}
-
-interface NextBatch {
-  readonly batch: Batch;
-  /** What was worked out of it already. */
-  readonly ready: ReadyBatch | null;
-}
-
-function unprepared(batch: Batch | null): NextBatch | null {
-  return batch && { batch, ready: null };
 }
