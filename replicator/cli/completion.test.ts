@@ -1,4 +1,7 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { testIo } from '../testing/cli-io.ts';
 import { completionScript, type Completable } from './completion.ts';
@@ -26,6 +29,19 @@ it('bash completes commands and each command’s own options', async () => {
   expect(offered(script, ['completion', 'z'])).toEqual(['zsh']);
   expect(offered(script, ['help', 'do'])).toEqual(['doctor']);
   expect(offered(script, ['run', '--config', '/etc/pass'])).toContain('/etc/passwd');
+});
+
+// bash is everywhere; the others where somebody has installed them.
+const here = ['bash', 'zsh', 'fish'].filter((shell) => spawnSync(shell, ['-c', 'exit 0']).status === 0);
+it.each(here)('%s takes its script', async (shell) => {
+  const folder = mkdtempSync(join(tmpdir(), 'pgfollow-completion-'));
+  try {
+    writeFileSync(join(folder, 'script'), await scriptFor(shell));
+    const { status, stderr } = spawnSync(shell, ['-n', join(folder, 'script')], { encoding: 'utf8' });
+    expect([status, stderr]).toEqual([0, '']);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 const HOSTILE: Completable = {

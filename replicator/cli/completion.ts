@@ -101,7 +101,8 @@ function zsh(commands: readonly Completable[]): string {
       .map(({ name, options }) => `    ${name}) _arguments ${options.map(argument).join(' ')} ;;`),
     '  esac',
     '}',
-    'compdef _pgfollow pgfollow',
+    '# Out of fpath this file is the function itself the first time; sourced it only has to be made known.',
+    'if [[ $funcstack[1] == _pgfollow ]]; then _pgfollow "$@"; else compdef _pgfollow pgfollow; fi',
     '',
   ].join('\n');
 }

@@ -14,7 +14,7 @@ export function renderStatus(status: Status, options: { color: boolean; now: num
     `${paint.bold(printable(status.name))}  ${paintState(paint, status.state)} for ${formatSeconds(since)}  ${paint.dim(`pgfollow ${printable(status.version)}`)}`,
     ...wrap(printable(status.summary), columns),
     '',
-    ...align([
+    ...facts(columns, [
       ['source', database(status.source)],
       ['target', database(status.target)],
       ['slot', slot(status.slot)],
@@ -26,8 +26,8 @@ export function renderStatus(status: Status, options: { color: boolean; now: num
       ],
       ['applied', totals(status.totals)],
       ['tables', tables(status.tables)],
-      ...(status.copy === null ? [] : [['copy', describeCopy(status.copy)]]),
-      ...(status.work.bottleneck === null ? [] : [['why', printable(status.work.summary)]]),
+      ...(status.copy === null ? [] : [['copy', describeCopy(status.copy)] as const]),
+      ...(status.work.bottleneck === null ? [] : [['why', printable(status.work.summary)] as const]),
     ]),
   ];
   if (status.problems.length > 0) {
@@ -35,6 +35,14 @@ export function renderStatus(status: Status, options: { color: boolean; now: num
     for (const problem of status.problems) lines.push(...renderProblem(paint, problem, columns));
   }
   return lines.join('\n');
+}
+
+/** What and how it is, the latter below itself where a line has no room. */
+function facts(columns: number, all: readonly (readonly [name: string, value: string])[]): string[] {
+  const indent = Math.max(...all.map(([name]) => name.length)) + 2;
+  return align(
+    all.flatMap(([name, value]) => wrap(value, Math.max(20, columns - indent)).map((line, at) => [at === 0 ? name : '', line])),
+  );
 }
 
 function paintState(paint: Style, state: PipelineState): string {
@@ -94,6 +102,7 @@ function tables(tables: Status['tables']): string {
 function renderProblem(paint: Style, problem: StatusProblem, columns: number): string[] {
   const table = problem.table === null ? '' : ` ${printable(problem.table)}`;
   const indented = (text: string): string[] => wrap(printable(text), columns - 2).map((line) => `  ${line}`);
-  const heading = `${paint.red(problem.code)}${table}  ${paint.dim(`since ${printable(problem.since)}`)}`;
+  const times = problem.occurrences > 1 ? `, ${formatCount(problem.occurrences)} times so far` : '';
+  const heading = `${paint.red(problem.code)}${table}  ${paint.dim(`since ${printable(problem.since)}${times}`)}`;
   return [heading, ...indented(problem.message), ...indented(problem.remedy)];
 }

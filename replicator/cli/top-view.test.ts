@@ -48,6 +48,31 @@ it('never has more lines than the terminal', () => {
   expect(renderTop(sample(0, many), null, { ...OPTIONS, rows: 24 })).toMatch(/\nand 4 991 more; q ends this$/);
 });
 
+it('is whole at 80 columns: what is longer goes on below', () => {
+  const status = sampleStatus({
+    position: { received: 'FFFFFFFF/FFFFFFFF', applied: 'FFFFFFFF/FFFFFFF0', acknowledged: 'FFFFFFFF/FFFFFF00' },
+    problems: [
+      {
+        code: 'APPLY_FAILED',
+        message: 'The target refused a change that the source had accepted, '.repeat(3).trim(),
+        remedy: 'Mend it.',
+        since: '2026-01-02T04:04:00.000Z',
+        table: 'a.bad',
+        retryAt: null,
+        occurrences: 4,
+      },
+    ],
+  });
+  const lines = renderTop({ status, tables: [], at: 0 }, null, { ...OPTIONS, columns: 80, rows: 24 }).split('\n');
+  expect(lines.filter((line) => line.length > 80)).toEqual([]);
+  const at = lines.findIndex((line) => line.startsWith('position'));
+  expect(lines.slice(at, at + 2)).toEqual([
+    'position  applied FFFFFFFF/FFFFFFF0, received FFFFFFFF/FFFFFFFF, acknowledged',
+    expect.stringMatching(/^ {10}FFFFFFFF\/FFFFFF00, source at /),
+  ]);
+  expect(lines).toContain('APPLY_FAILED a.bad  since 2026-01-02T04:04:00.000Z, 4 times so far');
+});
+
 it('says how old it is while no answer comes', () => {
   const text = renderTop(sample(0, TABLES), null, { ...OPTIONS, stale: 'No answer for 5 s.' });
   expect(text.split('\n').slice(0, 2)).toEqual(['No answer for 5 s.', 'shop  streaming for 1 h  pgfollow 1.0.0']);

@@ -6,7 +6,9 @@ import { CONFIG_VARIABLE, fileKeyPath, flagName, unknownVariables, VARIABLES, ty
 import { readConfigFile, readSecretFile, type ConfigFile } from './file.ts';
 import { unknownKey, valueAt, type ConfigIssue } from './issues.ts';
 import { showValue } from './redact.ts';
+import { withService } from './service.ts';
 import { findSetting, type Path, type Setting } from './setting-list.ts';
+import { urlFault } from './source-url.ts';
 import { splitOutsideQuotes } from './table-pattern.ts';
 
 export interface Sources {
@@ -74,17 +76,31 @@ export function readLayers(sources: Sources): Layers {
     const allowed = `nothing reads this variable${suggestion === null ? '' : `; did you mean ${suggestion}?`}`;
     issues.push({ path: name, value: '(not shown)', allowed, origin: `environment ${name}` });
   }
-  return {
-    tree,
-    issues,
-    originOf(path) {
-      for (let length = path.length; length > 0; length--) {
-        const origin = origins.get(path.slice(0, length).join('.'));
-        if (origin !== undefined) return origin;
-      }
-      return file?.originOf(path) ?? 'default';
-    },
+  const originOf = (path: Path): string => {
+    for (let length = path.length; length > 0; length--) {
+      const origin = origins.get(path.slice(0, length).join('.'));
+      if (origin !== undefined) return origin;
+    }
+    return file?.originOf(path) ?? 'default';
   };
+  issues.push(...fillInServices(tree, sources.env, originOf));
+  return { tree, issues, originOf };
+}
+
+/** What URLs leave out to a service of libpq; what is no URL is the schema's to refuse. */
+function fillInServices(tree: Record<string, unknown>, env: Sources['env'], originOf: Layers['originOf']): ConfigIssue[] {
+  return ['source.url', 'target.url'].flatMap((setting): ConfigIssue[] => {
+    const path = setting.split('.');
+    const url = valueAt(tree, path);
+    if (typeof url !== 'string' || urlFault(url) !== null) return [];
+    try {
+      setIn(tree, path, withService(url, env));
+      return [];
+    } catch (error) {
+      const allowed = error instanceof Error ? error.message : String(error);
+      return [{ path: setting, value: showValue(path, url), allowed, origin: originOf(path) }];
+    }
+  });
 }
 
 type Found = { text: string; origin: string } | { issue: ConfigIssue } | null;

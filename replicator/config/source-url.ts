@@ -65,6 +65,27 @@ function isSecret(pair: string): boolean {
   return SECRET_PARAMETERS.has(decodeLoosely(pair.split('=', 1)[0] ?? '').toLowerCase());
 }
 
+/** A URI in its parts, as they are written. `path` with its slash, `query` without its question mark. */
+export interface UrlParts {
+  readonly scheme: string;
+  readonly userinfo: string | null;
+  readonly hosts: string;
+  readonly path: string;
+  readonly query: string;
+}
+
+export function isUrl(text: string): boolean {
+  return SCHEME.test(text);
+}
+
+export function splitUrl(url: string): UrlParts {
+  return { scheme: SCHEME.exec(url)?.[0] ?? '', ...split(url) };
+}
+
+export function joinUrl({ scheme, userinfo, hosts, path, query }: UrlParts): string {
+  return `${scheme}${userinfo === null ? '' : `${userinfo}@`}${hosts}${path}${query === '' ? '' : `?${query}`}`;
+}
+
 /**
  * The last @ ends the user information, so that a password with an unescaped @, / or ? in it is
  * reported and never shown. An @ inside the query belongs to the query only when none precedes it.

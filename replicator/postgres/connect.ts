@@ -7,7 +7,7 @@ import { attributeRounds, hostUrls, misfit, sessionAttributes } from './hosts.ts
 import { passwordFile, passwordFromFile } from './password-file.ts';
 import { describeError, SQLSTATE, sqlState } from './sqlstate.ts';
 import { inOrder, noteRefusal, refusesTlsOrPlain, type Way } from './tls-or-plain.ts';
-import { tlsOptions, tlsOrder, tlsParameters, type TlsParameters } from './tls.ts';
+import { OpenKey, tlsOptions, tlsOrder, tlsParameters, type TlsParameters } from './tls.ts';
 import { isLoginRefusal, unreachable, type Failure } from './unreachable.ts';
 
 export type Role = 'source' | 'target';
@@ -193,7 +193,10 @@ function valid<T>(options: ConnectOptions, read: () => T): T {
     return read();
   } catch (error) {
     throw new Problem('CONFIG_INVALID', `${options.role}.url: ${describeError(error)}`, {
-      remedy: `Correct the parameters of ${options.role}.url: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS`,
+      remedy:
+        error instanceof OpenKey
+          ? `chmod 600 ${error.path}`
+          : `Correct the parameters of ${options.role}.url: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS`,
       cause: error,
     });
   }

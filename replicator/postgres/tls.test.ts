@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect as dial, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,6 +30,31 @@ const DEFAULTS = {
 function read(query: string, environment: Record<string, string> = {}): ReturnType<typeof tlsParameters> {
   return tlsParameters(new URLSearchParams(query), environment);
 }
+
+test('a key that others may read is refused, as by libpq, with what mends it', async () => {
+  const key = join(folder, 'open.key');
+  writeFileSync(key, ours.key);
+  // Whose it is decides: this machine's tests may run as root.
+  const group = statSync(key).uid === 0;
+  for (const [mode, fine] of [
+    [0o644, false],
+    [0o660, false],
+    [0o640, group],
+    [0o600, true],
+    [0o400, true],
+  ] as const) {
+    chmodSync(key, mode);
+    const options = (): unknown => tlsOptions({ ...DEFAULTS, key });
+    if (fine) expect(options()).toMatchObject({ key: expect.anything() });
+    else expect(options).toThrow('may be read by others');
+  }
+  chmodSync(key, 0o604);
+  const url = `postgresql://x@127.0.0.1:1/x?sslkey=${key}`;
+  await expect(connect({ role: 'source', url, purpose: 'test' })).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    remedy: `chmod 600 ${key}`,
+  });
+});
 
 describe('the parameters of a URI', () => {
   test('sslmode is prefer unless said, with nothing else at hand', () => {
@@ -107,7 +132,7 @@ describe('the parameters of a URI', () => {
 
   test('client certificate and key are read, and a missing file is told', () => {
     const key = join(folder, 'client.key');
-    writeFileSync(key, ours.key);
+    writeFileSync(key, ours.key, { mode: 0o600 });
     expect(tlsOptions({ ...DEFAULTS, mode: 'require', cert: rootFile, key })).toMatchObject({
       cert: Buffer.from(ours.cert),
       key: Buffer.from(ours.key),

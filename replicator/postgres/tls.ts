@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { rootCertificates, type ConnectionOptions } from 'node:tls';
 
@@ -69,7 +69,10 @@ export function tlsOptions(parameters: TlsParameters): ConnectionOptions | null 
   if (mode === 'disable') return null;
   const options: ConnectionOptions = {};
   if (cert !== null) options.cert = readFileSync(cert);
-  if (key !== null) options.key = readFileSync(key);
+  if (key !== null) {
+    refuseOpenKey(key);
+    options.key = readFileSync(key);
+  }
   if (keyPassword !== null) options.passphrase = keyPassword;
   const ownRoot = rootCert !== null && rootCert !== 'system';
   if (ownRoot) options.ca = readFileSync(rootCert);
@@ -84,6 +87,25 @@ export function tlsOptions(parameters: TlsParameters): ConnectionOptions | null 
   options.rejectUnauthorized = verify !== 'none';
   if (verify !== 'verify-full') options.checkServerIdentity = () => undefined;
   return options;
+}
+
+/** A private key that others may read: its owner has to act, whatever the URI says. */
+export class OpenKey extends RangeError {
+  readonly path: string;
+
+  constructor(path: string) {
+    super(
+      `the private key ${path} may be read by others; as for libpq it must be 0600 or less, or 0640 or less where it belongs to root`,
+    );
+    this.path = path;
+  }
+}
+
+// initialize_SSL() in fe-secure-openssl.c. A key of root may be shared with a group, as Debian does (ssl-cert).
+function refuseOpenKey(path: string): void {
+  if (process.platform === 'win32') return;
+  const { uid, mode } = statSync(path);
+  if (mode & (uid === 0 ? 0o037 : 0o077)) throw new OpenKey(path);
 }
 
 // libpq's own files; there is no sign of them where nobody has made any.
