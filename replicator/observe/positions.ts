@@ -22,8 +22,10 @@ export class Positions {
     return Math.max(0, Number(this.walEnd - this.received));
   }
 
+  /** It is asked for now and then; what has been received since has been written. */
   get walEndText(): string | null {
-    return text(this.walEnd);
+    const { walEnd, received } = this;
+    return text(walEnd !== null && received !== null && received > walEnd ? received : walEnd);
   }
 
   get position(): Status['position'] {
