@@ -177,7 +177,7 @@ describe('wait --lsn', () => {
     expect(io.out() + io.err()).toBe('');
     const json = testIo();
     expect(await main(['wait', '--lsn', '0/1A2B3C8', '--json', '--url', api.url], json)).toBe(0);
-    expect(JSON.parse(json.out())).toEqual({ lsn: '0/1A2B3C8', seconds: expect.any(Number) });
+    expect(JSON.parse(json.out())).toEqual({ lsn: '0/1A2B3C8', seconds: expect.any(Number), sequenceFaults: [] });
   });
 
   it('ends with 4 at the timeout and says what is missing', async () => {
