@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { useReplicaRole } from '../apply/target-session.ts';
 import { displayName } from '../catalog/relation.ts';
@@ -15,6 +14,7 @@ import { buildAfterData, type Refusal } from '../schema/build-steps.ts';
 import { planForeignKeys } from '../schema/foreign-keys.ts';
 import { planTables } from '../schema/read-parts.ts';
 import type { TablePlan } from '../schema/step.ts';
+import type { Bell } from './bell.ts';
 import { blame, on } from './blame.ts';
 import type { Boundary } from './boundary.ts';
 import { ClientPool } from './client-pool.ts';
@@ -34,6 +34,8 @@ export interface BuildTablesOptions {
   readonly tables: TableSet;
   readonly boundary: Boundary;
   readonly clock: RetryClock;
+  /** A table stands elsewhere than before. */
+  readonly bell: Bell;
   readonly observer: {
     /** It is being built, or complete. */
     stands(table: FollowedTable): void;
@@ -54,7 +56,7 @@ export async function buildTables(options: BuildTablesOptions, signal: AbortSign
   try {
     while (!signal.aborted) {
       await builder.look();
-      await sleep(LOOK_MS, null, { signal }).catch(() => {});
+      await options.bell.heard(LOOK_MS, signal);
     }
   } finally {
     await builder.close();

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { Applier } from '../apply/applier.ts';
 import type { Applied } from '../apply/run.ts';
@@ -11,6 +10,7 @@ import type { Lsn } from '../postgres/lsn.ts';
 import { Problem } from '../problem.ts';
 import { parseSnapshot } from '../spool/pg-snapshot.ts';
 import { SpoolDecoder } from '../spool/spooled-changes.ts';
+import type { Bell } from './bell.ts';
 import type { Boundary } from './boundary.ts';
 import { noteSaved, saveTable, type FollowedTable } from './followed-tables.ts';
 import type { RetryClock } from './retry-clock.ts';
@@ -29,6 +29,8 @@ export interface DrainOptions {
   readonly tables: TableSet;
   readonly boundary: Boundary;
   readonly clock: RetryClock;
+  /** A table stands elsewhere than before. */
+  readonly bell: Bell;
   readonly observer: {
     /** Some of a table's kept changes are on the target. */
     drained(table: FollowedTable, applied: Applied, durationMs: number): void;
@@ -52,7 +54,7 @@ export async function drainSpools(options: DrainOptions, signal: AbortSignal): P
       progressed = (await options.boundary.at((applied) => slice(table, decoder, applied, options))) || progressed;
     }
     const pause = options.tables.all.some((table) => table.spooling) ? LOOK_MS : IDLE_LOOK_MS;
-    if (!progressed) await sleep(pause, null, { signal }).catch(() => {});
+    if (!progressed) await options.bell.heard(pause, signal);
   }
 }
 

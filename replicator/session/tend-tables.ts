@@ -8,6 +8,7 @@ import { catalogFingerprint } from '../source/fingerprint.ts';
 import type { Refusal } from '../schema/build-steps.ts';
 import type { IdentityChange } from '../source/replica-identity.ts';
 import { walEnd } from '../source/wal-position.ts';
+import { Bell } from './bell.ts';
 import { on } from './blame.ts';
 import { buildTables } from './build-tables.ts';
 import {
@@ -71,8 +72,22 @@ export class TableTender {
 
   loops(signal: AbortSignal): Promise<void>[] {
     const { ends, tables, config, applier, boundary, clock, told } = this.#options;
+    // What is copied is built at once, and what is built drained.
+    const bells = { build: new Bell(), drain: new Bell() };
+    const ring = (): void => {
+      bells.build.ring();
+      bells.drain.ring();
+    };
+    const { observer } = this.#options;
     const rounds = new CopyRounds({
       ...this.#options,
+      observer: {
+        ...observer,
+        finished: (task, rows, bytes) => {
+          observer.finished(task, rows, bytes);
+          ring();
+        },
+      },
       control: ends.target,
       stands: (table) => told.stands(table),
       joined: (table) => told.joined(table),
@@ -89,8 +104,12 @@ export class TableTender {
           tables,
           boundary,
           clock,
+          bell: bells.build,
           observer: {
-            stands: (table) => told.stands(table),
+            stands: (table) => {
+              told.stands(table);
+              ring();
+            },
             failed: (table, problem) => this.fail(table, problem),
             unbuilt: (table, refusals) => told.unbuilt(table, refusals),
             unlinked: (table, refusals) => told.unlinked(table, refusals),
@@ -106,6 +125,7 @@ export class TableTender {
           applier,
           boundary,
           clock,
+          bell: bells.drain,
           observer: {
             drained: (table, applied, ms) => told.drained(table, applied, ms),
             joined: (table) => told.joined(table),
