@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import { sql, testDatabases, value, type TestDatabases } from './testing/databases.ts';
+import { describeSchema } from './testing/describe-schema.ts';
+import { eventually } from './testing/eventually.ts';
 import { startPipeline, testConfig } from './testing/run-pipeline.ts';
 import { executeTeardown, planTeardown, type TeardownPlan } from './teardown.ts';
 
@@ -66,6 +68,39 @@ test('a teardown that was interrupted can be called again', async () => {
   expect(rest.actions.map(({ kind }) => kind)).toEqual(['origin', 'metadata', 'schema']);
   await executeTeardown(config, rest);
   expect(await leftOver(db)).toEqual({ source: [], target: [] });
+});
+
+test('what tables would still have got is listed, with the statements that bring it', { timeout: 60_000 }, async () => {
+  await using db = await testDatabases();
+  const config = testConfig(db);
+  // Building this index on the target waits for as long as the test holds the lock there.
+  await sql(
+    db.source,
+    `CREATE FUNCTION slow(v text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
+       'BEGIN PERFORM pg_catalog.pg_advisory_lock_shared(4712); PERFORM pg_catalog.pg_advisory_unlock_shared(4712); RETURN v; END';
+     CREATE TABLE other (id int PRIMARY KEY); CREATE TABLE t (id int PRIMARY KEY, v text, other int REFERENCES other, CHECK (id > 0));
+     CREATE INDEX t_slow ON t (slow(v)); CREATE UNIQUE INDEX t_twice ON t (slow(v), id); INSERT INTO t VALUES (1, 'v')`,
+  );
+  await using holder = await db.target.session();
+  await holder.query('SELECT pg_advisory_lock(4712)');
+  const built = async (part: string) =>
+    (await sql(db.target, 'SELECT FROM pgfollow.created_part WHERE part = $1', [part])).length > 0;
+  {
+    await using running = startPipeline(db);
+    await eventually(() => running.pipeline.model.table('public.t')?.state === 'indexing', { timeout: 20_000 });
+    await eventually(() => built('index public.t_pkey'), { timeout: 20_000 });
+  }
+  await holder.query('SELECT pg_advisory_unlock(4712)');
+  const plan = await planTeardown(config);
+  const lines = plan.remains.filter((line) => line.includes('is not built'));
+  const parts = lines.map((line) => line.replace(/ on the target .*/, ''));
+  expect(parts.slice(-1)).toEqual(['The foreign key public.t.t_other_fkey of public.t']);
+  expect(parts).toContain('The index public.t_slow of public.t');
+  expect(parts).toContain('The constraint public.t.t_pkey of public.t');
+  expect(parts).not.toContain('The index public.t_pkey of public.t');
+  await executeTeardown(config, plan);
+  for (const line of lines) await sql(db.target, line.replace(/^.*to build it: /, ''));
+  expect(await describeSchema(db.target)).toEqual(await describeSchema(db.source));
 });
 
 test('leaves other pipelines, other servers and what others made alone', async () => {

@@ -3,11 +3,14 @@ import { originsOf } from './apply/target-session.ts';
 import { displayName, type RelationName } from './catalog/relation.ts';
 import type { Config } from './config/schema.ts';
 import { isSameSource, lockPipeline, readPipeline, type PipelineRow } from './metadata/pipeline-row.ts';
+import { readCreatedTables } from './metadata/created-tables.ts';
 import { readIdentities, type GivenIdentity } from './metadata/replica-identities.ts';
 import { readShadows, shadowName } from './metadata/shadows.ts';
 import { connect, disconnect } from './postgres/connect.ts';
 import { quoteIdent, quoteLiteral, quoteRelation } from './postgres/quote.ts';
 import { identifyOverReplication } from './session/identify.ts';
+import { readUnbuiltParts } from './session/unbuilt-parts.ts';
+import { Problem } from './problem.ts';
 import { identifySource } from './source/identity.ts';
 import { dropPublication } from './source/publication.ts';
 import { dropSlot, readSlot } from './source/slot.ts';
@@ -86,7 +89,7 @@ async function planSource(config: Config, source: Client, target: Client, row: P
     });
   }
   const given = await readIdentities(target, config.name);
-  const remains: string[] = [];
+  const remains = await unbuiltLines({ source, target }, config, found.version);
   for (const each of given) if (await isInForce(source, each)) remains.push(identityLine(each));
   return { actions, remains };
 }
@@ -133,6 +136,29 @@ async function mayDropOrigin(target: Client): Promise<boolean> {
     `SELECT pg_catalog.has_function_privilege('pg_catalog.pg_replication_origin_drop(text)', 'EXECUTE') AS may`,
   );
   return rows[0]?.may ?? false;
+}
+
+// Afterwards nobody knows any more what tables of ours would have got after their rows.
+async function unbuiltLines(ends: { source: Client; target: Client }, config: Config, sourceVersion: number): Promise<string[]> {
+  const { rows } = await ends.target.query<{ version: number }>(
+    `SELECT pg_catalog.current_setting('server_version_num')::int AS version`,
+  );
+  const versions = { sourceVersion, targetVersion: rows[0]?.version ?? 0 };
+  try {
+    const parts = await readUnbuiltParts(ends, config, versions);
+    return parts.map(
+      ({ table, part, sql }) => `The ${part} of ${table} on the target is not built; to build it: ${sql.join('; ')};`,
+    );
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    // The source's tables are not to be told any more.
+    const unbuilt = [...(await readCreatedTables(ends.target, config.name))].filter(([, { built, linked }]) => !built || !linked);
+    const command = `pg_dump --section=post-data "$PGFOLLOW_SOURCE_URL"`;
+    return unbuilt.map(
+      ([table]) =>
+        `Keys, indexes or foreign keys of ${table} on the target may be missing; what there is on the source: ${command}`,
+    );
+  }
 }
 
 function identityLine({ relation, identity, before }: GivenIdentity): string {

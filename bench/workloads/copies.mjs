@@ -9,6 +9,8 @@ const SMALL_TABLES = 200;
 
 const EMPTY_TABLES = 5_000;
 
+const PARTITIONS = 8;
+
 const smallTables = (statement) => tables(SMALL_TABLES, (i) => statement(`small_${i}`));
 const tables = (count, statement) => Array.from({ length: count }, (_, i) => statement(i)).join('; ');
 
@@ -19,6 +21,19 @@ export const copies = [
     reach: 1.5,
     created: true,
     setup: () => ORDERS,
+    rows: (scaled) => orders(series(scaled(2_000_000))),
+  },
+  {
+    name: 'copy-parts',
+    title: `copy 2 M rows in ${PARTITIONS} partitions`,
+    reach: 1.5,
+    created: true,
+    setup: () =>
+      `${ORDERS} PARTITION BY HASH (id); ` +
+      tables(
+        PARTITIONS,
+        (i) => `CREATE TABLE orders_${i} PARTITION OF orders FOR VALUES WITH (MODULUS ${PARTITIONS}, REMAINDER ${i})`,
+      ),
     rows: (scaled) => orders(series(scaled(2_000_000))),
   },
   {

@@ -13,6 +13,15 @@ export async function claimChunk(target: Client, pipeline: string, source: Relat
   return rowCount === 1;
 }
 
+/** Whether the target's table holds rows of a copy in chunks that was not finished. */
+export async function hasChunks(target: Client, pipeline: string, source: RelationName): Promise<boolean> {
+  const { rowCount } = await target.query(
+    'SELECT FROM pgfollow.copy_chunk WHERE pipeline = $1 AND source_schema = $2 AND source_table = $3 LIMIT 1',
+    [pipeline, source.schema, source.name],
+  );
+  return rowCount === 1;
+}
+
 /** The copy is finished, or begins anew. */
 export async function forgetChunks(target: Client, pipeline: string, source: RelationName): Promise<void> {
   await target.query('DELETE FROM pgfollow.copy_chunk WHERE pipeline = $1 AND source_schema = $2 AND source_table = $3', [

@@ -10,6 +10,7 @@ const STAGE_OF: Readonly<Record<ProblemCode, Stage>> = {
   SLOT_LOST: 'source',
   SLOT_FOREIGN: 'source',
   SLOT_IN_USE: 'source',
+  SNAPSHOT_LOST: 'source',
   SLOT_WAITING: 'source',
   PUBLICATION_MISSING: 'source',
   TARGET_UNREACHABLE: 'target',

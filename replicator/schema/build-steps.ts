@@ -36,7 +36,6 @@ export async function buildAfterData(plan: TablePlan, options: BuildOptions): Pr
     const reason = await options.use((client) => runStep(client, step, target, options.pipeline));
     if (reason !== null) refusals.push({ part: step.part, isKey: step.isKey, reason, sql: step.sql });
   };
-  // In an order in which each step comes behind those that it waits for.
   for (const step of inTurn(plan.steps)) running.set(step.part, run(step));
   const outcomes = await Promise.allSettled(running.values());
   const failed = outcomes.find((outcome) => outcome.status === 'rejected');
@@ -69,7 +68,8 @@ async function analyze(client: Client, table: RelationName): Promise<void> {
   });
 }
 
-function inTurn(steps: readonly Step[]): Step[] {
+/** In an order in which each step comes behind those that it waits for. */
+export function inTurn(steps: readonly Step[]): Step[] {
   const byPart = new Map(steps.map((step) => [step.part, step]));
   const ordered = new Set<Step>();
   const visit = (step: Step): void => {

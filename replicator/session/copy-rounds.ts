@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nextProgress } from '../metadata/table-state.ts';
+import { hasChunks } from '../metadata/copy-chunks.ts';
 import { readShadows } from '../metadata/shadows.ts';
 import { storeCopied, type CopiedAsOf } from '../metadata/table-states.ts';
 import { displayName } from '../catalog/relation.ts';
@@ -168,7 +169,7 @@ export class CopyRounds {
         if (!known) return;
         const { table, round } = known;
         this.#dropShadows(signal, (name) => name === table.name)
-          .then(() => this.#giveUp(table, problem))
+          .then(() => (problem.code === 'SNAPSHOT_LOST' ? this.#putBack(table, problem) : this.#giveUp(table, problem)))
           .then(() => this.#release(table, round))
           .catch((error: unknown) => this.#break(error, signal));
       },
@@ -209,6 +210,16 @@ export class CopyRounds {
       await on('target', saveTable(control, config.name, table));
       applier.reroute();
     });
+  }
+
+  // As of another snapshot, at once. On a standby there is none: the next session begins anew.
+  async #putBack(table: FollowedTable, problem: Problem): Promise<void> {
+    const { control, config, ends, tables, stands } = this.#options;
+    if (ends.sourceIdentity.inRecovery) throw problem;
+    if (tables.get(table.name) !== table) return;
+    table.partial = await on('target', hasChunks(control, config.name, table.mapping.source));
+    table.progress = nextProgress(table.progress, { type: 'copy again' });
+    stands(table);
   }
 
   // snapshot.copy: false. The rows are there already.

@@ -116,6 +116,40 @@ test('removed and added again while it is copied: copied once more, from the sta
   expect(running.pipeline.model.table('public.big')).toMatchObject({ state: 'streaming', error: null });
 });
 
+test(
+  'the connection that holds the first snapshot is lost: what has not begun is copied as of another one',
+  { timeout: 60_000 },
+  async () => {
+    await using db = await testDatabases();
+    for (const side of [db.source, db.target]) await sql(side, TABLES);
+    await sql(
+      db.source,
+      `INSERT INTO big SELECT n, 0, repeat('x', 500) FROM generate_series(1, 1000) n; INSERT INTO small VALUES (1, 1)`,
+    );
+    const lock = await heldUp(db, 'big');
+    // One worker: it is at big, and small waits.
+    await using running = startPipeline(db, { snapshot: { workers: 1 } });
+    await eventually(() => state(running, 'public.big') === 'copying');
+    const waits = `SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'`;
+    await eventually(async () => (await value(db.target, waits, [`pgfollow ${db.name} copy`])) === '1');
+    const terminate = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1`;
+    expect(await sql(db.source, terminate, [`pgfollow ${db.name} slot`])).toHaveLength(1);
+    await sql(db.source, `UPDATE big SET v = 1 WHERE id <= 10; DELETE FROM small; INSERT INTO small VALUES (2, 2)`);
+    // Whoever has taken it up goes on with it; after a lost connection nobody takes it up any more.
+    expect(await sql(db.source, terminate, [`pgfollow ${db.name} copy`])).toHaveLength(1);
+    await lock.end();
+    await running.caughtUp();
+    await compareTables(db.source, db.target);
+    expect(running.pipeline.model.table('public.small')).toMatchObject({
+      state: 'streaming',
+      conflicts: { updateMissing: 0, deleteMissing: 0 },
+    });
+    const told = running.pipeline.events.after().filter(({ level }) => level !== 'info' && level !== 'warn');
+    expect(told).toEqual([]);
+    expect(running.pipeline.model.status()).toMatchObject({ state: 'streaming', problems: [] });
+  },
+);
+
 test('a table that cannot be copied does not hold up the first copy, and comes later', async () => {
   await using db = await testDatabases();
   for (const side of [db.source, db.target]) await sql(side, TABLES);

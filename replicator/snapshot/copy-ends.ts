@@ -4,6 +4,8 @@ import { joinPipeline } from '../metadata/pipeline-row.ts';
 import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
 import { noticeLostClient } from '../postgres/lost-client.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
+import { SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+import { Problem } from '../problem.ts';
 
 /** A connection to each side, for one worker. */
 export interface CopyEnds {
@@ -51,10 +53,24 @@ export async function openCopyTarget({
   }
 }
 
+/** What servers of different versions say of a snapshot whose session has ended. */
+const GONE: ReadonlySet<string | null> = new Set([
+  SQLSTATE.invalid_parameter_value,
+  SQLSTATE.undefined_object,
+  SQLSTATE.object_not_in_prerequisite_state,
+]);
+
 /** Begins a transaction of the source as of an exported snapshot, in place of the one before. */
 export async function beginOn(source: Client, snapshotName: string): Promise<void> {
   await source.query('ROLLBACK; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-  await source.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(snapshotName)}`);
+  await source.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(snapshotName)}`).catch((error: unknown) => {
+    if (!GONE.has(sqlState(error))) throw error;
+    throw new Problem('SNAPSHOT_LOST', 'The connection to the source that held the snapshot of a copy was lost.', {
+      cause: error,
+      retry: 'transient',
+      remedy: 'Nothing to do: what was left of the copy is made again, as of another snapshot.',
+    });
+  });
 }
 
 /** Whatever they are doing: a COPY that is half read has no end to wait for. */

@@ -209,6 +209,10 @@ export class CopyPool {
   async #trouble(piece: Piece, error: unknown): Promise<void> {
     const { round, table } = piece;
     if (table.over) return;
+    if (error instanceof Problem && error.code === 'SNAPSHOT_LOST') {
+      table.giveUp(error);
+      return;
+    }
     const lost = isTransient(error) || (error instanceof Problem && error.table === null && error.retry === 'transient');
     if (lost && piece.repeats < MOST_REPEATS) {
       await sleep(FIRST_PAUSE_MS * 2 ** piece.repeats++, null, { signal: this.#options.signal }).catch(() => {});
