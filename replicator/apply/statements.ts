@@ -1,4 +1,4 @@
-import type { Oid } from '../postgres/oid.ts';
+import { TYPE_OID, type Oid } from '../postgres/oid.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
 import { unreachable } from '../problem.ts';
 import type { MappedColumn, RowMap } from './row-map.ts';
@@ -137,19 +137,25 @@ function value(column: MappedColumn, n: number): string {
 }
 
 /** The column's value out of a parameter's. The assignment to the column does what an assignment may; what more it takes is here. */
-export function converted({ conversion, target }: MappedColumn, parameter: string): string {
+export function converted({ conversion, target, parameterType }: MappedColumn, parameter: string): string {
   switch (conversion) {
     case 'none':
       return parameter;
     case 'cast':
       return `${parameter}::${target.type.sqlName}`;
     case 'by text':
-      return `${parameter}::pg_catalog.text::${target.type.sqlName}`;
+      return `${textOf(parameterType, parameter)}::${target.type.sqlName}`;
     case 'char':
       return charOf(`${parameter}::pg_catalog.text`);
     default:
       return unreachable(conversion);
   }
+}
+
+// What a copy brings is what the type prints: of these a cast to text gives something else, true for t and 10.0.0.1/32 for 10.0.0.1.
+function textOf(type: Oid, parameter: string): string {
+  if (type !== TYPE_OID.bool && type !== TYPE_OID.inet) return `${parameter}::pg_catalog.text`;
+  return `CASE WHEN ${parameter} IS NOT NULL THEN pg_catalog.concat(${parameter}) END`;
 }
 
 // A backslash and three octal digits stand for a byte above 127, which as a number is negative.

@@ -16,6 +16,7 @@ export const TYPE_OID = {
   xml: 142,
   float4: 700,
   float8: 701,
+  inet: 869,
   bpchar: 1042,
   varchar: 1043,
   date: 1082,

@@ -50,18 +50,20 @@ const TYPES: Shape[] = [
   },
   {
     name: 'many rows into another type',
-    source: 'CREATE TABLE t (id int PRIMARY KEY, f bool, n numeric(6,1))',
-    target: 'CREATE TABLE t (id bigint PRIMARY KEY, f int, n int)',
-    rows: 'INSERT INTO t SELECT i, true, i FROM generate_series(1, 300) i',
+    source: 'CREATE TABLE t (id int PRIMARY KEY, f bool, n numeric(6,1), b bool, a inet)',
+    target: 'CREATE TABLE t (id bigint PRIMARY KEY, f int, n int, b text, a varchar(40))',
+    rows: `INSERT INTO t SELECT i, true, i, i % 3 = 0, '10.0.0.1' FROM generate_series(1, 300) i`,
     changes: [
-      'INSERT INTO t SELECT i, i % 2 = 0, i FROM generate_series(301, 600) i',
+      `INSERT INTO t SELECT i, i % 2 = 0, i, nullif(i % 3, 1) = 0, '10.0.0.2' FROM generate_series(301, 600) i`,
+      `INSERT INTO t VALUES (1000, true, 1, false, '10.0.0.0/8'), (1001, false, 1, NULL, NULL)`,
+      'DELETE FROM t WHERE id >= 1000 AND a IS NULL',
       'UPDATE t SET f = NOT f, n = n + 1.0',
       'DELETE FROM t WHERE id % 3 = 0',
     ],
-    tables: [{ source: 't', columns: ['id'] }],
+    tables: [{ source: 't', columns: ['id', 'b', 'a'] }],
     targetAnswer: {
       query: 'SELECT count(*), sum(f) AS f, sum(n - id) AS n FROM t',
-      gives: [{ count: '400', f: '100', n: '400' }],
+      gives: [{ count: '401', f: '100', n: '-598' }],
     },
   },
 ];

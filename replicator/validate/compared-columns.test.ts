@@ -47,6 +47,13 @@ test.each<[string, Typed, Typed, string | null]>([
   expect(left).toEqual(sql === null ? ['c'] : []);
 });
 
+test('a "char" is compared by its code: servers before 16 print some of them otherwise', () => {
+  const char = builtIn(TYPE_OID.char, '"char"');
+  const pair = (target: Typed) => [{ source: buildColumn('c', char), target: buildColumn('t', target) }];
+  expect(comparedColumns(pair(char)).compared).toEqual([{ source: '"c"::pg_catalog.int4', target: '"t"::pg_catalog.int4' }]);
+  expect(comparedColumns(pair(text)).left).toEqual(['c']);
+});
+
 function key(
   [source, target]: readonly [string[], string[]],
   types: Record<string, readonly [Typed, Typed]> = {},

@@ -2,6 +2,7 @@ import { namesObjects } from '../catalog/binary.ts';
 import { isBuiltIn } from '../catalog/built-in.ts';
 import { needsCast, sameTypeName } from '../catalog/casts.ts';
 import type { ColumnPair } from '../catalog/match-target.ts';
+import type { ColumnType } from '../catalog/relation.ts';
 import { TYPE_OID, type Oid } from '../postgres/oid.ts';
 import { quoteIdent } from '../postgres/quote.ts';
 
@@ -26,7 +27,9 @@ export function comparedColumns(pairs: readonly ColumnPair[]): ComparedColumns {
   const left: string[] = [];
   for (const pair of pairs) {
     const source = inTargetForm(pair);
-    if (source === null) left.push(pair.source.name);
+    if (isChar(pair.source.type) && isChar(pair.target.type))
+      compared.push({ source: charCode(pair.source.name), target: charCode(pair.target.name) });
+    else if (source === null || isChar(pair.source.type) || isChar(pair.target.type)) left.push(pair.source.name);
     else compared.push({ source, target: quoteIdent(pair.target.name) });
   }
   return { compared, left };
@@ -68,6 +71,15 @@ function inTargetForm({ source, target }: ColumnPair): string | null {
   }
   if (STRINGS.includes(to.oid)) return `${printed(name)}::${target.typeText}`;
   return to.kind === 'enum' && STRINGS.includes(from.baseOid) ? name : null;
+}
+
+// Above 127 it is printed in another way since 16.
+function isChar({ baseOid }: ColumnType): boolean {
+  return baseOid === TYPE_OID.char;
+}
+
+function charCode(name: string): string {
+  return `${quoteIdent(name)}::pg_catalog.int4`;
 }
 
 // As the type's output function has it, which is what travels; a cast to text would lose the blanks of character(n), and print
