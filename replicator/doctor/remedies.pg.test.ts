@@ -9,7 +9,7 @@ import { eventually } from '../testing/eventually.ts';
 import { startPipeline } from '../testing/run-pipeline.ts';
 import { TEST_VERSION } from '../testing/servers.ts';
 import { startStandby } from '../testing/standby.ts';
-import { placeCertificate } from '../testing/tls-servers.ts';
+import { placeCertificate, putRule } from '../testing/tls-servers.ts';
 
 const TABLE = 'CREATE TABLE t (id int PRIMARY KEY, v text)';
 
@@ -152,6 +152,19 @@ test('TLS that the server does not offer', async () => {
   await follow(db.target, only(findings, 'TARGET_UNREACHABLE').remedy);
   await sql(db.target, 'SELECT pg_reload_conf()');
   await eventually(async () => expect((await doctor({ ...db, target })).exitCode).toBe(0));
+
+  // And the other way round: a server that wants it, and a URL that does not.
+  await sql(db.target, `CREATE ROLE only_tls LOGIN SUPERUSER PASSWORD 'secret'`);
+  putRule(db.target.server!, 'hostnossl all only_tls all reject');
+  await sql(db.target, 'SELECT pg_reload_conf()');
+  const bare = (mode: string) => ({ url: `${withRole(db.target.url, 'only_tls')}?sslmode=${mode}` });
+  const refused = await eventually(async () => {
+    const found = await doctor({ ...db, target: bare('disable') });
+    return found.exitCode === 3 && found;
+  });
+  expect(errors(refused.findings)).toEqual(['TARGET_UNREACHABLE']);
+  expect(only(refused.findings, 'TARGET_UNREACHABLE').remedy).toContain('set sslmode=verify-full (or require) in target.url');
+  expect((await doctor({ ...db, target: bare('require') })).exitCode).toBe(0);
 });
 
 test('one database as both', async () => {
@@ -174,6 +187,10 @@ async function doctor(
   const io = testIo({ env: { PGFOLLOW_NAME: name, PGFOLLOW_SOURCE_URL: source.url, PGFOLLOW_TARGET_URL: target.url } });
   const exitCode = await main(['doctor', '--json', ...args], io);
   return { exitCode, ...(JSON.parse(io.out()) as { findings: Finding[]; warnings: number }) };
+}
+
+function withRole(url: string, role: string): string {
+  return Object.assign(new URL(url), { username: role, password: 'secret' }).href;
 }
 
 /** Runs the statements of a remedy, as somebody would who takes them from between its words. */

@@ -34,6 +34,13 @@ const AFTER = {
   schema: { type: 'integer', minimum: 0 },
 };
 
+const LEVEL = {
+  name: 'level',
+  in: 'query',
+  description: 'Only events of at least this level.',
+  schema: { type: 'string', enum: ['info', 'warn', 'error'], default: 'info' },
+};
+
 function read(summary: string, answer: Json, more: Json = {}): Json {
   const { responses, ...rest } = more;
   return { summary, ...rest, responses: { 200: answer, ...UNAUTHORIZED, ...HIDDEN, ...(responses as Json | undefined) } };
@@ -178,7 +185,7 @@ export function openApi(version: string): Json {
       },
       '/api/v1/events': {
         get: read('What happened, newest last.', ok('The last thousand at most.', list('events', 'Event')), {
-          parameters: [AFTER],
+          parameters: [AFTER, LEVEL],
           responses: BAD_QUERY,
         }),
       },

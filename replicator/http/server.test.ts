@@ -58,6 +58,9 @@ describe('reading', () => {
     expect((await json(`/api/v1/events?after=${first.id}`)).body).toMatchObject({
       events: [{ code: 'TWO', table: 'public.orders' }],
     });
+    const codes = async (level: string) =>
+      ((await json(`/api/v1/events?level=${level}`)).body['events'] as { code: string }[]).map(({ code }) => code);
+    expect([await codes('info'), await codes('warn'), await codes('error')]).toEqual([['ONE', 'TWO'], ['TWO'], []]);
   });
 
   it('gives metrics', async () => {

@@ -116,7 +116,7 @@ export async function connect(options: ConnectOptions): Promise<Client> {
       await disconnect(opened);
     }
   }
-  throw unreachable(options.role, failures, fileOf(options.url));
+  throw unreachable(options.role, failures, { file: fileOf(options.url), tls: order.includes('tls') });
 }
 
 async function openHost(options: ConnectOptions, order: readonly Way[]): Promise<Client | Failure> {

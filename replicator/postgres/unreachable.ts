@@ -11,8 +11,15 @@ export interface Failure {
   readonly error: unknown;
 }
 
-/** What to tell of hosts that all failed, and what to do. `file`: the password file that was to be looked at, if any. */
-export function unreachable(role: 'source' | 'target', failures: readonly Failure[], file: string | null): Problem {
+/**
+ * What to tell of hosts that all failed, and what to do. `file`: the password file that was to be looked at, if any; `tls`:
+ * whether it was tried with TLS.
+ */
+export function unreachable(
+  role: 'source' | 'target',
+  failures: readonly Failure[],
+  { file, tls }: { file: string | null; tls: boolean },
+): Problem {
   const { place, error } = failures.at(-1) ?? { place: '', error: null };
   const state = sqlState(error);
   const remedy =
@@ -21,7 +28,7 @@ export function unreachable(role: 'source' | 'target', failures: readonly Failur
       : lacksPassword(error)
         ? `Put a password into ${role}.url, or a line for ${place} into the password file (PGPASSFILE, ~/.pgpass).`
         : isLoginRefusal(error)
-          ? `Check user and password in ${role}.url, and pg_hba.conf on ${place}.`
+          ? `${wantsTls(error, tls, role)}Check user and password in ${role}.url, and pg_hba.conf on ${place}.`
           : state === SQLSTATE.invalid_catalog_name
             ? `Create the database, or correct its name in ${role}.url.`
             : error instanceof NotBound
@@ -39,6 +46,12 @@ export function unreachable(role: 'source' | 'target', failures: readonly Failur
     retry: 'transient',
     cause: error,
   });
+}
+
+// pg_hba.conf takes nobody like this, or this user with TLS alone: the server gives both the same code.
+function wantsTls(error: unknown, tls: boolean, role: 'source' | 'target'): string {
+  if (tls || sqlState(error) !== SQLSTATE.invalid_authorization_specification) return '';
+  return `If the server wants TLS, set sslmode=verify-full (or require) in ${role}.url. `;
 }
 
 /** Another host would not let us in either. */

@@ -14,7 +14,7 @@ export async function encrypt(
   if (!server) throw new Error('only servers of a test alone can be changed');
   placeCertificate(server, options.certificate);
   writeData(server, 'root.crt', options.authority.cert);
-  writeData(server, 'pg_hba.conf', `${options.hba.join('\n')}\n${readFileSync(join(server.dataDir, 'pg_hba.conf'), 'utf8')}`);
+  putRule(server, options.hba.join('\n'));
   await server.restart({ settings: { ssl: 'on', ssl_ca_file: 'root.crt' } });
 }
 
@@ -22,6 +22,11 @@ export async function encrypt(
 export function placeCertificate(server: EmbeddedServer, { cert, key }: Certificate): void {
   writeData(server, 'server.crt', cert);
   writeData(server, 'server.key', key);
+}
+
+/** Before the lines of pg_hba.conf; it counts once the server has read it again. */
+export function putRule(server: EmbeddedServer, line: string): void {
+  writeData(server, 'pg_hba.conf', `${line}\n${readFileSync(join(server.dataDir, 'pg_hba.conf'), 'utf8')}`);
 }
 
 function writeData({ dataDir }: EmbeddedServer, name: string, text: string): void {

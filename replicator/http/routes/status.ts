@@ -5,6 +5,8 @@ import type { StatusModel } from '../../observe/model.ts';
 import type { TableStatus } from '../../observe/status.ts';
 import type { HttpContext } from '../context.ts';
 import { openApi } from '../openapi.ts';
+import { LEVELS } from '../page/page-query.ts';
+import type { Level } from '../page/page-query.ts';
 import { RefusedRequest } from '../problem-response.ts';
 
 export interface TablePath {
@@ -22,10 +24,19 @@ export function statusRoutes(app: FastifyInstance, { model, events }: HttpContex
 
   app.get('/api/v1/findings', async () => model.findings.read());
 
-  app.get<{ Querystring: { after?: number } }>(
+  app.get<{ Querystring: { after?: number; level?: Level } }>(
     '/api/v1/events',
-    { schema: { querystring: { type: 'object', properties: { after: { type: 'integer', minimum: 0 } } } } },
-    async (request) => ({ events: events.after(request.query.after) }),
+    {
+      schema: {
+        querystring: {
+          type: 'object',
+          properties: { after: { type: 'integer', minimum: 0 }, level: { type: 'string', enum: [...LEVELS] } },
+        },
+      },
+    },
+    async ({ query: { after, level = 'info' } }) => ({
+      events: events.after(after).filter((event) => LEVELS.indexOf(event.level) >= LEVELS.indexOf(level)),
+    }),
   );
 
   app.get<{ Querystring: { range?: Range } }>(
