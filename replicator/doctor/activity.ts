@@ -1,6 +1,6 @@
 import { complaint, fine, type Finding } from '../finding.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
-import type { OlderTransaction } from '../source/slot.ts';
+import type { OlderTransaction } from '../source/create-slot.ts';
 
 /** With a slot in place an open transaction only keeps WAL; before that the creation of the slot waits for it. Seconds. */
 const LONG_S = 15 * 60;

@@ -11,7 +11,8 @@ import { missingMigrations } from '../postgres/migrate.ts';
 import { SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
 import type { SourceIdentity } from '../source/identity.ts';
-import { slotVerdict, type SlotState } from '../source/slot.ts';
+import type { SlotState } from '../source/slot.ts';
+import { slotVerdict } from '../source/slot-verdict.ts';
 
 /** What the target knows of the pipeline. */
 export interface Standing {

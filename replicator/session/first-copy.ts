@@ -6,15 +6,9 @@ import { nextProgress } from '../metadata/table-state.ts';
 import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
 import { formatLsn, type Lsn } from '../postgres/lsn.ts';
 import { Problem } from '../problem.ts';
-import {
-  cancelSlotCreation,
-  createSlot,
-  dropSlot,
-  readSlot,
-  slotVerdict,
-  slotWaitingProblem,
-  waitingFor,
-} from '../source/slot.ts';
+import { cancelSlotCreation, createSlot, slotWaitingProblem, waitingFor } from '../source/create-slot.ts';
+import { dropSlot, readSlot } from '../source/slot.ts';
+import { slotVerdict } from '../source/slot-verdict.ts';
 import { on } from './blame.ts';
 import { noteSaved, type FollowedTable } from './followed-tables.ts';
 import type { HeldPoint } from './held-point.ts';

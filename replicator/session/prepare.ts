@@ -22,7 +22,8 @@ import { checkSource, identifySource, type SourceIdentity } from '../source/iden
 import { ensurePublication, wantedTables } from '../source/publication.ts';
 import type { WantedTable } from '../source/publish-table.ts';
 import { planReplicaIdentity, type IdentityChange } from '../source/replica-identity.ts';
-import { readSlot, slotVerdict } from '../source/slot.ts';
+import { readSlot } from '../source/slot.ts';
+import { slotVerdict } from '../source/slot-verdict.ts';
 import { blame, on } from './blame.ts';
 import { identifyOverReplication, refuseSameDatabase, targetFacts } from './identify.ts';
 import { walEnd } from '../source/wal-position.ts';

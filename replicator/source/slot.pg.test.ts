@@ -5,7 +5,9 @@ import { formatLsn, parseLsn } from '../postgres/lsn.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
 import { sql, testDatabases, value, type TestDatabases } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
-import { cancelSlotCreation, createSlot, dropSlot, readSlot, slotVerdict, waitingFor } from './slot.ts';
+import { cancelSlotCreation, createSlot, waitingFor } from './create-slot.ts';
+import { dropSlot, readSlot } from './slot.ts';
+import { slotVerdict } from './slot-verdict.ts';
 
 interface Connections extends AsyncDisposable {
   readonly control: Client;

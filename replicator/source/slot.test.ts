@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import { parseLsn } from '../postgres/lsn.ts';
-import { slotVerdict, slotWaitingProblem, type SlotState } from './slot.ts';
+import { slotWaitingProblem } from './create-slot.ts';
+import type { SlotState } from './slot.ts';
+import { slotVerdict } from './slot-verdict.ts';
 
 const CHECKPOINT = parseLsn('0/2000000');
 const SOUND: SlotState = {
