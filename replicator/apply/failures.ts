@@ -3,6 +3,7 @@ import { describeError, isTransient, SQLSTATE, sqlState } from '../postgres/sqls
 import type { PipeError } from '../postgres/statement-pipe.ts';
 import { Problem } from '../problem.ts';
 import type { PlannedChange } from './plan.ts';
+import { remedyFor } from './remedies.ts';
 import type { Run } from './run.ts';
 import { describeKey } from './tuple.ts';
 
@@ -22,7 +23,7 @@ export function explain(error: PipeError, run: Run, checkpointStatement: number)
   return new Problem('APPLY_FAILED', `The target refused the ${what}: ${describeError(cause)}`, {
     retry: 'transient',
     cause,
-    remedy: remedyFor(sqlState(cause), table ?? null),
+    remedy: remedyFor(cause, table ?? null),
     ...(table === undefined ? {} : { table }),
   });
 }
@@ -30,19 +31,6 @@ export function explain(error: PipeError, run: Run, checkpointStatement: number)
 function describeChange({ change, map }: PlannedChange): string {
   const tuple = change.kind === 'delete' ? change.old.tuple : change.row;
   return `${change.kind.toUpperCase()} of ${map.table} (${describeKey(map, tuple)})`;
-}
-
-function remedyFor(state: string | null, table: string | null): string {
-  if (state === SQLSTATE.untranslatable_character)
-    return `The encoding of the target database lacks a character. Use a target database in UTF8; or change the value on the source, then: pgfollow resync ${table ?? 'SCHEMA.TABLE'}`;
-  if (state === SQLSTATE.unique_violation) {
-    return 'Delete the row that is in the way on the target, or set apply.onConflict: source_wins. It is tried again by itself.';
-  }
-  if (state === SQLSTATE.insufficient_privilege)
-    return 'Grant the target role INSERT, UPDATE, DELETE and TRUNCATE on the table. It is tried again by itself.';
-  if (state === SQLSTATE.foreign_key_violation)
-    return 'Let the target role SET session_replication_role, so that foreign keys are not checked again (PostgreSQL 15 and newer: GRANT SET ON PARAMETER session_replication_role TO …), or drop the constraint on the target. It is tried again by itself.';
-  return 'Make the target accept what the source has accepted (type, constraint, trigger of the target table). It is tried again by itself.';
 }
 
 /** The checkpoint was not where it was left: division by zero in moveCheckpointSql(). */

@@ -131,14 +131,14 @@ export function classifyExistingRows(config: Config, concerned: readonly TablePa
       fine(
         'target',
         'EXISTING_ROWS',
-        `${tables(full.length)} of the target hold rows, which stay (snapshot.existingRows: keep).`,
+        `${tables(full.length)} of the target ${full.length === 1 ? 'holds' : 'hold'} rows, which stay (snapshot.existingRows: keep).`,
       ),
     ];
   if (existingRows === 'truncate') {
     return [
       complaint('warning', 'target', 'EXISTING_ROWS', {
         ...oneTable(full),
-        message: `${tables(full.length)} of the target hold rows, which the first copy replaces: ${some(names)}.`,
+        message: `${tables(full.length)} of the target ${full.length === 1 ? 'holds' : 'hold'} rows, which the first copy replaces: ${some(names)}.`,
         remedy: 'Nothing, if that is meant. Else set snapshot.existingRows to keep.',
       }),
     ];
@@ -146,7 +146,7 @@ export function classifyExistingRows(config: Config, concerned: readonly TablePa
   return [
     complaint('error', 'target', 'TARGET_TABLE_NOT_EMPTY', {
       ...oneTable(full),
-      message: `${tables(full.length)} of the target already hold rows: ${some(names)}.`,
+      message: `${tables(full.length)} of the target already ${full.length === 1 ? 'holds' : 'hold'} rows: ${some(names)}.`,
       remedy: `Empty them (TRUNCATE ${full.map(({ mapping }) => quoteRelation(mapping.target)).join(', ')};), or set snapshot.existingRows to truncate (rows are replaced) or keep (they stay), or snapshot.copy to false when the data is there already.`,
     }),
   ];

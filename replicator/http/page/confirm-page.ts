@@ -14,6 +14,8 @@ interface Question {
   readonly more?: Html;
   readonly action: string;
   readonly button: string;
+  /** Nothing speaks against it, so Enter is enough. */
+  readonly ready?: boolean;
   /** What is to be typed; null where a click is enough. */
   readonly field: Html | null;
   readonly hidden: Html | null;
@@ -109,7 +111,10 @@ function typed(source: string): Pick<Question, 'field' | 'hidden'> {
 }
 
 /** A question that is asked before something is done. */
-export function confirm(view: PageView, { title, plan, more, action, button, field, hidden, back, done }: Question): PageBody {
+export function confirm(
+  view: PageView,
+  { title, plan, more, action, button, ready, field, hidden, back, done }: Question,
+): PageBody {
   const main = html`<section id="confirm-box" class="card confirm" aria-labelledby="confirm-title">
     <h1 id="confirm-title" class="page-title">${title}</h1>
     <ul class="plan">
@@ -121,7 +126,7 @@ export function confirm(view: PageView, { title, plan, more, action, button, fie
       ${field}
       <p class="action-error" data-error></p>
       <div class="actions">
-        <button type="submit" class="primary" ${field === null && html`autofocus`}>${button}</button
+        <button type="submit" class="primary" ${ready && html`autofocus`}>${button}</button
         ><a class="button plain" href="${back}" data-close>Leave it</a>
       </div>
     </form>

@@ -25,6 +25,7 @@ export function planPage(view: PageView, plan: TablePlan): PageBody {
       ${findings(plan)}`,
     action: 'add',
     button: possible ? 'Add' : 'Add all the same',
+    ready: possible,
     field: null,
     hidden: html`<input type="hidden" name="table" value="${table}" />`,
     back: '/#tables',

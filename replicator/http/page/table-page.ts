@@ -53,14 +53,19 @@ export function tablePage(view: PageView, table: Readonly<TableStatus>): PageBod
 
 function errorOf({ status, nowMs }: PageView, { source, error }: Readonly<TableStatus>): Html {
   if (error === null) return html`<section id="problems" hidden></section>`;
-  const retryAt = status.problems.find(({ table }) => table === source)?.retryAt ?? null;
+  const problem = status.problems.find(({ table }) => table === source);
+  const retryAt = problem?.retryAt ?? null;
   return html`<section id="problems" aria-label="What is wrong">
     <div class="problem">
       ${icon('bad')}
       <div>
         <p class="problem-message">${error.message}</p>
         <p class="meta">
-          ${dotted(html`<code>${error.code}</code>`, retryAt !== null && `tried again ${until(retryAt, nowMs)}`)}
+          ${dotted(
+            html`<code>${error.code}</code>`,
+            problem && problem.occurrences > 1 && `${plural(problem.occurrences, 'time')} so far`,
+            retryAt !== null && `tried again ${until(retryAt, nowMs)}`,
+          )}
         </p>
         ${remedy(error.remedy)}
       </div>
