@@ -96,7 +96,7 @@ export class ValidationReporter implements ValidationObserver {
       message:
         `${validation.complete ? '' : 'At least '}${rows} ${rows === 1 ? 'row' : 'rows'} of ${table} ${rows === 1 ? 'differs' : 'differ'} on the target ` +
         `(${kinds.map((kind) => `${validation[kind]} ${kind}`).join(', ')}), such as ${shown.join('; ')}.`,
-      remedy: `pgfollow resync ${table}: it is copied again. Find out who wrote to the target before.`,
+      remedy: `pgfollow resync ${table}: the rows that differ become those of the source. Find out first who wrote to the target.`,
     };
     this.#model.problem(problem);
     this.#teller.tell({ level: 'error', ...problem });

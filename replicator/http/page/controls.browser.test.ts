@@ -29,6 +29,17 @@ describe.each([
     await expect.poll(() => here.server.calls).toHaveLength(2);
   });
 
+  it('compares both sides of a table, and ends that', async () => {
+    const page = await here.visit({ javaScriptEnabled, path: '/tables/public/orders' });
+    await page.getByRole('button', { name: 'Validate' }).click();
+    await expect.poll(() => here.server.calls).toEqual(['validate public.orders by the status page, from 127.0.0.1']);
+    here.server.model.validations.begin(['public.orders'], 'a test', new Date().toISOString());
+    await page.reload();
+    await page.getByText('waits for its turn').waitFor();
+    await page.getByRole('button', { name: 'Cancel validation' }).click();
+    await expect.poll(() => here.server.calls.at(-1)).toBe('cancel validation by the status page, from 127.0.0.1');
+  });
+
   it('copies a table again once its name is typed', async () => {
     const page = await here.visit({ javaScriptEnabled, path: '/tables/public/orders' });
     await page.getByRole('link', { name: 'Copy again…' }).click();

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { EventLog } from '../../observe/events.ts';
 import { StatusModel } from '../../observe/model.ts';
+import { waiting } from '../../observe/validation.ts';
 import { listing } from '../../testing/http-harness.ts';
 import { html } from './html.ts';
 import { renderMessage } from './message.ts';
@@ -28,6 +29,7 @@ function view(search = ''): PageView {
     status: model.status(),
     tables: model.tables(),
     findings: model.findings.read(),
+    validations: model.validations.read(),
     events: events.after(),
     curves: model.history(parseQuery(search).range),
     queue: model.queueReading,
@@ -255,6 +257,46 @@ describe('the page', () => {
     const page = renderMain(view());
     expect(page).toContain('Why it is behind');
     expect(page).toMatch(/Batches\s*<strong>slowest part<\/strong>/);
+  });
+
+  it('shows what a comparison of both sides finds, while it runs and when it is over', () => {
+    model.setTables([listing('public.orders')]);
+    const at = '2026-01-02T03:04:00.000Z';
+    const card = (): string => {
+      const page = renderPart(view(), tablePage(view(), model.tables()[0]!));
+      return page
+        .slice(page.indexOf('Both sides compared'))
+        .replaceAll(/<[^>]+>|\s+/g, ' ')
+        .replaceAll(/ +/g, ' ');
+    };
+    const button = (): string | undefined =>
+      /<button type="submit" class="plain">([^<]*alid[^<]*)</.exec(
+        renderPart(view(), tablePage(view(), model.tables()[0]!)),
+      )?.[1];
+    expect(card()).toMatch(/Last never Rows compared – Missing on the target –/);
+    expect(button()).toBe('Validate');
+
+    model.validations.begin(['public.orders'], 'somebody', at);
+    model.validations.table('public.orders', { ...waiting(), state: 'running', startedAt: at, rows: 1200 });
+    expect(card()).toMatch(/Last never Now is under way Rows compared 1,200/);
+    expect(button()).toBe('Cancel validation');
+
+    const examples = [{ kind: 'missing', key: `id=${EVIL}` }] as const;
+    const found = { ...waiting(), state: 'different', finishedAt: at, rows: 5000, missing: 1, examples } as const;
+    model.validations.table('public.orders', found);
+    model.validations.end(at);
+    model.validated('public.orders', found);
+    model.problem({
+      code: 'ROWS_DIFFER',
+      message: '1 row differs',
+      remedy: 'pgfollow resync public.orders',
+      table: 'public.orders',
+    });
+    expect(card()).toMatch(/Last 5 s ago , rows differ Rows compared 5,000 Missing on the target 1 .* Found equal –/);
+    expect(card()).toContain('id=&quot;&gt;&lt;script&gt;');
+    expect(renderPart(view(), tablePage(view(), model.tables()[0]!))).toContain('pgfollow resync public.orders');
+    expect(renderMain(view())).toContain('1 row differs on the target');
+    expect(button()).toBe('Validate');
   });
 
   it('is loaded again without JavaScript, unless it is to be held, or something is typed there', () => {

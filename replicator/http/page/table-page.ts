@@ -9,6 +9,7 @@ import { actionForm, dotted, remedy } from './pieces.ts';
 import { bar } from './snapshot-section.ts';
 import { IDENTITIES } from './table-row.ts';
 import { TABLE_TONES, icon, pill, words } from './tone.ts';
+import { validationButton, validationExamples, validationFacts } from './validation-card.ts';
 import type { PageBody, PageView } from './view.ts';
 
 const EVENTS_SHOWN = 50;
@@ -27,6 +28,7 @@ export function tablePage(view: PageView, table: Readonly<TableStatus>): PageBod
         ${pill(TABLE_TONES[state], words(state))} <span class="tally">since ${clock(since, view.nowMs)} UTC</span>
         <div class="actions end">
           ${state === 'error' && actionForm(view, { action: 'retry', label: 'Retry', look: 'primary', table: source })}
+          ${validationButton(view, table)}
           <a class="button plain" href="${tableHref(source, 'resync')}" data-dialog>Copy again…</a>
           <a class="button plain" href="${tableHref(source, 'remove')}" data-dialog>Remove…</a>
         </div>
@@ -51,7 +53,10 @@ export function tablePage(view: PageView, table: Readonly<TableStatus>): PageBod
   return { title: source, place: 'other', main, live: true };
 }
 
-function errorOf({ status, nowMs }: PageView, { source, error }: Readonly<TableStatus>): Html {
+function errorOf({ status, nowMs }: PageView, table: Readonly<TableStatus>): Html {
+  const { source } = table;
+  const error =
+    table.error ?? status.problems.find((problem) => problem.code === 'ROWS_DIFFER' && problem.table === source) ?? null;
   if (error === null) return html`<section id="problems" hidden></section>`;
   const problem = status.problems.find(({ table }) => table === source);
   const retryAt = problem?.retryAt ?? null;
@@ -102,6 +107,7 @@ function cards(view: PageView, table: Readonly<TableStatus>): Html {
       ],
       missed > 0 ? html`<p class="note-line">Somebody else writes to the target. The events name the keys.</p>` : null,
     )}
+    ${card('Both sides compared', validationFacts(view, table), validationExamples(table))}
   </section>`;
 }
 

@@ -1,4 +1,5 @@
 import type { TableStatus } from '../../observe/status.ts';
+import { mismatches } from '../../observe/validation.ts';
 import { ago, bytesText, count, plural, rate } from './format.ts';
 import { html } from './html.ts';
 import type { Html } from './html.ts';
@@ -53,8 +54,10 @@ function copied({ state, snapshot }: Readonly<TableStatus>): string {
 }
 
 /** What is out of the ordinary about a table, in a few words each. */
-function notesOf({ applied, conflicts, spooledBytes }: Readonly<TableStatus>): string[] {
+function notesOf({ applied, conflicts, spooledBytes, validation }: Readonly<TableStatus>): string[] {
   const notes: string[] = [];
+  const differing = validation === null ? 0 : mismatches(validation);
+  if (differing > 0) notes.push(`${plural(differing, 'row')} ${differing === 1 ? 'differs' : 'differ'} on the target`);
   if (applied.truncate > 0) notes.push(plural(applied.truncate, 'truncate'));
   if (conflicts.insertExists > 0) notes.push(`${plural(conflicts.insertExists, 'insert')} found the key taken`);
   if (conflicts.updateMissing > 0) notes.push(`${plural(conflicts.updateMissing, 'update')} found no row`);

@@ -2,6 +2,7 @@ import type { Curves } from '../../observe/history.ts';
 import type { SlotReading } from '../../observe/readings.ts';
 import type { Findings, PipelineEvent, Status, TableStatus } from '../../observe/status.ts';
 import type { TableFacts } from '../../observe/table-book.ts';
+import type { Validations } from '../../observe/validation.ts';
 import type { Html } from './html.ts';
 import type { PageQuery } from './page-query.ts';
 import type { Theme } from './theme.ts';
@@ -12,6 +13,8 @@ export interface PageView {
   readonly tables: readonly Readonly<TableStatus>[];
   readonly factsOf: (source: string) => TableFacts;
   readonly findings: Findings;
+  /** The comparison of both sides under way, or the last one. */
+  readonly validations: Validations;
   /** Newest last. */
   readonly events: readonly PipelineEvent[];
   /** As far back as the query says. */

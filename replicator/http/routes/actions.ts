@@ -38,6 +38,8 @@ export function actionRoutes(app: FastifyInstance, { controls, model }: HttpCont
   action('remove', (fields, by) => controls.removeTable(confirmed(fields, followed(fields)), by));
   action('resync', (fields, by) => controls.resyncTable(confirmed(fields, followed(fields)), by));
   action('retry', (fields, by) => controls.retryTable(followed(fields), by));
+  action('validate', (fields, by) => controls.validate([followed(fields)], by));
+  action('cancel-validation', (_, by) => controls.cancelValidation(by));
   action('theme', async (fields, _, reply) => {
     const options = { httpOnly: true, sameSite: 'strict', path: '/', maxAge: THEME_SECONDS } as const;
     reply.setCookie(THEME_COOKIE, parseTheme(fields['theme']), options);

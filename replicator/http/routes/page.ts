@@ -90,6 +90,7 @@ function viewOf({ model, events, access, now }: HttpContext, request: FastifyReq
     tables: model.tableList(),
     factsOf: (source) => model.tableFacts(source),
     findings: model.findings.read(),
+    validations: model.validations.read(),
     events: events.after(),
     curves: model.history(query.range),
     queue: model.queueReading,
