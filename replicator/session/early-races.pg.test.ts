@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { compareTables } from '../testing/compare.ts';
 import { ownServers, sql, testDatabases, value, type Session, type TestDatabases } from '../testing/databases.ts';
+import { earlyIsThere, followEarly } from '../testing/early.ts';
 import { eventually } from '../testing/eventually.ts';
-import { startPipeline, type RunningPipeline } from '../testing/run-pipeline.ts';
+import type { RunningPipeline } from '../testing/run-pipeline.ts';
 
 // A transaction in progress is applied early on one connection, while others' changes of the same tables come on another.
 
@@ -14,28 +15,7 @@ const DDL = `
 const FILL = `INSERT INTO p SELECT i, 0 FROM generate_series(1, 10) i;
   INSERT INTO t SELECT i, i, 0, repeat('x', 100), 1 + i % 10 FROM generate_series(1, 3000) i`;
 
-async function follow(db: TestDatabases, ddl = DDL): Promise<RunningPipeline> {
-  await sql(db.source, `ALTER DATABASE ${db.source.name} SET logical_decoding_work_mem = '64kB'`);
-  for (const side of [db.source, db.target]) await sql(side, ddl);
-  await sql(db.source, FILL);
-  const start = (): RunningPipeline => startPipeline(db, { apply: { maxBatchBytes: '128kB' } });
-  // What the first session sets on the source makes it look at the tables once more.
-  {
-    await using first = start();
-    await first.caughtUp();
-  }
-  const running = start();
-  await running.caughtUp().catch(async (error: unknown) => {
-    await running.stop();
-    throw error;
-  });
-  return running;
-}
-
-async function isThere(db: TestDatabases): Promise<boolean> {
-  const open = `SELECT backend_xid IS NOT NULL FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()`;
-  return (await value(db.target, open, [`pgfollow ${db.name} early`])) === 't';
-}
+const follow = (db: TestDatabases, ddl = DDL): Promise<RunningPipeline> => followEarly(db, { ddl, fill: FILL });
 
 /** A transaction that has begun and has rows on the target, unseen. */
 async function begun(db: TestDatabases, change: string): Promise<Session> {
@@ -43,7 +23,7 @@ async function begun(db: TestDatabases, change: string): Promise<Session> {
   await sql(session, `BEGIN; ${change}`);
   await eventually(async () => {
     await sql(db.source, `SELECT pg_logical_emit_message(true, 'somebody', 'else')`);
-    expect(await isThere(db)).toBe(true);
+    expect(await earlyIsThere(db)).toBe(true);
   });
   return session;
 }
@@ -82,7 +62,7 @@ test('unique values that others have just freed, and rows that they have just br
     await sql(db.source, `UPDATE p SET n = n + 1 WHERE id = 1; INSERT INTO k VALUES (${round})`);
   }
   await running.caughtUp();
-  expect(await isThere(db)).toBe(true);
+  expect(await earlyIsThere(db)).toBe(true);
   await sql(session, 'COMMIT');
   await same(db, running);
 });

@@ -2,42 +2,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { compareTables } from '../testing/compare.ts';
 import { sql, testDatabases, value, type Session, type TestDatabases } from '../testing/databases.ts';
+import { earlyIsThere, followEarly } from '../testing/early.ts';
 import { eventually } from '../testing/eventually.ts';
-import { startPipeline, type RunningPipeline } from '../testing/run-pipeline.ts';
+import type { RunningPipeline } from '../testing/run-pipeline.ts';
 
 const DDL = 'CREATE TABLE t (id int PRIMARY KEY, n int, v text); CREATE TABLE k (id int)';
 const FILL = `INSERT INTO t SELECT i, 0, repeat('x', 100) FROM generate_series(1, 3000) i`;
 
-/** A pipeline whose source streams at once what is larger than 64 kB, with rows on both sides. */
-async function follow(db: TestDatabases, settings: Record<string, unknown> = {}): Promise<RunningPipeline> {
-  await sql(db.source, `ALTER DATABASE ${db.source.name} SET logical_decoding_work_mem = '64kB'`);
-  for (const side of [db.source, db.target]) await sql(side, DDL);
-  await sql(db.source, FILL);
-  const start = (): RunningPipeline => startPipeline(db, { apply: { maxBatchBytes: '128kB' }, ...settings });
-  // What the first session changes on the source makes it look at the tables once more, and that would come in between.
-  {
-    await using first = start();
-    await first.caughtUp();
-  }
-  const running = start();
-  await running.caughtUp().catch(async (error: unknown) => {
-    await running.stop();
-    throw error;
-  });
-  return running;
-}
-
-/** Whether a transaction in progress on the source has rows on the target now. */
-async function isThere(db: TestDatabases): Promise<boolean> {
-  const open = `SELECT backend_xid IS NOT NULL FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()`;
-  return (await value(db.target, open, [`pgfollow ${db.name} early`])) === 't';
-}
+const follow = (db: TestDatabases, settings: Record<string, unknown> = {}): Promise<RunningPipeline> =>
+  followEarly(db, { ddl: DDL, fill: FILL }, settings);
 
 /** Keeps the source decoding until the transaction in progress has rows on the target. */
 async function applied(db: TestDatabases): Promise<void> {
   await eventually(async () => {
     await sql(db.source, `SELECT pg_logical_emit_message(true, 'somebody', 'else')`);
-    expect(await isThere(db)).toBe(true);
+    expect(await earlyIsThere(db)).toBe(true);
   });
 }
 
@@ -61,12 +40,12 @@ test('what is in progress is on the target before its commit, unseen; what other
   await sql(session, 'SAVEPOINT s; UPDATE t SET n = -1 WHERE id <= 10; RELEASE s');
   await running.caughtUp();
   expect(await value(db.target, 'SELECT count(*) FROM t WHERE n = 1 OR id >= 9000')).toBe('0');
-  expect(await isThere(db)).toBe(true);
+  expect(await earlyIsThere(db)).toBe(true);
   expect(running.pipeline.model.status().totals.update - before.update).toBe(1100);
   await sql(session, 'COMMIT');
   await running.caughtUp();
   await compareTables(db.source, db.target);
-  expect(await isThere(db)).toBe(false);
+  expect(await earlyIsThere(db)).toBe(false);
   expect(running.pipeline.model.status().totals).toMatchObject({
     update: before.update + 1100 + 2000 + 500 + 10,
     insert: before.insert + 2,
@@ -96,7 +75,7 @@ test('what is undone on the source, in part or as a whole, is undone on the targ
   await using other = await begun(db, 'DELETE FROM t WHERE id % 2 = 0; UPDATE t SET n = 3');
   await sql(other, 'ROLLBACK');
   expect(running.pipeline.events.after().map((event) => event.code)).not.toContain('STREAM_INVALID');
-  await eventually(async () => expect(await isThere(db)).toBe(false));
+  await eventually(async () => expect(await earlyIsThere(db)).toBe(false));
   await sql(db.source, 'UPDATE t SET n = n + 10 WHERE id < 100');
   await running.caughtUp();
   await compareTables(db.source, db.target);
@@ -110,7 +89,7 @@ test('whoever waits for it on the target has its turn, and it comes at its commi
     await using session = await begun(db, `UPDATE t SET n = ${round} WHERE id <= 2000`);
     // It would wait for ever: the transaction on the source stays open.
     await sql(db.target, 'UPDATE t SET v = v WHERE id = 1');
-    expect(await isThere(db)).toBe(false);
+    expect(await earlyIsThere(db)).toBe(false);
     await sql(session, 'COMMIT');
     await running.caughtUp();
     await compareTables(db.source, db.target);
@@ -138,7 +117,7 @@ test('nothing stays open while the pipeline is paused', async () => {
   await using running = await follow(db);
   await using session = await begun(db);
   await running.pipeline.controls.pause('the test');
-  await eventually(async () => expect(await isThere(db)).toBe(false));
+  await eventually(async () => expect(await earlyIsThere(db)).toBe(false));
   await running.pipeline.controls.resume('the test');
   await sql(session, 'COMMIT');
   await running.caughtUp();
@@ -170,7 +149,7 @@ test.each([
   await sql(session, 'COMMIT');
   await running.caughtUp();
   await compareTables(db.source, db.target);
-  expect(await isThere(db)).toBe(false);
+  expect(await earlyIsThere(db)).toBe(false);
 });
 
 test('its connection is ended: the session begins again, and it comes once', async () => {

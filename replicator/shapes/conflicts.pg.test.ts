@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { compareTables } from '../testing/compare.ts';
 import { sql, testDatabases, value, type TestDatabases } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
-import { startPipeline, type RunningPipeline } from '../testing/run-pipeline.ts';
+import { startCaughtUp, type RunningPipeline } from '../testing/run-pipeline.ts';
 
 const TABLE = 'CREATE TABLE t (id int PRIMARY KEY, v text)';
 const ROWS = `INSERT INTO t SELECT i, 'v' || i FROM generate_series(1, 9) i`;
@@ -11,12 +11,7 @@ const ROWS = `INSERT INTO t SELECT i, 'v' || i FROM generate_series(1, 9) i`;
 async function follow(db: TestDatabases, settings: Record<string, unknown>, ddl = TABLE): Promise<RunningPipeline> {
   for (const side of [db.source, db.target]) await sql(side, ddl);
   await sql(db.source, ROWS);
-  const running = startPipeline(db, settings);
-  await running.caughtUp().catch(async (error: unknown) => {
-    await running.stop();
-    throw error;
-  });
-  return running;
+  return await startCaughtUp(db, settings);
 }
 
 function conflicts(running: RunningPipeline): unknown {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { compareTables } from '../testing/compare.ts';
 import { sql, testDatabases, value, type Session, type TestDatabases } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
-import { startPipeline, type RunningPipeline } from '../testing/run-pipeline.ts';
+import { startCaughtUp, startPipeline, type RunningPipeline } from '../testing/run-pipeline.ts';
 
 /** Little memory on both sides: everything that is larger than a few rows comes in stretches and goes to disk. */
 const SMALL = { apply: { maxBatchBytes: '64kB' } };
@@ -17,12 +17,7 @@ async function streamingDatabases(): Promise<TestDatabases> {
 
 async function follow(db: TestDatabases, ddl: string, settings: Record<string, unknown> = SMALL): Promise<RunningPipeline> {
   for (const side of [db.source, db.target]) await sql(side, ddl);
-  const running = startPipeline(db, settings);
-  await running.caughtUp().catch(async (error: unknown) => {
-    await running.stop();
-    throw error;
-  });
-  return running;
+  return await startCaughtUp(db, settings);
 }
 
 /** So many transactions the source has begun to stream to us. */

@@ -3,18 +3,13 @@ import { describe, expect, test } from 'vitest';
 import { compareTables } from '../testing/compare.ts';
 import { sql, testDatabases, value, type TestDatabases } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
-import { startPipeline, type RunningPipeline } from '../testing/run-pipeline.ts';
+import { startCaughtUp, startPipeline, type RunningPipeline } from '../testing/run-pipeline.ts';
 
 const SMALL = { apply: { maxBatchBytes: '64kB', onError: 'pipeline' } };
 
 async function follow(db: TestDatabases, ddl: string, settings: Record<string, unknown> = {}): Promise<RunningPipeline> {
   for (const side of [db.source, db.target]) await sql(side, ddl);
-  const running = startPipeline(db, settings);
-  await running.caughtUp().catch(async (error: unknown) => {
-    await running.stop();
-    throw error;
-  });
-  return running;
+  return await startCaughtUp(db, settings);
 }
 
 /** Everything that somebody who looks at the target all the time gets to see of `query`, each answer once, in order. */

@@ -51,3 +51,13 @@ export function startPipeline(db: TestDatabases, settings: Record<string, unknow
     },
   };
 }
+
+/** Starts a pipeline and returns it once it has caught up; one that does not is stopped. */
+export async function startCaughtUp(db: TestDatabases, settings: Record<string, unknown> = {}): Promise<RunningPipeline> {
+  const running = startPipeline(db, settings);
+  await running.caughtUp().catch(async (error: unknown) => {
+    await running.stop();
+    throw error;
+  });
+  return running;
+}
