@@ -229,6 +229,7 @@ export const SCHEMAS: Record<string, Schema> = {
     status: ref('Status'),
     tables: { type: 'array', items: ref('Table') },
     findings: ref('Findings'),
+    validations: ref('Validations'),
     events: { type: 'array', items: ref('Event') },
     history: object(Object.fromEntries(Object.keys(RANGES).map((range) => [range, ref('History')]))),
     config: { type: 'object' },

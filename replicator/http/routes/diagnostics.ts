@@ -34,6 +34,7 @@ async function everything({ model, events, metrics, settings }: HttpContext): Pr
     status,
     tables: model.tableList(),
     findings: model.findings.read(),
+    validations: model.validations.read(),
     events: events.after(),
     history: Object.fromEntries(Object.keys(RANGES).map((range) => [range, model.history(range as Range)])),
     config: settings.config,
