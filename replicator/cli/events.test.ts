@@ -25,6 +25,14 @@ it('prints what happened after an id', async () => {
   expect(JSON.parse(json.out())).toEqual({ events: [EVENT] });
 });
 
+it('--level leaves out what is less', async () => {
+  await using api = await testApi({ 'GET /api/v1/events?after=0&level=warn': { status: 200, body: { events: [EVENT] } } });
+  expect(await main(['events', '--level', 'warn', '--url', api.url], testIo())).toBe(0);
+  const wrong = testIo();
+  expect(await main(['events', '--level', 'bad', '--url', api.url], wrong)).toBe(2);
+  expect(wrong.err()).toContain('none of info, warn, error');
+});
+
 it('--follow goes on from the last one until a signal', async () => {
   const io = testIo();
   await using api = await testApi({

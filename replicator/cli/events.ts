@@ -9,8 +9,9 @@ import { printable, style, wantsColor } from './style.ts';
 const EVERY_MS = 1000;
 
 export const eventsCommand: Command = {
-  usage: 'events [--after ID] [--follow] [--json] [OPTIONS]',
+  usage: 'events [--level LEVEL] [--after ID] [--follow] [--json] [OPTIONS]',
   options: {
+    level: { type: 'string', takes: 'LEVEL', help: 'only events of at least this level: info, warn or error' },
     after: { type: 'string', takes: 'ID', help: 'only events with a greater id' },
     follow: { type: 'boolean', short: 'f', help: 'go on with what happens, until Ctrl-C; --json is then a line an event' },
     ...JSON_OPTION,
@@ -19,14 +20,15 @@ export const eventsCommand: Command = {
   notes: 'What happened, newest last: time in UTC, level, code, table, and what to do about it. The last thousand are kept.',
   examples: [
     ['pgfollow events --follow', ''],
-    ['pgfollow events --json | jq ".events[] | select(.level == \\"error\\")"', 'what went wrong'],
+    ['pgfollow events --level error', 'what went wrong'],
   ],
   async run(args, io) {
     refusePositionals('events', args);
     const after = readId(args);
+    const level = readLevel(args);
     const { api } = await apiClient('events', args, io);
     const read = async (id: number, signal?: AbortSignal): Promise<PipelineEvent[]> =>
-      (await api.get<{ events: PipelineEvent[] }>(`/api/v1/events?after=${id}`, signal)).events;
+      (await api.get<{ events: PipelineEvent[] }>(`/api/v1/events?after=${id}${level}`, signal)).events;
     const events = await read(after);
     const follow = Boolean(args.values['follow']);
     const show = printer(args, io);
@@ -76,6 +78,15 @@ export function renderEvent({ at, level, code, table, message, remedy }: Pipelin
   const about = table === undefined ? '' : `${table}: `;
   const said = `${about}${message}${remedy === undefined ? '' : `  ->  ${remedy}`}`.replaceAll(/\s*\n\s*/g, ' ');
   return `${paint.dim(printable(at.replace('T', ' ').slice(0, 19)))}  ${grade}  ${printable(code)}  ${printable(said)}`;
+}
+
+// As it stands in the address; nothing where all of them are meant.
+function readLevel(args: Arguments): string {
+  const text = textOf(args, 'level');
+  if (text === undefined) return '';
+  if (!['info', 'warn', 'error'].includes(text))
+    throw new UsageError(`events: --level ${printable(text)} is none of info, warn, error`, 'events');
+  return `&level=${text}`;
 }
 
 function readId(args: Arguments): number {
