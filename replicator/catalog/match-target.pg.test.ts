@@ -83,6 +83,40 @@ test('types fit where the target has a cast, or a type of the same name; binary 
   expect(results).toEqual(PAIRS);
 });
 
+test('fields of a composite that stand in another order, or are more or fewer, would be mixed up; the remedy puts them right', async () => {
+  await using db = await testDatabases();
+  const types = (
+    pair: string,
+  ): string => `CREATE TYPE pair AS (${pair}); CREATE TYPE holds AS (n int, ps pair[]); CREATE DOMAIN held AS holds;
+    CREATE TABLE t (id int, c held[], d pair)`;
+  await sql(db.source, types('a int, "B b" int, c text'));
+  for (const [pair, fits] of [
+    ['a int, "B b" int, c text', true],
+    ['a int, other int, c text', true],
+    ['a int, "B b" bigint, c text', true],
+    ['"B b" int, a int, c text', false],
+    ['a int, "B b" int', false],
+    ['a int, "B b" int, c text, d int', false],
+    ['a int, c text, "B b" int', false],
+  ] as const) {
+    await sql(
+      db.target,
+      `DROP TABLE IF EXISTS t; DROP TYPE IF EXISTS pair CASCADE; DROP TYPE IF EXISTS holds CASCADE; ${types(pair)}`,
+    );
+    const result = await match(db.source, db.target);
+    expect([pair, result.ok]).toEqual([pair, fits]);
+    if (result.ok) continue;
+    expect(result.problem).toMatchObject({
+      code: 'TARGET_COLUMN_TYPE',
+      message: expect.stringContaining('a, B b, c) on the source'),
+    });
+    const statements = result.problem.remedy.replace(/^Run on the target:\n/, '').replace(/\nor [^]*$/, '');
+    expect(statements.split('\n')).toHaveLength(1);
+    await sql(db.target, statements);
+    expect((await match(db.source, db.target)).ok).toBe(true);
+  }
+});
+
 test('what the remedies say can be run, and mends it', async () => {
   await using db = await testDatabases();
   await sql(

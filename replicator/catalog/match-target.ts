@@ -2,6 +2,7 @@ import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
 import { Problem, type ProblemCode } from '../problem.ts';
 import { typeFits, type CastExists } from './casts.ts';
 import { columnDefinition, createTableSql, targetColumn } from './create-table.ts';
+import { fieldClash } from './field-clash.ts';
 import { displayName, type Column, type Relation, type TableMapping } from './relation.ts';
 
 /** A column that is carried: where it comes from and where it goes. */
@@ -81,7 +82,7 @@ export function matchTarget(
     return failed(
       'TARGET_COLUMN_TYPE',
       `${to} cannot take ${table}: ${messages.join('; ')}.`,
-      `Run on the target:\n${alter(sorted.clashes.flatMap(({ actions }) => actions))}\nor leave them out with tables.map columns.exclude.`,
+      `Run on the target:\n${mendingSql(sorted.clashes, alter)}\nor leave them out with tables.map columns.exclude.`,
     );
   }
   const unfilled = unfilledColumns(target, sorted);
@@ -98,7 +99,20 @@ export function matchTarget(
 interface SortedColumns {
   readonly pairs: ColumnPair[];
   readonly missing: Column[];
-  readonly clashes: { message: string; actions: string[] }[];
+  readonly clashes: Clash[];
+}
+
+/** Why values of a source column cannot be written to its target column, and what helps: actions of ALTER TABLE, or a statement of its own. */
+interface Clash {
+  readonly message: string;
+  readonly actions: readonly string[];
+  readonly statement?: string;
+}
+
+function mendingSql(clashes: readonly Clash[], alter: (actions: string[]) => string): string {
+  const statements = new Set(clashes.flatMap(({ statement }) => (statement === undefined ? [] : [statement])));
+  const actions = clashes.flatMap((clash) => clash.actions);
+  return [...statements, ...(actions.length > 0 ? [alter(actions)] : [])].join('\n');
 }
 
 function sortColumns(source: Relation, target: Relation, mapping: TableMapping, options: MatchOptions): SortedColumns {
@@ -119,8 +133,7 @@ function sortColumns(source: Relation, target: Relation, mapping: TableMapping, 
   return sorted;
 }
 
-/** Why values of a source column cannot be written to its target column, with the ALTER TABLE actions that help, else null. */
-function clashOf(source: Column, target: Column, options: MatchOptions): { message: string; actions: string[] } | null {
+function clashOf(source: Column, target: Column, options: MatchOptions): Clash | null {
   const name = quoteIdent(target.name);
   if (target.generated !== 'no') {
     return {
@@ -143,7 +156,8 @@ function clashOf(source: Column, target: Column, options: MatchOptions): { messa
       actions: [`ALTER COLUMN ${name} TYPE ${source.typeText} USING ${name}::text::${source.typeText}`],
     };
   }
-  return null;
+  const mixedUp = fieldClash(source.type, target.type);
+  return mixedUp && { message: `${target.name}: ${mixedUp.message}`, statement: mixedUp.statement, actions: [] };
 }
 
 /** Columns of the replica identity whose values the stream does not carry. */

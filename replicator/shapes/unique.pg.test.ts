@@ -110,6 +110,18 @@ const SHAPES: Shape[] = [
       'BEGIN; DELETE FROM a WHERE id = 1; UPDATE b SET a = 2 WHERE a = 1; UPDATE a SET id = 1, b = NULL WHERE id = 40; UPDATE b SET a = 1 WHERE a = 40; COMMIT',
     ],
   },
+  {
+    name: 'a tree that refers to itself, deleted and moved by what its keys bring about',
+    ddl: `CREATE TABLE node (id int PRIMARY KEY, up int REFERENCES node ON DELETE CASCADE ON UPDATE CASCADE, n int);
+      CREATE TABLE leaf (id int PRIMARY KEY, node int REFERENCES node ON DELETE SET NULL ON UPDATE CASCADE, other int DEFAULT 1 REFERENCES node ON DELETE SET DEFAULT ON UPDATE CASCADE)`,
+    rows: `INSERT INTO node SELECT i, nullif(i / 3, 0), 0 FROM generate_series(1, 300) i; INSERT INTO leaf SELECT i, i, 300 - i FROM generate_series(1, 299) i`,
+    changes: [
+      'DELETE FROM node WHERE id = 7',
+      'UPDATE node SET id = id + 1000 WHERE id BETWEEN 2 AND 6',
+      'BEGIN; UPDATE node SET n = n + 1; DELETE FROM node WHERE id = 1005; INSERT INTO node VALUES (5, 1, 9), (6, 5, 9); UPDATE leaf SET node = 6 WHERE node IS NULL; COMMIT',
+      'DELETE FROM node WHERE up = 1 AND id > 1000; UPDATE node SET id = 2000 + id',
+    ],
+  },
 ];
 
 describe.each([
