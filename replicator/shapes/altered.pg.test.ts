@@ -75,3 +75,45 @@ test.each(ALTERATIONS)('a table that $what amid a batch', async ({ target, alter
 function touch(table: string, times: number, set: string): string {
   return `DO $$ BEGIN FOR i IN 1..${times} LOOP UPDATE ${table} SET ${set}; END LOOP; END $$`;
 }
+
+// The bytes of the one could be read as the other's: 1 as 1e-45.
+const ALIKE: readonly (readonly [before: string, after: string])[] = [
+  ['int', 'real'],
+  ['real', 'int'],
+  ['bigint', 'float8'],
+  ['float8', 'bigint'],
+  ['bigint', 'money'],
+  ['timestamp', 'timestamptz'],
+];
+
+test.each(['auto', 'never'])(
+  'a column gets another type of the same length on both sides while its rows wait (binary: %s)',
+  async (binary) => {
+    await using db = await testDatabases();
+    const tables = ALIKE.flatMap((types, i) => [`keyed${i}`, `keyless${i}`].map((name) => ({ name, types })));
+    for (const { name, types } of tables)
+      for (const side of [db.source, db.target])
+        await sql(side, `CREATE TABLE ${name} (id int ${name.startsWith('keyed') ? 'PRIMARY KEY' : ''}, c ${types[0]})`);
+    const write = (name: string, type: string, from: number): Promise<unknown> => {
+      const value = type.startsWith('timestamp') ? `${type} '2026-01-01' + i * interval '1 h'` : `i::${type}`;
+      const insert = `INSERT INTO ${name} SELECT i, ${value} FROM generate_series(${from}, ${from + 199}) i`;
+      return sql(
+        db.source,
+        `${insert}; DELETE FROM ${name} WHERE id % 3 = 0; UPDATE ${name} SET id = id + 10000 WHERE id % 3 = 1`,
+      );
+    };
+    await using running = startPipeline(db, { apply: { binary } });
+    await running.caughtUp();
+    await running.pipeline.controls.pause('test');
+    for (const { name, types } of tables) {
+      const [before, after] = types;
+      await write(name, before, 1);
+      for (const side of [db.target, db.source]) await sql(side, `ALTER TABLE ${name} ALTER c TYPE ${after} USING c::${after}`);
+      await write(name, after, 1001);
+    }
+    await running.pipeline.controls.resume('test');
+    await running.caughtUp();
+    await compareTables(db.source, db.target);
+    expect(running.pipeline.model.status()).toMatchObject({ state: 'streaming', problems: [] });
+  },
+);
