@@ -5,18 +5,17 @@ import { Applier, type ApplierOptions } from './apply/applier.ts';
 import type { Config } from './config/schema.ts';
 import { takesChanges, nextProgress } from './metadata/table-state.ts';
 import { storeCaughtUp } from './metadata/table-states.ts';
-import { markPipeline } from './metadata/pipeline-row.ts';
 import { Checkup } from './doctor/checkup.ts';
-import { planTable } from './doctor/plan-table.ts';
 import { EventLog } from './observe/events.ts';
 import { Metrics } from './observe/metrics.ts';
 import { StatusModel } from './observe/model.ts';
-import type { PipelineControls, SequencesBrought } from './observe/status.ts';
+import type { PipelineControls } from './observe/status.ts';
 import { isEncrypted } from './postgres/connect.ts';
 import { Problem } from './problem.ts';
 import { backoffMs } from './session/backoff.ts';
 import { blame, on } from './session/blame.ts';
 import { Boundary } from './session/boundary.ts';
+import { controls } from './session/controls.ts';
 import { takePlace, type FirstPlace } from './session/first-copy.ts';
 import { openEarly } from './session/open-early.ts';
 import { follow } from './session/follow.ts';
@@ -29,7 +28,7 @@ import { Reporter } from './session/reporter.ts';
 import { RetryClock } from './session/retry-clock.ts';
 import { backendPid } from './session/target-waits.ts';
 import { SequenceKeeper } from './session/sequences.ts';
-import { addTable, removeTable, resyncTable, retryTable, type FollowingSession } from './session/table-controls.ts';
+import type { FollowingSession } from './session/table-controls.ts';
 import { TableSet } from './session/table-set.ts';
 import { Tide } from './session/tide.ts';
 import { firstCopyIsOpen, TableTender } from './session/tend-tables.ts';
@@ -94,18 +93,14 @@ export class Pipeline {
     this.#reporter = new Reporter({ model: this.model, events: this.events, log: options.log, gate: this.#gate });
     this.#validator = new Validator({ observer: this.#reporter.validation, since: this.#since });
     this.#checkup = new Checkup(config, (findings) => this.#reporter.examined(findings));
-    this.controls = {
-      pause: (by) => this.#setPaused(true, by),
-      resume: (by) => this.#setPaused(false, by),
-      addTable: this.#tableControl(addTable, 'TABLE_ADDED', 'Added'),
-      planTable: (table) => planTable(config, table),
-      removeTable: this.#tableControl(removeTable, 'TABLE_REMOVED', 'Removed'),
-      resyncTable: this.#tableControl(resyncTable, 'TABLE_RESYNC', 'To be copied again, asked for'),
-      retryTable: this.#tableControl(retryTable, 'TABLE_RETRY', 'To be tried again, asked for'),
-      validate: async (tables, by) => this.#validator.request(this.#whileRunning(), tables, by),
-      cancelValidation: async (by) => this.#validator.cancel(by),
-      bringSequences: () => this.#bringSequences(),
-    };
+    this.controls = controls({
+      config,
+      gate: this.#gate,
+      reporter: this.#reporter,
+      validator: this.#validator,
+      ends: () => this.#ends,
+      following: () => this.#following,
+    });
   }
 
   /** Runs until the signal aborts; resolves after a clean stop. Retries by itself for ever, whatever goes wrong. */
@@ -341,51 +336,6 @@ export class Pipeline {
         this.#validator.loop({ ends, config, tables, tide }, inner),
       ];
     });
-  }
-
-  // Commands on tables need the stream: without it nothing could be told from when on it holds.
-  #tableControl(work: (session: FollowingSession, table: string) => Promise<void>, code: string, done: string) {
-    return async (table: string, by: string): Promise<void> => {
-      await work(this.#whileFollowing(), table);
-      this.#reporter.tables.commanded(table, code, `${done} by ${by}.`);
-    };
-  }
-
-  async #bringSequences(): Promise<SequencesBrought> {
-    return await this.#whileFollowing().sequences.bringNow();
-  }
-
-  // A paused target shows nothing new, so nothing that is read on the source could be waited for.
-  #whileRunning(): FollowingSession {
-    const session = this.#whileFollowing();
-    if (this.#gate.isOpen) return session;
-    throw new Problem('NOT_POSSIBLE_NOW', 'The pipeline is paused.', { retry: 'transient', remedy: '`pgfollow resume` first.' });
-  }
-
-  #whileFollowing(): FollowingSession {
-    if (this.#following) return this.#following;
-    throw new Problem('NOT_POSSIBLE_NOW', 'The pipeline does not follow the source at the moment.', {
-      retry: 'transient',
-      remedy: 'Try again once `pgfollow status` says catching_up or streaming.',
-    });
-  }
-
-  // Stored first: a pause survives a restart, and one that could not be stored has not happened.
-  async #setPaused(paused: boolean, by: string): Promise<void> {
-    if (!this.#ends) {
-      throw new Problem(
-        'TARGET_UNREACHABLE',
-        `The pipeline cannot be ${paused ? 'paused' : 'resumed'} now: the target is not connected.`,
-        {
-          retry: 'transient',
-          remedy: 'Try again when both databases answer; nothing is applied until then.',
-        },
-      );
-    }
-    await on('target', markPipeline(this.#ends.target, this.#config.name, 'paused', paused));
-    if (paused) this.#gate.close();
-    else this.#gate.open();
-    this.#reporter.paused(paused, by);
   }
 }
 
