@@ -40,6 +40,10 @@ const PATHS = Object.entries(openApi('0')['paths'] as Record<string, object>)
   .flatMap(([path, verbs]) => ('get' in verbs && path !== '/api/v1/stream' ? [path] : []))
   .map((path) => path.replace('{schema}', 'public').replace('{table}', 't'));
 const OTHER_PATHS = [
+  '/config',
+  '/events',
+  '/tables/public/t',
+  '/add?table=public.none',
   '/fragments/main',
   '/assets/app.js',
   '/readyz?verbose',
