@@ -98,6 +98,10 @@ async function answersWhileNobodyElseDoes(page: Page, db: TestDatabases): Promis
     .getByText(/_UNREACHABLE/)
     .first()
     .waitFor();
+  await page
+    .locator('#problems')
+    .getByText(/\d+ times so far/)
+    .waitFor();
   // What was known stays to be read, and a page that is opened now is whole.
   await page.getByRole('rowheader', { name: 'public.t' }).waitFor();
   await page.getByRole('link', { name: 'Configuration' }).click();
