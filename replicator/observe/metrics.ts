@@ -174,7 +174,7 @@ export class Metrics {
       'slot_spilled_bytes_total',
       'What the source has put on its disk while it decoded large transactions for our slot.',
       [],
-      (counter) => counter.inc(slot()?.spilledBytes ?? 0),
+      (counter) => counter.inc(this.#model.counters.spilledBytes),
     );
     this.#gauge('slot_wal_status', '1 for the wal_status the slot is in.', ['status'], (gauge) => {
       for (const status of WAL_STATUSES) gauge.set({ status }, status === slot()?.walStatus ? 1 : 0);

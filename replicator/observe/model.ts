@@ -66,6 +66,7 @@ export class StatusModel {
     receivedBytes: 0,
     backpressureMs: 0,
     errors: new Map(),
+    spilledBytes: 0,
     errorClasses: { transient: 0, permanent: 0, data: 0 },
     reconnects: { source: 0, target: 0 },
   };
@@ -111,6 +112,7 @@ export class StatusModel {
   }
 
   slot(reading: SlotReading | null): void {
+    this.counters.spilledBytes += grown(this.#slot?.spilledBytes ?? null, reading?.spilledBytes ?? null);
     this.#slot = reading;
   }
 
@@ -373,6 +375,12 @@ export class StatusModel {
   history(range: Range): Curves {
     return this.#history.read(range, this.#now());
   }
+}
+
+/** What a counter of the server has come to since it was last seen; it may have been reset. */
+function grown(before: number | null, now: number | null): number {
+  if (before === null || now === null) return 0;
+  return now >= before ? now - before : now;
 }
 
 function unknownDatabase(): { connected: boolean; serverVersion: string | null; database: string | null } {

@@ -31,6 +31,8 @@ export interface SlotReading {
 export interface Counters {
   receivedBytes: number;
   backpressureMs: number;
+  /** Of the source while it decodes, since the first reading of the slot. */
+  spilledBytes: number;
   errors: Map<Stage, number>;
   errorClasses: Record<ErrorClass, number>;
   reconnects: Record<Role, number>;

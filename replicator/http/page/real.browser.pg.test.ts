@@ -101,6 +101,7 @@ async function answersWhileNobodyElseDoes(page: Page, db: TestDatabases): Promis
   await page
     .locator('#problems')
     .getByText(/\d+ times so far/)
+    .first()
     .waitFor();
   // What was known stays to be read, and a page that is opened now is whole.
   await page.getByRole('rowheader', { name: 'public.t' }).waitFor();
