@@ -117,3 +117,31 @@ for (const binary of ['auto', 'never'] as const) {
       expect(table.conflicts).toEqual({ insertExists: 0, updateMissing: 0, deleteMissing: 0 });
   });
 }
+
+test('rows with arrays go many at a time too, where they are copied or only taken out', async () => {
+  await using db = await testDatabases();
+  for (const side of [db.source, db.target])
+    await sql(
+      side,
+      `CREATE TYPE mood AS ENUM ('so', 'la'); CREATE TABLE t (id int PRIMARY KEY, a int[], b mood[]); CREATE TABLE keyed (id int[] PRIMARY KEY, n int)`,
+    );
+  await using running = startPipeline(db);
+  await running.caughtUp();
+  const ways: string[] = [];
+  running.pipeline.model.onBatch((batch) => ways.push(batch.way ?? ''));
+  const gathered = async (change: string): Promise<string[]> => {
+    await running.pipeline.controls.pause('test');
+    ways.length = 0;
+    await sql(db.source, change);
+    await running.pipeline.controls.resume('test');
+    await running.caughtUp();
+    await compareTables(db.source, db.target);
+    return ways.filter((way) => way !== '');
+  };
+  expect(await gathered(`INSERT INTO t SELECT i, ARRAY[i, NULL], '{so,la}' FROM generate_series(1, 300) i`)).toContain('folded');
+  expect(await gathered('INSERT INTO keyed SELECT ARRAY[i], i FROM generate_series(1, 300) i')).toContain('folded');
+  expect(await gathered(`UPDATE t SET a = a || 7, b = '{}'`)).not.toContain('folded');
+  expect(await gathered('DELETE FROM t WHERE id % 2 = 0')).toContain('folded');
+  // Its key fits into no array.
+  expect(await gathered('DELETE FROM keyed WHERE n % 2 = 0')).not.toContain('folded');
+});

@@ -66,12 +66,15 @@ export class SetApply {
 
   /**
    * Whether these changes can go to the target many at a time: every column's values fit into an array, and as text into its
-   * column as they are; COPY takes arrays, too.
+   * column as they are. COPY takes arrays, too, and a DELETE needs no more than the key.
    */
   canStage(map: RowMap, changes: readonly RowChange[]): boolean {
     if (!this.#binary) return map.columns.every(({ conversion }) => conversion === 'none' || conversion === 'char');
+    const fits = (columns: readonly MappedColumn[]): boolean =>
+      columns.every((column) => this.#arrays.of(column.parameterType) !== 0);
+    if (fits(map.columns) && fits(map.find.columns)) return true;
     if (takesCopy(map) && changes.every((change) => change.kind === 'insert')) return true;
-    return [...map.columns, ...map.find.columns].every((column) => this.#arrays.of(column.parameterType) !== 0);
+    return fits(map.find.columns) && changes.every((change) => change.kind === 'delete');
   }
 
   /** The statements for a net effect, with their rows, ready to be sent; without inserts that can be copied. */
