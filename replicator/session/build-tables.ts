@@ -25,6 +25,8 @@ import type { TableSet } from './table-set.ts';
 import { openUnless } from './together.ts';
 
 const LOOK_MS = 200;
+/** With every table complete. */
+const IDLE_LOOK_MS = 2000;
 /** Tables whose catalogs are read in one go. */
 const TABLES_A_LOOK = 200;
 
@@ -56,7 +58,7 @@ export async function buildTables(options: BuildTablesOptions, signal: AbortSign
   try {
     while (!signal.aborted) {
       await builder.look();
-      await options.bell.heard(LOOK_MS, signal);
+      await options.bell.heard(builder.idle ? IDLE_LOOK_MS : LOOK_MS, signal);
     }
   } finally {
     await builder.close();
@@ -86,6 +88,10 @@ class Builder {
     this.#signal.removeEventListener('abort', this.#cut);
     await Promise.allSettled(this.#underWay.values());
     await this.#pool.rest();
+  }
+
+  get idle(): boolean {
+    return this.#underWay.size === 0 && this.#options.tables.all.every((table) => !table.unbuilt && !table.unlinked);
   }
 
   /** Starts what is due. */

@@ -1,10 +1,15 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { maxLsn, parseLsn, type Lsn } from '../postgres/lsn.ts';
 import { Acknowledger, type StandbyPosition } from '../source/standby-status.ts';
+import { Bell } from './bell.ts';
 import { on } from './blame.ts';
 
 /** A status goes out at least this often; wal_sender_timeout is 60 s by default. */
 const MOST_STATUS_INTERVAL_MS = 10_000;
+/** The target is asked so often how far its disk is, and only while commits wait for that. */
+const FLUSH_LOOK_MS = 100;
+const IDLE_LOOK_MS = 10_000;
 
 export interface ConfirmerOptions {
   readonly stream: { status(position: StandbyPosition): boolean };
@@ -22,6 +27,7 @@ export class Confirmer {
   readonly intervalMs: number;
   readonly #options: ConfirmerOptions;
   readonly #acknowledger: Acknowledger;
+  readonly #committed = new Bell();
   #received: Lsn;
   #reported: Lsn;
   #sentAt = 0;
@@ -48,6 +54,7 @@ export class Confirmer {
   /** A checkpoint was committed; see Acknowledger. */
   committed(source: Lsn, target: Lsn): void {
     this.#acknowledger.committed(source, target);
+    this.#committed.ring();
   }
 
   /** A checkpoint is on the target's disk. */
@@ -61,11 +68,15 @@ export class Confirmer {
   }
 
   /** Learns how far the target's disk has got, while commits wait for that. */
-  async askFlushed(): Promise<void> {
-    if (!this.waiting) return;
+  async watchFlush(signal: AbortSignal): Promise<void> {
     const sql = 'SELECT pg_catalog.pg_current_wal_flush_lsn()::text AS lsn';
-    const { rows } = await on('target', this.#options.target.query<{ lsn: string }>(sql));
-    if (rows[0]) this.#acknowledger.flushed(parseLsn(rows[0].lsn));
+    while (!signal.aborted) {
+      if (this.waiting) await sleep(FLUSH_LOOK_MS, null, { signal }).catch(() => {});
+      else await this.#committed.heard(IDLE_LOOK_MS, signal);
+      if (signal.aborted || !this.waiting) continue;
+      const { rows } = await on('target', this.#options.target.query<{ lsn: string }>(sql));
+      if (rows[0]) this.#acknowledger.flushed(parseLsn(rows[0].lsn));
+    }
   }
 
   /** Sends a status if there is news, or it is time. */

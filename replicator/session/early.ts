@@ -8,10 +8,12 @@ import type { PieceReader } from '../change/piece-reader.ts';
 import type { StreamedTransaction } from '../change/streamed-transactions.ts';
 import { SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
+import { Bell } from './bell.ts';
 import { on } from './blame.ts';
 
 /** How often it is looked whether somebody waits for what an open transaction of ours holds. */
 const LOOK_MS = 250;
+const IDLE_LOOK_MS = 10_000;
 /** How often one is begun at most, where what ended it may have passed. */
 const MOST_TRIES = 3;
 
@@ -68,6 +70,7 @@ export class EarlyApplier {
   #session: EarlySession | null = null;
   #opening: Promise<void> | null = null;
   #attempt: Attempt | null = null;
+  readonly #begun = new Bell();
   /** How often each was begun. */
   readonly #tries = new WeakMap<StreamedTransaction, number>();
   #work: Promise<unknown> = Promise.resolve();
@@ -143,7 +146,8 @@ export class EarlyApplier {
   /** Gives way to whoever waits for it. */
   async watch(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await sleep(LOOK_MS, null, { signal }).catch(() => {});
+      if (this.#attempt) await sleep(LOOK_MS, null, { signal }).catch(() => {});
+      else await this.#begun.heard(IDLE_LOOK_MS, signal);
       if (signal.aborted || !this.#attempt || !this.#session) continue;
       if (!this.#options.isOpen()) await this.giveUp({ always: true });
       else if (await this.#isInTheWay(this.#session.pid)) await this.giveUp({ always: true, forGood: true });
@@ -160,6 +164,7 @@ export class EarlyApplier {
     this.#tries.set(transaction, (this.#tries.get(transaction) ?? 0) + 1);
     this.#session?.applier.reroute();
     this.#attempt = { transaction, reader: this.#options.intake.read(transaction), next: null, pieces: [] };
+    this.#begun.ring();
     return this.#attempt;
   }
 

@@ -18,7 +18,7 @@ import { Stopwatch } from './stopwatch.ts';
 import { watchTargetWaits } from './target-waits.ts';
 import { together } from './together.ts';
 
-/** How often it is looked whether there is something to acknowledge; the target is only asked while commits wait for its disk. */
+/** How often it is looked whether there is something to acknowledge. */
 const LOOK_MS = 100;
 const IDLE_LOOK_MS = 500;
 
@@ -203,7 +203,7 @@ class Follower {
 
   /** Learns how far the target's disk has got. */
   async watchFlush(): Promise<void> {
-    while (await this.#pause()) await this.#confirmer.askFlushed();
+    await this.#confirmer.watchFlush(this.#signal);
   }
 
   /** Learns whether a batch that takes long waits for somebody's lock. */
