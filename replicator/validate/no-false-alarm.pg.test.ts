@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { ownServers, sql, testDatabases, type Session } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
@@ -10,12 +11,16 @@ const TABLES = `
   CREATE TABLE word (w text PRIMARY KEY, v int);
   CREATE TABLE pair (a smallint, b bigint, v timestamptz DEFAULT clock_timestamp(), PRIMARY KEY (a, b));
   CREATE TABLE bare (v int, w text);
+  CREATE TABLE part (id int, p int, v int, PRIMARY KEY (id, p)) PARTITION BY LIST (p);
+  CREATE TABLE part_0 PARTITION OF part FOR VALUES IN (0); CREATE TABLE part_1 PARTITION OF part FOR VALUES IN (1);
+  CREATE TABLE emptied (id int PRIMARY KEY, v int);
   CREATE TABLE log (at timestamptz DEFAULT clock_timestamp(), what text)`;
 
 const ROWS = `
   INSERT INTO k SELECT n, n, repeat('x', 50) FROM generate_series(1, 3000) n;
   INSERT INTO word SELECT 'w' || n, n FROM generate_series(1, 500) n;
   INSERT INTO pair SELECT n % 5, n FROM generate_series(1, 1000) n;
+  INSERT INTO part SELECT n, n % 2, n FROM generate_series(1, 600) n;
   INSERT INTO bare SELECT n % 20, 'w' FROM generate_series(1, 400) n`;
 
 // The same keys go and come again, keys move, equal rows of the keyless table come and go.
@@ -37,19 +42,36 @@ async function write(session: Session): Promise<void> {
     `DELETE FROM bare WHERE ctid = (SELECT ctid FROM bare WHERE v = ${at(20)} LIMIT 1); INSERT INTO bare VALUES (${at(20)}, 'w')`,
     `INSERT INTO log (what) VALUES ('one'), ('two')`,
     `TRUNCATE log`,
+    `UPDATE part SET p = 1 - p WHERE id = ${at(600)}`,
+    `UPDATE part SET v = v + 1 WHERE id % 50 = ${at(50)}`,
+    `TRUNCATE emptied; INSERT INTO emptied SELECT n, ${at(9)} FROM generate_series(1, 200) n`,
   ];
   await session.query(`BEGIN; ${works[at(works.length) - 1]}; ${Math.random() < 0.1 ? 'ROLLBACK' : 'COMMIT'}`);
 }
 
+/** Large enough to be streamed while in progress, and applied before its commit; some are undone. */
+async function writeMuch(session: Session): Promise<void> {
+  const first = Math.floor(Math.random() * 1000);
+  await session.query(
+    `BEGIN; UPDATE k SET v = v + 1 WHERE id BETWEEN ${first} AND ${first + 1500}; SAVEPOINT s; UPDATE k SET v = 0 WHERE id % 3 = 0`,
+  );
+  await sleep(Math.random() * 300);
+  const end = Math.random() < 0.3 ? 'ROLLBACK' : Math.random() < 0.5 ? 'ROLLBACK TO s; COMMIT' : 'COMMIT';
+  await session.query(end);
+  await sleep(Math.random() * 300);
+}
+
 test('while everything is written to, over many rounds, no row is said to differ', async () => {
   await using db = await testDatabases();
+  await sql(db.source, `ALTER DATABASE ${db.source.name} SET logical_decoding_work_mem = '64kB'`);
   await sql(db.source, TABLES);
   await sql(db.source, ROWS);
-  await using running = startPipeline(db);
+  await using running = startPipeline(db, { apply: { maxBatchBytes: '512kB' } });
   await running.caughtUp();
   const seen: string[] = [];
   {
     await using load = startLoad(db.source, 4, write);
+    await using large = startLoad(db.source, 1, writeMuch);
     for (let round = 0; round < 12; round++) {
       for (const [table, found] of Object.entries(await validated(running))) {
         if (!['equal', 'unsettled'].includes(found.state))
@@ -57,6 +79,7 @@ test('while everything is written to, over many rounds, no row is said to differ
       }
     }
     expect(load.committed).toBeGreaterThan(500);
+    expect(large.committed).toBeGreaterThan(5);
   }
   expect(seen).toEqual([]);
   // And not because nothing would be found: what is really wrong stands out among the writes.
@@ -91,7 +114,7 @@ test('a commit that waits for a standby is on the target before anybody else see
   {
     await using waiting = await db.source.session();
     const pid = (await waiting.query('SELECT pg_backend_pid() AS pid'))[0]?.['pid'];
-    const commit = waiting.query(
+    const commit: Promise<unknown> = waiting.query(
       `SET synchronous_commit = on; BEGIN; UPDATE k SET v = 0 WHERE id = 7; DELETE FROM k WHERE id = 8; INSERT INTO k VALUES (1000, 1);
        UPDATE word SET v = 0 WHERE w = 'a'; INSERT INTO bare VALUES (3); DELETE FROM bare WHERE v = 2; COMMIT`,
     );
