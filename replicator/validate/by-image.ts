@@ -1,63 +1,22 @@
 import type { Comparison, ComparisonOptions } from './comparison.ts';
 import { readExtent, walkBlocks } from './blocks.ts';
+import { compareBuckets, groups, numbers, rowsOf } from './buckets.ts';
 import { imageVerdict, type Images } from './image-verdict.ts';
 import type { Blocks } from './side-sql.ts';
 
-/** Rows of these buckets are held at a time, all looks together. */
-const ROWS_HELD = 40_000;
 const ROUNDS = 4;
-const SMALL_TABLE = 100_000;
-
-interface Bucket {
-  rows: number;
-  sum: bigint;
-}
 
 /**
- * Compares a table without a key, where rows are told apart by what they hold: their hashes are added up in buckets on both
- * sides, a few blocks at a time. Buckets that differ are looked at again row by row, each side twice (see imageVerdict).
+ * Compares a table without a key, where rows are told apart by what they hold. Buckets of rows that differ are looked at again
+ * row by row, each side twice (see imageVerdict).
  */
 export async function compareByImage(comparison: Comparison): Promise<void> {
-  const { source, target, clock } = comparison;
-  const { estimatedRows } = comparison;
-  const count = estimatedRows <= SMALL_TABLE ? 256 : 4096;
-  const here = await addedUp(source, count);
-  await clock.targetShowsSource();
-  const there = await addedUp(target, count);
-  const buckets = Array.from({ length: count }, (_, n) => ({ here: here[n], there: there[n], n }));
-  const differing = buckets.filter(
-    (bucket) => bucket.here?.rows !== bucket.there?.rows || bucket.here?.sum !== bucket.there?.sum,
-  );
-  const rows = (bucket: Bucket | undefined): number => bucket?.rows ?? 0;
-  comparison.compared(buckets.reduce((sum, bucket) => sum + (differing.includes(bucket) ? 0 : rows(bucket.here)), 0));
-  while (differing.length > 0 && !comparison.full) {
-    const group: typeof differing = [];
-    for (let held = 0; differing[0] && (group.length === 0 || held < ROWS_HELD);) {
-      const [next] = differing.splice(0, 1);
-      if (!next) break;
-      held += rows(next.here) + rows(next.there);
-      group.push(next);
-    }
-    await settleBuckets(
-      comparison,
-      count,
-      group.map(({ n }) => n),
-    );
-    comparison.compared(group.reduce((sum, bucket) => sum + rows(bucket.here), 0));
+  const { count, differing } = await compareBuckets(comparison);
+  for (const group of groups(differing)) {
+    if (comparison.full) return;
+    await settleBuckets(comparison, count, numbers(group));
+    comparison.compared(rowsOf(group));
   }
-}
-
-async function addedUp({ side, sql }: ComparisonOptions['source'], count: number): Promise<(Bucket | undefined)[]> {
-  const buckets: (Bucket | undefined)[] = Array.from({ length: count });
-  const query = (blocks: Blocks) => sql.buckets(blocks, count);
-  for await (const part of walkBlocks<{ bucket: number; rows: number; sum: string }>(side, sql, query)) {
-    for (const { bucket, rows, sum } of part) {
-      const known = (buckets[bucket] ??= { rows: 0, sum: 0n });
-      known.rows += rows;
-      known.sum += BigInt(sum);
-    }
-  }
-  return buckets;
 }
 
 async function settleBuckets(comparison: Comparison, count: number, buckets: readonly number[]): Promise<void> {

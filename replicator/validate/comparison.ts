@@ -97,6 +97,11 @@ export class Comparison {
     if (!this.#options.unchanged()) throw new TableChanged();
   }
 
+  /** What was compared before is compared once more. */
+  beginAgain(): void {
+    this.#rows = 0;
+  }
+
   compared(rows: number): void {
     this.#rows += rows;
     this.#options.progress(this.found);

@@ -111,6 +111,16 @@ export class SideSql {
     };
   }
 
+  /** Every row of these buckets: key, hash, version. */
+  keyedBucketRows(blocks: Blocks, count: number, buckets: readonly number[]): Query {
+    return {
+      text:
+        `SELECT key, hash::pg_catalog.text, version FROM (${this.#hashed(blocks, `${this.#keyText} AS key, `)}) AS h ` +
+        `WHERE (hash & ${count - 1})::pg_catalog.int4 = ANY ($1::pg_catalog.int4[])`,
+      values: [buckets],
+    };
+  }
+
   /** How many blocks there are, the most of any partition, and which files: these change when a table is rewritten. */
   extent(): Query {
     return {
@@ -159,8 +169,8 @@ export class SideSql {
     return `SELECT ${key} AS key, ${this.#hash}::pg_catalog.text AS hash, ${VERSION} AS version FROM (${this.#table(conditions)}) AS ${this.#alias}${this.#filter}`;
   }
 
-  #hashed(blocks: Blocks): string {
-    return `SELECT ${this.#hash} AS hash, ${VERSION} AS version FROM (${this.#table(inBlocks(blocks))}) AS ${this.#alias}${this.#filter}`;
+  #hashed(blocks: Blocks, more = ''): string {
+    return `SELECT ${more}${this.#hash} AS hash, ${VERSION} AS version FROM (${this.#table(inBlocks(blocks))}) AS ${this.#alias}${this.#filter}`;
   }
 
   #between({ after, upTo }: KeyRange, values: unknown[]): string[] {

@@ -22,11 +22,13 @@ const SETTINGS = {
   lock_timeout: '250',
 };
 const AGAIN_MS = 300;
+/** It may work for so long before it rests: what both sides do in turns, one rests from while the other works. */
+const AT_ONCE_MS = 2000;
 /** So long a server may be away, or a lock be held, before the table is given up. */
 const PATIENCE_MS = 60_000;
 
 /**
- * One connection that only reads, to one of the servers. It rests for as long as it works, so that it takes half a core at the most.
+ * One connection that only reads, to one of the servers. It rests for as long as it works, so that it takes half a core at the most, seen over a few seconds.
  * A connection that was lost is made anew and a lock that is held is waited for from outside: every statement
  * can be run again.
  */
@@ -34,7 +36,8 @@ export class Side implements AsyncDisposable {
   readonly #options: ConnectOptions;
   readonly #signal: AbortSignal;
   #client: Client | null = null;
-  #restUntil = 0;
+  /** When as much time will have passed without work as with it. */
+  #restedAt = 0;
   readonly #cut = (): void => {
     if (this.#client) destroySocket(this.#client);
   };
@@ -50,12 +53,12 @@ export class Side implements AsyncDisposable {
     const patience = Date.now() + PATIENCE_MS;
     for (;;) {
       this.#signal.throwIfAborted();
-      await this.#pause(this.#restUntil - Date.now());
+      await this.#pause(this.#restedAt - AT_ONCE_MS - Date.now());
       const began = Date.now();
       try {
         const client = await this.#open();
         const { rows } = await client.query<Row>({ text, values: [...values] });
-        this.#restUntil = Date.now() + (Date.now() - began);
+        this.#restedAt = Math.max(this.#restedAt, began) + 2 * (Date.now() - began);
         return rows;
       } catch (error) {
         this.#signal.throwIfAborted();
