@@ -48,6 +48,8 @@ it('add --dry-run tells what would happen, and ends with 1 where something stand
   expect(JSON.parse(machine.out())).toEqual(plan);
   expect(await main(['add', 'public.orders', '-n', '--url', api.url], testIo())).toBe(1);
   expect(await main(['remove', 'public.orders', '-n', '--url', api.url], testIo())).toBe(2);
+  await using other = await testApi({ 'POST /api/v1/tables/public/orders/resync?dryRun=true': { status: 200, body: plan } });
+  expect(await main(['resync', 'public.orders', '-n', '--url', other.url], testIo())).toBe(0);
 });
 
 it('passes on why something is not possible', async () => {

@@ -12,7 +12,7 @@ const DRY_RUN_OPTION = {
 
 export const addCommand = tableCommand('add', {
   ask: (api, table) => api.post('/api/v1/tables', { table }),
-  plan: async (api, table) => (await api.post('/api/v1/tables?dryRun=true', { table })) as TablePlan,
+  plan: (api, table) => api.post('/api/v1/tables?dryRun=true', { table }),
   done: (table) => `${table} is going to be followed. \`pgfollow tables\` shows how far it is.`,
   notes:
     'The table is copied while the others go on, then follows with them. What was added stays added over restarts, whatever\n' +
@@ -32,11 +32,15 @@ export const removeCommand = tableCommand('remove', {
 
 export const resyncCommand = tableCommand('resync', {
   ask: (api, table) => api.post(`${path(table)}/resync`),
+  plan: (api, table) => api.post(`${path(table)}/resync?dryRun=true`),
   done: (table) => `${table} is going to be copied again. \`pgfollow tables\` shows how far it is.`,
   notes:
     'The rows are copied beside the table, then one transaction changes what differs. Readers of the target see the old rows\n' +
     'until then, and the other tables go on. The target needs room for the rows once more meanwhile.',
-  examples: [['pgfollow resync public.orders', '']],
+  examples: [
+    ['pgfollow resync public.orders', ''],
+    ['pgfollow resync public.orders --dry-run', 'what would happen, and how much is read'],
+  ],
 });
 
 export const retryCommand = tableCommand('retry', {
@@ -50,7 +54,7 @@ interface TableCommand {
   readonly ask: (api: ApiClient, table: string) => Promise<unknown>;
   readonly done: (table: string) => string;
   /** What it would come down to, where that can be told beforehand. */
-  readonly plan?: (api: ApiClient, table: string) => Promise<TablePlan>;
+  readonly plan?: (api: ApiClient, table: string) => Promise<unknown>;
   readonly notes: string;
   readonly examples: readonly Example[];
 }
@@ -66,7 +70,8 @@ function tableCommand(name: string, { ask, done, plan, notes, examples }: TableC
       if (table === undefined || more.length > 0 || !/^[^.]+\.[^.]+$/.test(table))
         throw new UsageError(`${name}: give one table as SCHEMA.TABLE, by its name on the source`, name);
       const { api } = await apiClient(name, args, io);
-      if (plan && args.values['dry-run']) return tellPlan(await plan(api, table), Boolean(args.values['json']), io);
+      if (plan && args.values['dry-run'])
+        return tellPlan((await plan(api, table)) as TablePlan, Boolean(args.values['json']), io);
       const answer = await ask(api, table);
       if (args.values['json']) io.stdout.write(`${JSON.stringify(answer)}\n`);
       else io.stderr.write(`${done(table)}\n`);

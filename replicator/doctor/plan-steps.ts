@@ -4,7 +4,7 @@ import type { TablePlan } from '../table-plan.ts';
 const COUNT = new Intl.NumberFormat('en-US');
 
 /** Pure: what would happen if a table were added, a sentence each, in its order. */
-export function stepsOf(plan: Omit<TablePlan, 'steps'>, { snapshot, schema }: Pick<Config, 'snapshot' | 'schema'>): string[] {
+export function addSteps(plan: Omit<TablePlan, 'steps'>, { snapshot, schema }: Pick<Config, 'snapshot' | 'schema'>): string[] {
   const { table, target, targetExists } = plan;
   const steps = [`${table} is put into the publication on the source.`];
   for (const statement of plan.sourceStatements)
@@ -18,18 +18,31 @@ export function stepsOf(plan: Omit<TablePlan, 'steps'>, { snapshot, schema }: Pi
   return [...steps, 'Then its changes go with those of the other tables, which go on meanwhile.'];
 }
 
-function copied(
-  { rows, bytes, target, targetHasRows }: Omit<TablePlan, 'steps'>,
-  existingRows: Config['snapshot']['existingRows'],
-): string {
+/** Pure: what would happen if a table were copied again. */
+export function resyncSteps(plan: Omit<TablePlan, 'steps'>): string[] {
+  const { target, targetExists, targetHasRows, creates } = plan;
+  const going = 'The other tables go on meanwhile.';
+  if (!targetExists) return [`On the target are created: ${creates.join(', ')}.`, `${read(plan)}.`, going];
+  if (!targetHasRows) return [`${read(plan)} into ${target}.`, going];
+  return [
+    `${read(plan)}, beside ${target}: the target needs room for them once more.`,
+    `Then one transaction makes ${target} equal: rows that only the target has are deleted, those that differ updated, those that are missing inserted; the rest stays as it is.`,
+    `Readers see the old rows until then, and nobody is locked out. ${going}`,
+  ];
+}
+
+function copied(plan: Omit<TablePlan, 'steps'>, existingRows: Config['snapshot']['existingRows']): string {
+  const { target, targetHasRows } = plan;
+  const said = read(plan);
+  if (!targetHasRows) return `${said}.`;
+  if (existingRows === 'truncate') return `${said}; they replace those that ${target} holds (snapshot.existingRows: truncate).`;
+  if (existingRows === 'keep') return `${said}; those that ${target} holds stay beside them (snapshot.existingRows: keep).`;
+  return `Nothing is copied while ${target} holds rows (snapshot.existingRows: error).`;
+}
+
+function read({ rows, bytes }: Omit<TablePlan, 'steps'>): string {
   const mb = bytes / 1024 / 1024;
   const size = mb < 1 ? `${Math.ceil(bytes / 1024)} kB` : `${mb.toFixed(mb < 10 ? 1 : 0)} MB`;
-  const read =
-    rows === null
-      ? `Its rows are copied (${size}, never analyzed, so their number is not known)`
-      : `About ${COUNT.format(rows)} rows are copied (${size})`;
-  if (!targetHasRows) return `${read}.`;
-  if (existingRows === 'truncate') return `${read}; they replace those that ${target} holds (snapshot.existingRows: truncate).`;
-  if (existingRows === 'keep') return `${read}; those that ${target} holds stay beside them (snapshot.existingRows: keep).`;
-  return `Nothing is copied while ${target} holds rows (snapshot.existingRows: error).`;
+  if (rows === null) return `Its rows are copied (${size}, never analyzed, so their number is not known)`;
+  return `About ${COUNT.format(rows)} rows are copied (${size})`;
 }

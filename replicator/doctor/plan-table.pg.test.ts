@@ -3,7 +3,7 @@ import { sql, testDatabases, type TestDatabases } from '../testing/databases.ts'
 import { eventually } from '../testing/eventually.ts';
 import { startPipeline, testConfig } from '../testing/run-pipeline.ts';
 import type { TablePlan } from '../table-plan.ts';
-import { planTable } from './plan-table.ts';
+import { planResync, planTable } from './plan-table.ts';
 
 test('a table that the target lacks: what would be made, set and copied, and that is what happens', async () => {
   await using db = await testDatabases();
@@ -71,6 +71,28 @@ test('a target table that is there: whether it fits, and what becomes of its row
 
   await sql(db.target, 'ALTER TABLE t DROP COLUMN v');
   expect(codes(await plan({ snapshot: { existingRows: 'keep' } }))).toEqual(['TARGET_COLUMN_MISSING']);
+});
+
+test('a table that is copied again: how much is read, and what becomes of its rows', async () => {
+  await using db = await testDatabases();
+  await sql(db.source, 'CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 500)');
+  await sql(db.source, 'ANALYZE t');
+  {
+    await using running = startPipeline(db);
+    await running.caughtUp();
+    const plan = await running.pipeline.controls.planResync('public.t');
+    expect(plan).toMatchObject({ possible: true, rows: 500, targetExists: true, targetHasRows: true, creates: [], findings: [] });
+    expect(plan.steps[0]).toMatch(/^About 500 rows are copied \(\d+ kB\), beside public\.t/);
+    expect(plan.steps[1]).toContain('rows that only the target has are deleted');
+    expect(running.pipeline.model.table('public.t')).toMatchObject({ state: 'streaming' });
+  }
+  await sql(db.target, 'DROP TABLE t');
+  const gone = await planResync(testConfig(db), 'public.t');
+  expect(gone).toMatchObject({ possible: true, targetExists: false, creates: ['table public.t'] });
+  expect(gone.steps[0]).toBe('On the target are created: table public.t.');
+  await expect(planResync(testConfig(db, { snapshot: { existingRows: 'keep' } }), 'public.t')).rejects.toMatchObject({
+    code: 'NOT_POSSIBLE_NOW',
+  });
 });
 
 test('what cannot be added is said as the command would', async () => {

@@ -9,14 +9,14 @@ import { Problem } from '../problem.ts';
 import { isThere } from '../schema/make-pieces.ts';
 import { planCreation } from '../schema/plan-creation.ts';
 import { identifyOverReplication } from '../session/identify.ts';
-import { refuseUnmanaged } from '../session/table-controls.ts';
+import { refuseToCopyAgain, refuseUnmanaged } from '../session/table-controls.ts';
 import { identifySource, type SourceIdentity } from '../source/identity.ts';
 import { wantedTables } from '../source/publication.ts';
 import { planReplicaIdentity, type IdentityChange } from '../source/replica-identity.ts';
 import { connectToLook } from './connection.ts';
 import { classifyCreation, readCreationRights } from './creation.ts';
 import { classifyIndexes, readPairs, type Pairs, type TablePair } from './pairs.ts';
-import { stepsOf } from './plan-steps.ts';
+import { addSteps, resyncSteps } from './plan-steps.ts';
 import { classifyManaged, readSight } from './publishing.ts';
 import { classifySourceRights, classifyTargetRights, mayRead, readRights } from './rights.ts';
 import { readStanding, type Standing } from './standing.ts';
@@ -29,6 +29,15 @@ import { readTarget, type TargetFacts } from './target-settings.ts';
  */
 export async function planTable(config: Config, name: string): Promise<TablePlan> {
   refuseUnmanaged(config, name);
+  return await planWith(config, name, 'add');
+}
+
+/** The same for a table that is copied again. */
+export async function planResync(config: Config, name: string): Promise<TablePlan> {
+  return await planWith(config, name, 'resync');
+}
+
+async function planWith(config: Config, name: string, what: 'add' | 'resync'): Promise<TablePlan> {
   const purpose = `${config.name} plan`;
   const opening = (['source', 'target'] as const).map((role) => connectToLook(role, config[role].url, purpose));
   const opened = await Promise.allSettled(opening);
@@ -36,7 +45,7 @@ export async function planTable(config: Config, name: string): Promise<TablePlan
   try {
     const [source, target] = await Promise.all(opening);
     if (!source || !target) throw new Error('two sessions were opened');
-    return await look({ config, source, target }, name);
+    return await look({ config, source, target }, name, what);
   } finally {
     await Promise.all(clients.map((client) => disconnect(client)));
   }
@@ -48,16 +57,19 @@ interface Sight {
   readonly target: Client;
 }
 
-async function look(sight: Sight, name: string): Promise<TablePlan> {
+async function look(sight: Sight, name: string, what: 'add' | 'resync'): Promise<TablePlan> {
   const { config, source, target } = sight;
   const { standing } = await readStanding(target, config);
   const asked = { source: parseRelationName(name), followed: true };
   const others = (standing?.choices ?? []).filter((choice) => displayName(choice.source) !== name);
   const identity = await identifySource(source, () => identifyOverReplication(config));
+  if (what === 'resync') refuseToCopyAgain(config, identity, name);
+  // A target table that is gone is created again by a copy, whatever it held.
+  const stored = (standing?.tables ?? []).filter((table) => displayName(table.source) !== name);
   const pairs = await readPairs({ source, target }, config, {
     sourceVersion: identity.version,
     choices: [...others, asked],
-    stored: standing?.tables ?? [],
+    stored,
   });
   const pair = pairs.pairs.find((each) => each.name === name);
   if (!pair) throw notThere(pairs, name);
@@ -71,7 +83,7 @@ async function look(sight: Sight, name: string): Promise<TablePlan> {
     ...pairs.findings.filter(({ table }) => table === name),
     ...(await onSource(sight, pair, { pairs, identity, standing })),
     ...(await onTarget(sight, pair, { facts, standing, identity, missing })),
-    ...(filled && config.snapshot.copy ? classifyExistingRows(config, [pair], new Set([name])) : []),
+    ...(what === 'add' && filled && config.snapshot.copy ? classifyExistingRows(config, [pair], new Set([name])) : []),
   ];
   const findings = found.filter(({ level }) => level !== 'ok');
   const changes = identityChanges(pair, pairs);
@@ -88,7 +100,7 @@ async function look(sight: Sight, name: string): Promise<TablePlan> {
     creates,
     findings,
   };
-  return { ...plan, steps: stepsOf(plan, config) };
+  return { ...plan, steps: what === 'add' ? addSteps(plan, config) : resyncSteps(plan) };
 }
 
 function notThere({ relations, findings }: Pairs, name: string): Problem {

@@ -91,6 +91,8 @@ describe('every response is as described', () => {
       [operation, 409, { names: orders, before: failing('NOT_POSSIBLE_NOW') }],
       [operation, 503, { names: orders, before: failing('TARGET_UNREACHABLE') }],
     ]),
+    [`POST ${table}/resync`, 200, { names: orders, query: '?dryRun=true' }],
+    [`POST ${table}/resync`, 400, { names: orders, query: '?dryRun=x' }],
     ['POST /api/v1/sequences', 200],
     ['POST /api/v1/sequences', 409, { before: failing('NOT_POSSIBLE_NOW') }],
     ['POST /api/v1/sequences', 503, { before: failing('TARGET_UNREACHABLE') }],

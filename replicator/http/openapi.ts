@@ -110,6 +110,8 @@ const VALIDATE = {
   },
 };
 
+const PLANNED = ok('What would happen (dryRun); nothing has been changed.', ref('Plan'));
+
 const ADD_TABLE = {
   summary: 'Follow one more table, or say what that would come down to.',
   parameters: [DRY_RUN],
@@ -122,7 +124,7 @@ const ADD_TABLE = {
     },
   },
   responses: {
-    200: ok('What would happen (dryRun); nothing has been changed.', ref('Plan')),
+    200: PLANNED,
     202: REQUESTED,
     400: refused('The body is not as described.'),
     ...UNAUTHORIZED,
@@ -130,6 +132,16 @@ const ADD_TABLE = {
     404: refused('There is no such table on the source.'),
     409: refused('It is followed already, or cannot be followed now.'),
     ...NOT_CONNECTED,
+  },
+};
+
+const RESYNC = {
+  ...tableOperation('Copy a table again, or say what that would come down to.'),
+  parameters: [...TABLE_PARAMETERS, DRY_RUN],
+  responses: {
+    200: PLANNED,
+    400: refused('A parameter is not as described.'),
+    ...(tableOperation('')['responses'] as Json),
   },
 };
 
@@ -175,7 +187,7 @@ export function openApi(version: string): Json {
         }),
         delete: tableOperation('Stop following a table; its rows on the target stay.'),
       },
-      '/api/v1/tables/{schema}/{table}/resync': { post: tableOperation('Copy a table again.') },
+      '/api/v1/tables/{schema}/{table}/resync': { post: RESYNC },
       '/api/v1/tables/{schema}/{table}/retry': { post: tableOperation('Try a table in error again, at once.') },
       '/api/v1/findings': {
         get: read(

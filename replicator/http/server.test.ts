@@ -329,6 +329,7 @@ describe('starting', () => {
           resume: async () => undefined,
           addTable: async () => undefined,
           planTable: async (table) => samplePlan(table),
+          planResync: async (table) => samplePlan(table),
           removeTable: async () => undefined,
           resyncTable: async () => undefined,
           retryTable: async () => undefined,

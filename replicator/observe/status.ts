@@ -129,6 +129,8 @@ export interface PipelineControls {
   addTable(table: string, by: string): Promise<void>;
   /** What addTable would come down to; looks at both databases and changes nothing. */
   planTable(table: string): Promise<TablePlan>;
+  /** The same of resyncTable. */
+  planResync(table: string): Promise<TablePlan>;
   removeTable(table: string, by: string): Promise<void>;
   resyncTable(table: string, by: string): Promise<void>;
   retryTable(table: string, by: string): Promise<void>;

@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.ts';
-import { planTable } from '../doctor/plan-table.ts';
+import { planResync, planTable } from '../doctor/plan-table.ts';
 import { markPipeline } from '../metadata/pipeline-row.ts';
 import type { PipelineControls } from '../observe/status.ts';
 import { Problem } from '../problem.ts';
@@ -36,6 +36,7 @@ export function controls(options: ControlsOptions): PipelineControls {
     resume: (by) => setPaused(options, false, by),
     addTable: onTable(addTable, 'TABLE_ADDED', 'Added'),
     planTable: (table) => planTable(config, table),
+    planResync: (table) => planResync(config, table),
     removeTable: onTable(removeTable, 'TABLE_REMOVED', 'Removed'),
     resyncTable: onTable(resyncTable, 'TABLE_RESYNC', 'To be copied again, asked for'),
     retryTable: onTable(retryTable, 'TABLE_RETRY', 'To be tried again, asked for'),

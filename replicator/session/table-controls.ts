@@ -67,19 +67,7 @@ export async function resyncTable(session: FollowingSession, name: string): Prom
   const table = tableOf(session, name);
   if ((!table.hasRows && table.progress.state !== 'error') || table.progress.state === 'indexing')
     throw notPossible(`${name} is being copied, or about to be.`, 'Wait until it is complete.', name);
-  if (ends.sourceIdentity.inRecovery)
-    throw notPossible(
-      `${name} cannot be copied while the stream goes on: the source is a standby.`,
-      'Use the primary as source.url.',
-      name,
-    );
-  if (!config.snapshot.copy || config.snapshot.existingRows === 'keep') {
-    throw notPossible(
-      `snapshot.copy: false and snapshot.existingRows: keep leave the rows of the target alone, so ${name} is not copied again.`,
-      'Change that setting and start pgfollow again first.',
-      name,
-    );
-  }
+  refuseToCopyAgain(config, ends.sourceIdentity, name);
   const anew = {
     progress: nextProgress(table.progress, { type: 'copy again' }),
     spooling: false,
@@ -98,6 +86,23 @@ export async function resyncTable(session: FollowingSession, name: string): Prom
       tender.rescan();
     })
     .catch(() => {});
+}
+
+/** Where nothing can be, or is to be, copied again. */
+export function refuseToCopyAgain({ snapshot }: Config, { inRecovery }: { inRecovery: boolean }, name: string): void {
+  if (inRecovery)
+    throw notPossible(
+      `${name} cannot be copied while the stream goes on: the source is a standby.`,
+      'Use the primary as source.url.',
+      name,
+    );
+  if (!snapshot.copy || snapshot.existingRows === 'keep') {
+    throw notPossible(
+      `snapshot.copy: false and snapshot.existingRows: keep leave the rows of the target alone, so ${name} is not copied again.`,
+      'Change that setting and start pgfollow again first.',
+      name,
+    );
+  }
 }
 
 /** Tries a table in `error` again at once. */

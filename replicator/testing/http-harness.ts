@@ -101,6 +101,11 @@ export async function serve(
       },
       validate: (tables, by) => tableControl('validate')(tables.join(' '), by),
       cancelValidation: (by) => tableControl('cancel')('validation', by),
+      planResync: async (table) => {
+        if (harness.failWith !== undefined) throw harness.failWith;
+        calls.push(`plan resync ${table}`);
+        return { ...samplePlan(table), targetExists: true, targetHasRows: true };
+      },
       bringSequences: async () => {
         if (harness.failWith !== undefined) throw harness.failWith;
         calls.push('bring sequences');

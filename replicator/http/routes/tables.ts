@@ -14,7 +14,8 @@ const BODY = {
 
 /** Changing the set of tables while the others go on. */
 export function tableRoutes(app: FastifyInstance, { model, controls }: HttpContext): void {
-  const schema = { body: BODY, querystring: { type: 'object', properties: { dryRun: { type: 'boolean' } } } };
+  const querystring = { type: 'object', properties: { dryRun: { type: 'boolean' } } };
+  const schema = { body: BODY, querystring };
   app.post<{ Body: { table: string }; Querystring: { dryRun?: boolean } }>(
     '/api/v1/tables',
     { schema },
@@ -33,11 +34,16 @@ export function tableRoutes(app: FastifyInstance, { model, controls }: HttpConte
     return reply.code(202).send({ requested: 'remove', table: source });
   });
 
-  app.post<{ Params: TablePath }>('/api/v1/tables/:schema/:table/resync', async (request, reply) => {
-    const { source } = followedTable(model, request.params);
-    await controls.resyncTable(source, caller(request));
-    return reply.code(202).send({ requested: 'resync', table: source });
-  });
+  app.post<{ Params: TablePath; Querystring: { dryRun?: boolean } }>(
+    '/api/v1/tables/:schema/:table/resync',
+    { schema: { querystring } },
+    async (request, reply) => {
+      const { source } = followedTable(model, request.params);
+      if (request.query.dryRun) return reply.send(await controls.planResync(source));
+      await controls.resyncTable(source, caller(request));
+      return reply.code(202).send({ requested: 'resync', table: source });
+    },
+  );
 
   app.post<{ Params: TablePath }>('/api/v1/tables/:schema/:table/retry', async (request, reply) => {
     const { source } = followedTable(model, request.params);
