@@ -186,3 +186,29 @@ test('renamed: it counts as a new table, and the old one stays as it was', async
   const left = await sql(db.target, 'SELECT id FROM t ORDER BY id');
   expect(left.slice(0, 3)).toEqual([{ id: '1' }, { id: '2' }, { id: '3' }]);
 });
+
+test.each(['auto', 'never'])(
+  'a composite type gets a field: its tables wait for it on the target, the others go on (binary: %s)',
+  async (binary) => {
+    await using db = await testDatabases();
+    const ddl = `CREATE TYPE pair AS (a int, b text); CREATE TYPE holds AS (ps pair[], n int); CREATE TABLE t (id int PRIMARY KEY, p pair); CREATE TABLE u (id int, h holds); CREATE TABLE v (id int PRIMARY KEY)`;
+    for (const side of [db.source, db.target]) await sql(side, ddl);
+    await sql(db.source, `INSERT INTO t VALUES (1, '(1,x)'); INSERT INTO u VALUES (1, ROW(ARRAY['(1,x)'::pair], 1))`);
+    await using running = startPipeline(db, { apply: { binary } });
+    await running.caughtUp();
+    await sql(db.source, 'ALTER TYPE pair ADD ATTRIBUTE c date');
+    await sql(
+      db.source,
+      `INSERT INTO t SELECT i, '(2,y,2026-01-01)' FROM generate_series(2, 90) i; UPDATE t SET p.a = 7 WHERE id = 1;
+     INSERT INTO u VALUES (2, ROW(ARRAY['(2,y,2026-01-01)', NULL]::pair[], 2)); DELETE FROM u WHERE id = 1; INSERT INTO v VALUES (1)`,
+    );
+    for (const name of ['t', 'u']) await becomes(running, name, 'error');
+    await eventually(async () => expect(await value(db.target, 'SELECT count(*) FROM v')).toBe('1'));
+    await sql(db.target, 'ALTER TYPE pair ADD ATTRIBUTE c date');
+    // It is tried again by itself.
+    for (const name of ['t', 'u']) await becomes(running, name, 'streaming');
+    await sql(db.source, `UPDATE t SET p.c = 'infinity'; UPDATE u SET id = 3`);
+    await running.caughtUp();
+    await compareTables(db.source, db.target);
+  },
+);
