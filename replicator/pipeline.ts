@@ -6,6 +6,7 @@ import type { Config } from './config/schema.ts';
 import { takesChanges, nextProgress } from './metadata/table-state.ts';
 import { storeCaughtUp } from './metadata/table-states.ts';
 import { Checkup } from './doctor/checkup.ts';
+import { planResync, planTable } from './doctor/plan-table.ts';
 import { EventLog } from './observe/events.ts';
 import { Metrics } from './observe/metrics.ts';
 import { StatusModel } from './observe/model.ts';
@@ -98,6 +99,10 @@ export class Pipeline {
       gate: this.#gate,
       reporter: this.#reporter,
       validator: this.#validator,
+      plans: {
+        planTable: (table) => planTable(config, table),
+        planResync: (table) => planResync(config, table),
+      },
       ends: () => this.#ends,
       following: () => this.#following,
     });

@@ -1,5 +1,4 @@
 import type { Config } from '../config/schema.ts';
-import { planResync, planTable } from '../doctor/plan-table.ts';
 import { markPipeline } from '../metadata/pipeline-row.ts';
 import type { PipelineControls } from '../observe/status.ts';
 import { Problem } from '../problem.ts';
@@ -15,6 +14,8 @@ export interface ControlsOptions {
   readonly gate: Gate;
   readonly reporter: Reporter;
   readonly validator: Validator;
+  /** What a command would come down to. */
+  readonly plans: Pick<PipelineControls, 'planTable' | 'planResync'>;
   /** The session under way, for what must be stored on the target; null while there is none. */
   readonly ends: () => Ends | null;
   /** What commands on tables work on; null while the stream is not followed. */
@@ -23,7 +24,7 @@ export interface ControlsOptions {
 
 /** What people may ask of a running pipeline. Each throws NOT_POSSIBLE_NOW, or a Problem of its own, where it is not to be had. */
 export function controls(options: ControlsOptions): PipelineControls {
-  const { config, reporter, validator } = options;
+  const { reporter, validator } = options;
   // Commands on tables need the stream: without it nothing could be told from when on it holds.
   const onTable =
     (work: (session: FollowingSession, table: string) => Promise<void>, code: string, done: string) =>
@@ -35,8 +36,8 @@ export function controls(options: ControlsOptions): PipelineControls {
     pause: (by) => setPaused(options, true, by),
     resume: (by) => setPaused(options, false, by),
     addTable: onTable(addTable, 'TABLE_ADDED', 'Added'),
-    planTable: (table) => planTable(config, table),
-    planResync: (table) => planResync(config, table),
+    planTable: options.plans.planTable,
+    planResync: options.plans.planResync,
     removeTable: onTable(removeTable, 'TABLE_REMOVED', 'Removed'),
     resyncTable: onTable(resyncTable, 'TABLE_RESYNC', 'To be copied again, asked for'),
     retryTable: onTable(retryTable, 'TABLE_RETRY', 'To be tried again, asked for'),

@@ -67,14 +67,11 @@ export class ValidationReporter implements ValidationObserver {
     for (const [table, known] of this.#tables)
       if (known.finishedAt === null) this.#put(table, { ...known, state: 'cancelled', finishedAt: now() });
     this.#model.validations.end(now());
-    const all = [...this.#tables.values()];
-    const of = (state: TableValidation['state']): number => all.filter((each) => each.state === state).length;
+    const states = [...this.#tables.values()].map(({ state }) => state);
     this.#teller.tell({
       level: 'info',
       code: 'VALIDATION_FINISHED',
-      message: cancelledBy
-        ? `The comparison was cancelled by ${cancelledBy}.`
-        : `Of ${all.length} compared tables ${of('equal')} are equal, ${of('different')} differ, ${of('unsettled') + of('failed')} could not be told.`,
+      message: cancelledBy ? `The comparison was cancelled by ${cancelledBy}.` : summary(states),
     });
   }
 
@@ -124,4 +121,15 @@ function counts({ rows, missing, extra, different, unsettled, examples, stopped 
 
 function now(): string {
   return new Date().toISOString();
+}
+
+function summary(states: readonly TableValidation['state'][]): string {
+  const of = (state: TableValidation['state']): number => states.filter((each) => each === state).length;
+  const parts = [
+    [of('equal'), 'equal'],
+    [of('different'), 'different'],
+    [of('unsettled') + of('failed'), 'not to be told'],
+  ] as const;
+  const found = parts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
+  return `${states.length} ${states.length === 1 ? 'table' : 'tables'} compared: ${found.join(', ')}.`;
 }
