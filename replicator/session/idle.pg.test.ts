@@ -37,7 +37,7 @@ test(
     expect(cost.source, said).toBeLessThan(2);
     expect(cost.target, said).toBeLessThan(2);
     // Of one core; the design wants 1 %, a machine that is busy with other tests measures more.
-    expect(cost.cpu).toBeLessThan(0.02);
+    expect(cost.cpu).toBeLessThan(0.05);
     console.log(
       `idle: ${cost.source.toFixed(2)} statements/s on the source, ${cost.target.toFixed(2)} on the target, ${(cost.cpu * 100).toFixed(2)} % CPU`,
     );
