@@ -12,6 +12,7 @@ export interface KeyColumn {
   readonly sql: string;
   /** What a value that travels as text is read as. */
   readonly type: string;
+  /** Stands between the column and a value of that type. */
   readonly equals: string;
 }
 
@@ -72,8 +73,12 @@ function keyColumn(name: string, type: ColumnType): KeyColumn {
     : TEXTS.includes(type.baseOid)
       ? 'pg_catalog.text'
       : type.sqlName;
+  const sql = quoteIdent(name);
+  // The operators of enums do not take domains over them.
+  const enumName = type.kind === 'domain' && type.form?.is === 'enum' ? type.form.name : null;
+  if (enumName !== null) return { name, sql, type: enumName, equals: `::${enumName} =` };
   const equals = type.operatorSchema === undefined ? '=' : `OPERATOR(${quoteIdent(type.operatorSchema)}.=)`;
-  return { name, sql: quoteIdent(name), type: read, equals };
+  return { name, sql, type: read, equals };
 }
 
 function sameSet(some: readonly string[], others: readonly string[]): boolean {

@@ -88,3 +88,19 @@ test('a target in LATIN1 holds the same characters', async () => {
   expect(found['public.word']).toMatchObject({ state: 'different', examples: [{ kind: 'different', key: 'w=Größe' }] });
   expect(inShort(found['public.bare'] ?? expect.fail())).toBe('different 3 missing 1 extra 1');
 });
+
+test('a domain over an enum as the key', async () => {
+  await using db = await testDatabases();
+  for (const side of [db.source, db.target])
+    await sql(
+      side,
+      `CREATE TYPE mood AS ENUM ('so', 'la', 'gone'); CREATE DOMAIN feeling AS mood; CREATE TABLE t (id feeling PRIMARY KEY, v int)`,
+    );
+  await sql(db.source, `INSERT INTO t VALUES ('so', 1), ('la', 2)`);
+  await using running = startPipeline(db);
+  await running.caughtUp();
+  const found = async (): Promise<string[]> => Object.values(await validated(running)).map((table) => inShort(table));
+  expect(await found()).toEqual(['equal 2']);
+  await sql(db.target, `INSERT INTO t VALUES ('gone', 3); UPDATE t SET v = 5 WHERE id::mood = 'la'`);
+  expect(await found()).toEqual(['different 2 extra 1 different 1']);
+});
