@@ -36,17 +36,18 @@ export async function storeCreated(target: Client, pipeline: string, { schema, n
   ]);
 }
 
-/** The table is as it should be, but for foreign keys (`built_at`), or altogether (`linked_at`). */
+/** The tables are as they should be, but for foreign keys (`built_at`), or altogether (`linked_at`). */
 export async function markCreated(
   target: Client,
   pipeline: string,
-  { schema, name }: RelationName,
+  tables: readonly RelationName[],
   what: 'built_at' | 'linked_at',
 ): Promise<void> {
+  if (tables.length === 0) return;
   await target.query(
     `UPDATE pgfollow.created_table SET ${what} = pg_catalog.clock_timestamp()
-      WHERE pipeline = $1 AND target_schema = $2 AND target_table = $3`,
-    [pipeline, schema, name],
+      WHERE pipeline = $1 AND (target_schema, target_table) IN (SELECT * FROM unnest($2::pg_catalog.text[], $3::pg_catalog.text[]))`,
+    [pipeline, tables.map(({ schema }) => schema), tables.map(({ name }) => name)],
   );
 }
 

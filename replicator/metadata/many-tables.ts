@@ -100,6 +100,16 @@ export async function storeNothingCopied(
   );
 }
 
+/** The indexes of these tables are there: what their spools hold can be applied. */
+export async function storeIndexed(target: Client, pipeline: string, sources: readonly RelationName[]): Promise<void> {
+  await target.query(
+    `UPDATE pgfollow.table_state SET state = 'catching_up', since = pg_catalog.clock_timestamp()
+      WHERE pipeline = $1 AND state = 'indexing'
+        AND (source_schema, source_table) IN (SELECT * FROM unnest($2::pg_catalog.text[], $3::pg_catalog.text[]))`,
+    [pipeline, ...columns(sources)],
+  );
+}
+
 /**
  * Those of these tables whose spools are empty join the others, and are returned. To be called between two batches of the
  * stream.

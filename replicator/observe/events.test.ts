@@ -63,6 +63,12 @@ describe('event log', () => {
     expect(log.after().at(-1)?.message).toBe('paused (3 times, last at 03:04:05 UTC)');
   });
 
+  it('keeps findings apart, which are told once each', () => {
+    for (const message of ['no type', 'no operator', 'no operator'])
+      log.append({ level: 'warn', code: 'TABLE_FINDING', message });
+    expect(log.after().map((event) => event.message)).toEqual(['no type', 'no operator (2 times, last at 03:04:05 UTC)']);
+  });
+
   it('takes in the events of earlier runs, below what happened since', () => {
     log.append(info('now'));
     log.load([2, 1].map((id) => ({ ...info(`old ${id}`), id, at: new Date(id).toISOString() })));

@@ -16,13 +16,15 @@ interface Entry {
 const CAPACITY = 1000;
 const FOLD_MS = 60_000;
 const TELL_EVERY_MS = 1000;
+/** Told once each: what has the same code there is not the same thing. */
+const APART: ReadonlySet<string> = new Set(['TABLE_FINDING']);
 
 /**
  * What happened, newest last: the last thousand in memory. Ids are ms since 1970, raised by one where two
  * would be equal, so that they go on rising over restarts without asking anybody.
  *
  * A warning or error with the code and table of one less than a minute old is counted on that one, which keeps
- * its id and takes the newer text, so that a retry loop does not flood; an info only when it repeats the last line.
+ * its id and takes the newer text, so that a retry loop does not flood; an info, or a finding, only when it repeats the last line.
  */
 export class EventLog {
   readonly #now: () => number;
@@ -91,11 +93,11 @@ export class EventLog {
   #repeated(input: EventInput, nowMs: number): Entry | undefined {
     const same = (entry: Entry): boolean =>
       entry.event.code === input.code && entry.event.table === input.table && nowMs - entry.atMs < FOLD_MS;
-    if (input.level !== 'info') {
+    if (input.level !== 'info' && !APART.has(input.code)) {
       return this.#entries.findLast((entry) => entry.event.level === input.level && same(entry));
     }
     const last = this.#entries.at(-1);
-    return last && last.event.level === 'info' && same(last) && plain(last) === input.message ? last : undefined;
+    return last && last.event.level === input.level && same(last) && plain(last) === input.message ? last : undefined;
   }
 
   #fold(known: Entry, input: EventInput, nowMs: number): PipelineEvent {

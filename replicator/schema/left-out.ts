@@ -39,11 +39,15 @@ from (
   where p.pronamespace in (select relnamespace from followed)
     and ('pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, p.oid) not in (select * from own)
     and p.oid <> all ($2)
+  union all
+  select 'event trigger', e.evtname from pg_catalog.pg_event_trigger e
+  where ('pg_catalog.pg_event_trigger'::pg_catalog.regclass::pg_catalog.oid, e.oid) not in (select * from own)
 ) found
 group by kind order by kind`;
 
 /** In pg_restore's list, by the names that it has for them. */
-const IN_DUMP = 'VIEW|MATERIALIZED VIEW|FOREIGN TABLE|FUNCTION|PROCEDURE|AGGREGATE|TRIGGER|RULE|POLICY|ROW SECURITY|ACL';
+const IN_DUMP =
+  'VIEW|MATERIALIZED VIEW|FOREIGN TABLE|FUNCTION|PROCEDURE|AGGREGATE|TRIGGER|RULE|POLICY|ROW SECURITY|ACL|EVENT TRIGGER';
 
 /**
  * What is around tables that were created and was not created with them, as one finding with the commands that bring it;

@@ -37,6 +37,8 @@ class Making {
   readonly #problems = new Map<string, Problem>();
   /** Why a piece is not there, by its id. */
   readonly #failures = new Map<string, string>();
+  /** What would bring what it lacks. */
+  readonly #brings = new Map<string, string>();
 
   constructor(target: Client, pipeline: string) {
     this.#target = target;
@@ -75,8 +77,13 @@ class Making {
   }
 
   async #create(piece: Piece): Promise<void> {
-    const reason = piece.needs.map((id) => this.#failures.get(id)).find((each) => each !== undefined);
-    if (reason !== undefined) return this.#fail(piece, reason);
+    const lacking = piece.needs.find((id) => this.#failures.has(id));
+    if (lacking !== undefined) {
+      const bring = this.#brings.get(lacking);
+      if (bring !== undefined) this.#brings.set(piece.id, bring);
+      return this.#fail(piece, this.#failures.get(lacking) ?? '');
+    }
+    if (piece.bring !== undefined) this.#brings.set(piece.id, piece.bring);
     if (piece.sql === null) return this.#fail(piece, `${piece.label} does not exist there, and pgfollow does not create it`);
     await this.#target.query(piece.sql.join(';\n'));
     this.#labels.push(piece.label);
@@ -91,7 +98,7 @@ class Making {
     this.#failures.set(piece.id, why);
     if (!piece.table) return;
     const table = displayName(piece.table.source);
-    this.#problems.set(table, notCreated(table, piece.table.target, why));
+    this.#problems.set(table, notCreated(table, piece.table.target, why, this.#brings.get(piece.id)));
   }
 }
 
@@ -108,11 +115,12 @@ export async function isThere(target: Client, { address: { type, names, args } }
 }
 
 /** A table that cannot be made for now. */
-export function notCreated(table: string, target: RelationName, reason: string): Problem {
+export function notCreated(table: string, target: RelationName, reason: string, bring?: string): Problem {
+  const brought = bring === undefined ? '' : `\nTo bring it:\n${bring}`;
   return new Problem('SCHEMA_NOT_CREATED', `${table} could not be created on the target: ${reason}.`, {
     table,
     remedy:
       `Mend what the message names on the target, or create ${displayName(target)} yourself: it is tried again by itself. ` +
-      `Or leave the table out with tables.exclude.`,
+      `Or leave the table out with tables.exclude.${brought}`,
   });
 }

@@ -17,6 +17,8 @@ export interface Piece {
   readonly address: Address;
   /** Statements; null for what pgfollow does not make, so that somebody else must have. */
   readonly sql: readonly string[] | null;
+  /** Of such: the commands that bring it. */
+  readonly bring?: string;
   /** The followed table that it is, on source and target. */
   readonly table: { readonly source: RelationName; readonly target: RelationName } | null;
 }

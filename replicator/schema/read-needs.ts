@@ -2,13 +2,16 @@ import type { Client } from 'pg';
 import { groupBy } from '../catalog/group-by.ts';
 import type { Oid } from '../postgres/oid.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
+import { bringSql } from './bring.ts';
 import { commentSql } from './table-sql.ts';
 import type { Piece } from './piece.ts';
 import type { SequenceDefinition } from './definition.ts';
 import { readSequences } from './read-definitions.ts';
 import {
   COLLATION_SQL,
+  CONFIGURATION_SQL,
   COMPOSITE_SQL,
+  DICTIONARY_SQL,
   DOMAIN_SQL,
   EDGES,
   ENUM_SQL,
@@ -79,6 +82,8 @@ const STATEMENTS: Readonly<Partial<Record<ObjectRow['kind'], string>>> = {
   composite: COMPOSITE_SQL,
   range: RANGE_SQL,
   collation: COLLATION_SQL,
+  configuration: CONFIGURATION_SQL,
+  dictionary: DICTIONARY_SQL,
   function: FUNCTION_SQL,
 };
 
@@ -145,6 +150,7 @@ class Walk {
         needs: [...(statement ? [schemaId(statement.schema)] : []), ...this.ids(this.#needs.get(key(object)) ?? [])],
         address: { type: object.type, names: object.names, args: object.args },
         sql: statement ? [statement.sql] : null,
+        ...(object.kind === 'other' ? { bring: bringSql(object) } : {}),
         table: null,
       };
     });

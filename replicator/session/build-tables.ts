@@ -3,6 +3,7 @@ import { useReplicaRole } from '../apply/target-session.ts';
 import { displayName } from '../catalog/relation.ts';
 import type { Config } from '../config/schema.ts';
 import { markCreated } from '../metadata/created-tables.ts';
+import { storeIndexed } from '../metadata/many-tables.ts';
 import { joinPipeline } from '../metadata/pipeline-row.ts';
 import { nextProgress } from '../metadata/table-state.ts';
 import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
@@ -18,7 +19,7 @@ import type { Bell } from './bell.ts';
 import { blame, on } from './blame.ts';
 import type { Boundary } from './boundary.ts';
 import { ClientPool } from './client-pool.ts';
-import { saveTable, type FollowedTable } from './followed-tables.ts';
+import { noteSaved, saveTable, type FollowedTable } from './followed-tables.ts';
 import type { Ends } from './prepare.ts';
 import { RetryClock } from './retry-clock.ts';
 import type { TableSet } from './table-set.ts';
@@ -70,6 +71,8 @@ class Builder {
   readonly #signal: AbortSignal;
   readonly #pool: ClientPool;
   readonly #underWay = new Map<FollowedTable, Promise<void>>();
+  /** Tables that are built, which is not stored yet. */
+  readonly #built: FollowedTable[] = [];
   /** When foreign keys that failed are tried again. */
   readonly #links = new RetryClock(Date.now);
   /** Tables that have to stream before the foreign keys of a table can be made. */
@@ -144,16 +147,41 @@ class Builder {
     const refusals = await buildAfterData(plan, { pipeline: config.name, use: (work) => this.#pool.use(work) });
     const lacking = refusals.find(({ isKey }) => isKey);
     if (lacking) throw keyRefused(table, lacking);
-    await boundary.at(async () => {
-      if (table.progress.state !== 'indexing') return;
-      await on('target', markCreated(ends.target, config.name, table.mapping.target, 'built_at'));
-      table.unbuilt = false;
-      table.progress = nextProgress(table.progress, { type: 'indexed' });
-      await on('target', saveTable(ends.target, config.name, table));
-    });
+    this.#built.push(table);
+    await boundary.at(() => this.#storeBuilt());
     clock.succeeded(table.name);
     observer.stands(table);
     observer.unbuilt(table, refusals);
+  }
+
+  // All that have come together by then: there may be thousands.
+  async #storeBuilt(): Promise<void> {
+    const { ends, config } = this.#options;
+    const built = this.#built.splice(0).filter((table) => table.progress.state === 'indexing');
+    if (built.length === 0) return;
+    const names = built.map(({ mapping }) => mapping);
+    await on(
+      'target',
+      markCreated(
+        ends.target,
+        config.name,
+        names.map(({ target }) => target),
+        'built_at',
+      ),
+    );
+    await on(
+      'target',
+      storeIndexed(
+        ends.target,
+        config.name,
+        names.map(({ source }) => source),
+      ),
+    );
+    for (const table of built) {
+      table.unbuilt = false;
+      table.progress = nextProgress(table.progress, { type: 'indexed' });
+      noteSaved(table);
+    }
   }
 
   async #link(tables: readonly FollowedTable[]): Promise<void> {
@@ -166,21 +194,24 @@ class Builder {
           targetVersion: ends.targetVersion,
         }),
       );
+      const linked: FollowedTable[] = [];
       for (const [at, table] of tables.entries()) {
         const keys = plans[at] ?? [];
         const now = keys.filter((key) => key.impossible !== null || checked || isStreaming(all.get(key.refersTo)));
-        const refusals = await this.#pool.use((client) =>
-          addForeignKeys(client, config.name, table.mapping.target, { keys: now, checked }),
-        );
+        const refusals =
+          now.length === 0
+            ? []
+            : await this.#pool.use((client) => addForeignKeys(client, config.name, table.mapping.target, { keys: now, checked }));
         observer.unlinked(table, refusals);
         this.#awaited.set(
           table,
           keys.filter((key) => !now.includes(key)).map(({ refersTo }) => refersTo),
         );
-        if (now.length < keys.length) continue;
-        await on('target', markCreated(ends.target, config.name, table.mapping.target, 'linked_at'));
-        table.unlinked = false;
+        if (now.length === keys.length) linked.push(table);
       }
+      const names = linked.map(({ mapping }) => mapping.target);
+      await on('target', markCreated(ends.target, config.name, names, 'linked_at'));
+      for (const table of linked) table.unlinked = false;
     } catch (error) {
       if (this.#signal.aborted) return;
       for (const table of tables.filter((each) => each.unlinked)) {
@@ -212,7 +243,9 @@ class Builder {
 
   async #openTarget(): Promise<Client> {
     const { config } = this.#options;
-    const target = await connect({ role: 'target', url: config.target.url, purpose: `${config.name} index` });
+    // A step and its note are lost together, if at all: then it is made again.
+    const settings = { synchronous_commit: 'off' };
+    const target = await connect({ role: 'target', url: config.target.url, purpose: `${config.name} index`, settings });
     try {
       await useReplicaRole(target);
       await noticeLostClient(target);

@@ -119,7 +119,7 @@ async function create(options: CreateOptions): Promise<Creation> {
     const outcome = await on('target', makePieces(target, config.name, pieces));
     const tables = missing.map((each) => each.source).filter((relation) => outcome.tables.has(displayName(relation)));
     const around = tables.length > 0 ? await on('source', leftOut(source, tables, functionsOf(pieces))) : null;
-    const findings = [...(around ? [around] : []), ...partitionFindings(pieces, outcome)];
+    const findings = [...(around ? [around] : []), ...partitionFindings(pieces, outcome), ...absentFindings(pieces, outcome)];
     return { created: outcome.labels, tables: outcome.tables, problems: outcome.problems, findings };
   } finally {
     signal.removeEventListener('abort', cut);
@@ -145,6 +145,15 @@ async function planned(missing: readonly MissingTable[], plan: () => Promise<Pie
 
 function functionsOf(pieces: readonly Piece[]): number[] {
   return pieces.filter(({ address }) => address.type === 'function').map(({ id }) => Number(id.split(' ')[1]));
+}
+
+// Indexes and constraints, which come after the rows, may need them too.
+function absentFindings(pieces: readonly Piece[], { failures }: Made): Finding[] {
+  return pieces.flatMap(({ id, label, bring }) => {
+    if (bring === undefined || !failures.has(id)) return [];
+    const message = `The ${label}, which followed tables or their indexes need, does not exist on the target, and pgfollow does not create it.`;
+    return [complaint('warning', 'target', 'SCHEMA_NOT_CREATED', { message, remedy: bring })];
+  });
 }
 
 function partitionFindings(pieces: readonly Piece[], { failures }: Made): Finding[] {

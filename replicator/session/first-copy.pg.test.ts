@@ -150,6 +150,25 @@ test(
   },
 );
 
+test('what is stored of a table that is being copied is left to the copy', async () => {
+  await using db = await testDatabases();
+  for (const side of [db.source, db.target]) await sql(side, TABLES);
+  await sql(db.source, `INSERT INTO big VALUES (1, 1, 'x')`);
+  const lock = await heldUp(db, 'big');
+  await using running = startPipeline(db);
+  await eventually(() => state(running, 'public.small') === 'streaming' && state(running, 'public.big') === 'copying');
+  const stored = () => sql(db.target, `SELECT xmin, state FROM pgfollow.table_state WHERE source_table = 'big'`);
+  const before = await stored();
+  expect(before).toMatchObject([{ state: 'copying' }]);
+  // All tables are looked at, and what has changed is stored.
+  await sql(db.source, 'CREATE TABLE later (id int PRIMARY KEY)');
+  await eventually(() => state(running, 'public.later') === 'streaming', { timeout: 20_000 });
+  expect(await stored()).toEqual(before);
+  await lock.end();
+  await running.caughtUp();
+  expect(await sql(db.target, 'SELECT state, has_rows FROM pgfollow.table_state WHERE NOT has_rows')).toEqual([]);
+});
+
 test('a table that cannot be copied does not hold up the first copy, and comes later', async () => {
   await using db = await testDatabases();
   for (const side of [db.source, db.target]) await sql(side, TABLES);

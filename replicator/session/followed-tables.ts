@@ -140,8 +140,12 @@ export async function storeFollowedTables(
   return left;
 }
 
-/** Stores where a table stands, if that has changed. */
+/**
+ * Stores where a table stands, if that has changed. While it is copied only the copy does: its rows may just have been
+ * committed with the state that follows, which is not known here yet.
+ */
 export async function saveTable(target: Client, pipeline: string, table: FollowedTable): Promise<void> {
+  if (table.progress.state === 'copying') return;
   const now = savedAs(table);
   if (table.saved === now) return;
   await storeRoute(target, pipeline, table.mapping.source, table);
