@@ -4,6 +4,7 @@ import { formatDuration, formatSize } from './units.ts';
 
 /** A configuration as a file would have it: without secrets, durations and sizes with their units. */
 export function asWritten(config: Config) {
+  const { interval } = config.validation;
   return {
     ...redact(config),
     apply: {
@@ -12,5 +13,6 @@ export function asWritten(config: Config) {
       maxSpillBytes: formatSize(config.apply.maxSpillBytes),
     },
     heartbeat: { ...config.heartbeat, interval: formatDuration(config.heartbeat.interval) },
+    validation: { interval: interval === null ? 'off' : formatDuration(interval) },
   };
 }

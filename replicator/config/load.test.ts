@@ -61,6 +61,7 @@ describe('defaults', () => {
       origin: 'any',
       sequences: 'auto',
       heartbeat: { interval: 1000 },
+      validation: { interval: null },
       http: { host: '127.0.0.1', port: 5884, token: null, insecure: false, metricsTables: 200 },
       log: { level: 'info' },
     });
@@ -306,6 +307,7 @@ extra:
     ['snapshot.workers', ['0', '65', 'many']],
     ['apply.maxBatchBytes', ['1kB', '2GB', '16 Mb/s']],
     ['heartbeat.interval', ['1ms', '1000', '2h']],
+    ['validation.interval', ['never', '10ms', '31d']],
     ['slot.name', ['Slot']],
     ['log.level', ['verbose']],
     ['publication.managed', ['maybe']],

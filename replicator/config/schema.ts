@@ -52,6 +52,18 @@ function duration(range: { min: number; max: number; fallback: string }, descrip
   );
 }
 
+/** As duration(), or `off` -> null, which is the default. */
+function durationOrOff(range: { min: number; max: number }, description: string) {
+  const allowed = `off, or a duration from ${formatDuration(range.min)} to ${formatDuration(range.max)}, such as 6h, 1d`;
+  return setting(
+    z
+      .string()
+      .prefault('off')
+      .transform((text, context) => (text === 'off' ? null : inRange(parseDuration(text), range, allowed, context))),
+    { description, allowed },
+  );
+}
+
 /** Text with a unit, or a number of bytes -> bytes. */
 function size(range: { min: number; max: number; fallback: string }, description: string) {
   const allowed = `a size from ${formatSize(range.min)} to ${formatSize(range.max)}, such as 512kB, 16MB`;
@@ -226,6 +238,14 @@ export const fileSchema = z.strictObject({
       interval: duration(
         { min: 100, max: 3_600_000, fallback: '1s' },
         'How often a message is written on the source to measure the lag and to move the slot on an idle database.',
+      ),
+    })
+    .prefault({}),
+  validation: z
+    .strictObject({
+      interval: durationOrOff(
+        { min: 1000, max: 2_592_000_000 },
+        'How long after the start, and after each comparison, the rows of both sides are compared by themselves, as pgfollow validate does.',
       ),
     })
     .prefault({}),

@@ -127,3 +127,18 @@ test('a table that somebody has locked is waited for, and nobody queues behind u
   await eventually(() => !run(running).running, { timeout: 30_000 });
   expect(run(running).tables.map(({ state }) => state)).toEqual(['equal', 'equal']);
 });
+
+test('on a schedule, again and again, by itself', async () => {
+  await using db = await testDatabases();
+  await sql(db.source, 'CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (1)');
+  await using running = startPipeline(db, { validation: { interval: '1s' } });
+  const found = () =>
+    eventually(() => !run(running).running && run(running).finishedAt !== null && run(running), { timeout: 30_000 });
+  const first = await found();
+  expect(first).toMatchObject({ requestedBy: 'the schedule', tables: [{ table: 'public.a', state: 'equal', rows: 1 }] });
+  await sql(db.target, 'INSERT INTO a VALUES (2)');
+  await eventually(() => running.pipeline.model.status().problems.some(({ code }) => code === 'ROWS_DIFFER'), {
+    timeout: 30_000,
+  });
+  expect(run(running).startedAt).not.toBe(first.startedAt);
+});

@@ -14,6 +14,8 @@ import { openUnless } from './together.ts';
 /** A table that was changed while it was compared is compared again, so often. */
 const ATTEMPTS = 3;
 const AGAIN_MS = 2000;
+/** A timer can wait no longer. */
+const LONGEST_SLEEP_MS = 2 ** 31 - 1;
 
 /** What is told of comparisons. */
 export interface ValidationObserver {
@@ -43,6 +45,8 @@ export class Validator {
   readonly #observer: ValidationObserver;
   readonly #since: Date;
   #run: Run | null = null;
+  /** When the last one ended, or this process began; ms since 1970. */
+  #lastMs = Date.now();
   #wake: () => void = () => {};
 
   /** `since`: when this process began to know what the stream has brought. */
@@ -52,7 +56,7 @@ export class Validator {
   }
 
   /** Begins to compare these tables; all that stream where none are named. Throws NOT_POSSIBLE_NOW. */
-  request({ tables, config }: FollowingSession, names: readonly string[], by: string): void {
+  request({ tables, config }: Pick<FollowingSession, 'tables' | 'config'>, names: readonly string[], by: string): void {
     if (this.#run)
       throw notPossible(
         'Tables are being compared already.',
@@ -93,12 +97,33 @@ export class Validator {
       const name = run?.queue[0];
       if (run && name === undefined) this.#end(run, null);
       else if (run && name !== undefined) await this.#compare(name, run, session, AbortSignal.any([signal, run.cancel.signal]));
-      else await openUnless(signal, new Promise<void>((resolve) => (this.#wake = resolve)), () => {}).catch(() => {});
+      else await this.#rest(session, signal);
+    }
+  }
+
+  // Until somebody asks for a comparison, or it is time for one.
+  async #rest(session: ValidationSession, signal: AbortSignal): Promise<void> {
+    const { interval } = session.config.validation;
+    const dueIn = interval === null ? Infinity : this.#lastMs + interval - Date.now();
+    if (dueIn <= 0) return this.#requestOnSchedule(session);
+    const woken = new AbortController();
+    this.#wake = () => woken.abort();
+    await sleep(Math.min(dueIn, LONGEST_SLEEP_MS), null, { signal: AbortSignal.any([signal, woken.signal]) }).catch(() => {});
+  }
+
+  #requestOnSchedule(session: ValidationSession): void {
+    this.#lastMs = Date.now();
+    try {
+      this.request(session, [], 'the schedule');
+    } catch (error) {
+      // No table streams yet, or nothing can be compared at all: its time comes again.
+      if (!(error instanceof Problem)) throw error;
     }
   }
 
   #end(run: Run, cancelledBy: string | null): void {
     this.#run = null;
+    this.#lastMs = Date.now();
     run.cancel.abort(new Error('cancelled'));
     this.#observer.ends(cancelledBy);
   }
