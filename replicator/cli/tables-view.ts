@@ -1,4 +1,5 @@
 import type { TableStatus } from '../observe/status.ts';
+import { mismatches } from '../observe/validation.ts';
 import { formatSeconds } from '../observe/summary.ts';
 import { align, formatBytes, formatCount, printable, style } from './style.ts';
 
@@ -42,10 +43,13 @@ function lag({ state, spooledBytes }: TableStatus, lagSeconds: number | null): s
 }
 
 /** On one line, whatever the server said. */
-function trouble({ error, conflicts }: TableStatus): string {
+function trouble({ error, conflicts, validation }: TableStatus): string {
   if (error !== null) return printable(`${error.code}: ${error.message} ${error.remedy}`.replaceAll(/\s+/g, ' '));
-  return Object.entries(conflicts)
-    .filter(([, count]) => count > 0)
-    .map(([kind, count]) => `${kind} ${formatCount(count)}`)
-    .join(', ');
+  const differing = validation ? mismatches(validation) : 0;
+  return [
+    ...(differing > 0 ? [`rows differ ${formatCount(differing)}`] : []),
+    ...Object.entries(conflicts)
+      .filter(([, count]) => count > 0)
+      .map(([kind, count]) => `${kind} ${formatCount(count)}`),
+  ].join(', ');
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { waiting } from '../observe/validation.ts';
 import { renderProgress } from './progress-view.ts';
 import { renderStatus } from './status-view.ts';
 import { align, formatBytes, formatCount, printable, wantsColor, wrap } from './style.ts';
@@ -79,6 +80,7 @@ describe('tables', () => {
           source: 'public.d',
           target: 'public.d',
           conflicts: { insertExists: 1, updateMissing: 0, deleteMissing: 2 },
+          validation: { ...waiting(), state: 'different', missing: 3, extra: 1, equalAt: null },
         }),
       ],
       { lagSeconds: 0.2, heading: true, color: false },
@@ -88,7 +90,7 @@ describe('tables', () => {
       'public.orders    streaming        10    1 234           0.2 s',
       'public.b -> x.b  catching_up      10        1  2.0 kB spooled',
       'public.c         error            10        1               -  COPY_FAILED: two lines Mend it.',
-      'public.d         streaming        10        1           0.2 s  insertExists 1, deleteMissing 2',
+      'public.d         streaming        10        1           0.2 s  rows differ 4, insertExists 1, deleteMissing 2',
     ]);
   });
 

@@ -52,23 +52,23 @@ export function mismatches({ missing, extra, different }: Pick<TableValidation, 
 
 /** The comparison under way or the last one, table by table. */
 export class ValidationBook {
-  #run: Validations = { running: false, requestedBy: null, startedAt: null, finishedAt: null, tables: [] };
+  #run: Omit<Validations, 'tables'> = { running: false, requestedBy: null, startedAt: null, finishedAt: null };
+  #tables = new Map<string, TableValidation>();
 
   begin(tables: readonly string[], requestedBy: string, at: string): void {
-    const listed = tables.map((table) => ({ table, ...waiting() }));
-    this.#run = { running: true, requestedBy, startedAt: at, finishedAt: null, tables: listed };
+    this.#tables = new Map(tables.map((table) => [table, waiting()]));
+    this.#run = { running: true, requestedBy, startedAt: at, finishedAt: null };
   }
 
   table(table: string, validation: TableValidation): void {
-    this.#run.tables = this.#run.tables.map((each) => (each.table === table ? { table, ...validation } : each));
+    if (this.#tables.has(table)) this.#tables.set(table, validation);
   }
 
   end(at: string): void {
-    this.#run.running = false;
-    this.#run.finishedAt = at;
+    this.#run = { ...this.#run, running: false, finishedAt: at };
   }
 
   read(): Validations {
-    return { ...this.#run, tables: [...this.#run.tables] };
+    return { ...this.#run, tables: Array.from(this.#tables, ([table, validation]) => ({ table, ...validation })) };
   }
 }

@@ -66,6 +66,12 @@ test('one comparison at a time; it is cancelled, and ended by a stop, at once', 
   await expect(controls.cancelValidation('a test')).rejects.toMatchObject({ code: 'NOT_POSSIBLE_NOW' });
   expect(inShort((await validated(running, ['public.small']))['public.small'] ?? expect.fail())).toBe('equal 1');
 
+  // Paused, the target comes to show nothing new: it waits, and can be cancelled all the same.
+  await controls.validate(['public.big'], 'a test');
+  await controls.pause('a test');
+  await controls.cancelValidation('a test');
+  await controls.resume('a test');
+
   await controls.validate(['public.big'], 'a test');
   await eventually(() => rowsOfBig(running) > 0, { interval: 5 });
   await running.stop();
