@@ -15,6 +15,7 @@ export const SQLSTATE = {
   insufficient_privilege: '42501',
   undefined_column: '42703',
   undefined_object: '42704',
+  undefined_function: '42883',
   duplicate_object: '42710',
   undefined_table: '42P01',
   too_many_connections: '53300',

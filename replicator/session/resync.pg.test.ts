@@ -104,6 +104,30 @@ test('without a key each row comes as often as it is there, whatever its types',
   await cleared(db);
 });
 
+test('a key whose type cannot be joined by: images are compared instead', async () => {
+  await using db = await testDatabases();
+  const method = (name: string, as: string): string =>
+    `CREATE FUNCTION ${name}(code, code) RETURNS bool LANGUAGE internal IMMUTABLE STRICT AS '${as}'`;
+  const types = `CREATE TYPE code; CREATE FUNCTION code_in(cstring) RETURNS code LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
+    CREATE FUNCTION code_out(code) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out';
+    CREATE TYPE code (INPUT = code_in, OUTPUT = code_out, LIKE = int4);
+    ${method('code_lt', 'int4lt')}; ${method('code_le', 'int4le')}; ${method('code_eq', 'int4eq')}; ${method('code_ge', 'int4ge')}; ${method('code_gt', 'int4gt')};
+    CREATE FUNCTION code_cmp(code, code) RETURNS int LANGUAGE internal IMMUTABLE STRICT AS 'btint4cmp';
+    CREATE OPERATOR < (LEFTARG = code, RIGHTARG = code, FUNCTION = code_lt); CREATE OPERATOR <= (LEFTARG = code, RIGHTARG = code, FUNCTION = code_le);
+    CREATE OPERATOR = (LEFTARG = code, RIGHTARG = code, FUNCTION = code_eq); CREATE OPERATOR >= (LEFTARG = code, RIGHTARG = code, FUNCTION = code_ge);
+    CREATE OPERATOR > (LEFTARG = code, RIGHTARG = code, FUNCTION = code_gt);
+    CREATE OPERATOR CLASS code_ops DEFAULT FOR TYPE code USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 code_cmp(code, code)`;
+  for (const side of [db.source, db.target]) await sql(side, `${types}; CREATE TABLE t (c code PRIMARY KEY, v int)`);
+  const rows = Array.from({ length: 20 }, (_, i) => `('${i + 1}', ${i + 1})`);
+  await sql(db.source, `INSERT INTO t VALUES ${rows.join(', ')}`);
+  await using running = startPipeline(db);
+  await running.caughtUp();
+  await sql(db.target, `DELETE FROM t WHERE v <= 2; UPDATE t SET v = 0 WHERE v = 7; INSERT INTO t VALUES ('99', 99)`);
+  expect(await resync(running)).toContain(counts(3, 2, 0));
+  await compareTables(db.source, db.target);
+  await cleared(db);
+});
+
 test('identity, generated columns, columns of the target alone, and unique values that were swapped', async () => {
   await using db = await testDatabases();
   const table = `CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, code text UNIQUE, g int GENERATED ALWAYS AS (length(code)) STORED);

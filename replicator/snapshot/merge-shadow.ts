@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { displayName } from '../catalog/relation.ts';
+import { displayName, type Column } from '../catalog/relation.ts';
 import { isShadowComplete, readDifference, shadowName, storeDifference, type Difference } from '../metadata/shadows.ts';
 import type { CopiedAsOf } from '../metadata/table-states.ts';
 import { quoteRelation } from '../postgres/quote.ts';
@@ -20,6 +20,13 @@ interface Shadowed {
   readonly bytes: number;
 }
 
+/** The type of a key has no operators by default, or none that tables can be joined by: then images alone are compared. */
+const NO_JOIN: ReadonlySet<string | null> = new Set([
+  SQLSTATE.feature_not_supported,
+  SQLSTATE.undefined_object,
+  SQLSTATE.undefined_function,
+]);
+
 /** For the joins of a merge, which is one session at a time. */
 const WORK_MEM = '64MB';
 
@@ -29,14 +36,28 @@ const WORK_MEM = '64MB';
  * answer was lost, has found.
  */
 export async function mergeShadow(
+  shadowed: Shadowed,
+  ends: CopyEnds,
+  options: { pipeline: string; asOf: CopiedAsOf | null },
+): Promise<Difference> {
+  const key = mergeKey(shadowed.task);
+  try {
+    return await merge(shadowed, key, ends, options);
+  } catch (error) {
+    if (key === null || !NO_JOIN.has(sqlState(error))) throw error;
+    return await merge(shadowed, null, ends, options);
+  }
+}
+
+async function merge(
   { task, shadow, chunks, rows, bytes }: Shadowed,
+  key: readonly Column[] | null,
   ends: CopyEnds,
   { pipeline, asOf }: { pipeline: string; asOf: CopiedAsOf | null },
 ): Promise<Difference> {
   const { target } = ends;
   const id = shadow ?? 0;
   const name = shadowName(id);
-  const key = mergeKey(task);
   // An attempt before this one may still be at work. It takes no snapshot to wait for it.
   const lock = `LOCK TABLE ${quoteRelation(name)} IN SHARE UPDATE EXCLUSIVE MODE`;
   await inTransaction(target, async () => {
