@@ -154,6 +154,17 @@ test('identity, generated columns, columns of the target alone, and unique value
   await cleared(db);
 });
 
+test('a table that pgfollow has created a moment ago is compared by its key', async () => {
+  await using db = await testDatabases();
+  await sql(db.source, 'CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t SELECT i, i FROM generate_series(1, 10) i');
+  await using running = startPipeline(db);
+  await running.caughtUp();
+  await sql(db.target, `ALTER TABLE t ADD note text; UPDATE t SET note = 'ours', v = 0 WHERE id = 3`);
+  expect(await resync(running)).toContain(counts(0, 0, 1));
+  expect(await sql(db.target, 'SELECT v, note FROM t WHERE id = 3')).toEqual([{ v: '3', note: 'ours' }]);
+  await cleared(db);
+});
+
 test('renamed and left out columns, a row filter', async () => {
   await using db = await testDatabases();
   await sql(db.source, 'CREATE TABLE t (id int PRIMARY KEY, secret text, amount numeric, at timestamptz)');

@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { readRelations } from '../catalog/read-relations.ts';
 import { displayName, type Column } from '../catalog/relation.ts';
 import { isShadowComplete, readDifference, shadowName, storeDifference, type Difference } from '../metadata/shadows.ts';
 import type { CopiedAsOf } from '../metadata/table-states.ts';
@@ -40,7 +41,10 @@ export async function mergeShadow(
   ends: CopyEnds,
   options: { pipeline: string; asOf: CopiedAsOf | null },
 ): Promise<Difference> {
-  const key = mergeKey(shadowed.task);
+  // The table may have got its key since it was looked at.
+  const { task } = shadowed;
+  const [now = task.target] = await readRelations(ends.target, { names: [task.target] });
+  const key = mergeKey({ ...task, target: now });
   try {
     return await merge(shadowed, key, ends, options);
   } catch (error) {
