@@ -122,6 +122,48 @@ test('rows of tables that refer to each other are replaced without superuser; th
   }
 });
 
+test('copied again without superuser: what is missing comes, rows that others may refer to are never deleted', async () => {
+  await using db = await testDatabases();
+  const role = `${db.name}_role`;
+  const url = Object.assign(new URL(db.target.url), { username: role, password: 'secret' }).href;
+  const pair = `CREATE TABLE a (id int PRIMARY KEY, v int); CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a ON DELETE CASCADE)`;
+  await sql(
+    db.source,
+    `${pair}; INSERT INTO a SELECT i, i FROM generate_series(1, 5) i; INSERT INTO b SELECT i, i FROM generate_series(1, 5) i`,
+  );
+  await sql(
+    db.target,
+    `CREATE ROLE ${role} LOGIN PASSWORD 'secret'; GRANT CREATE ON DATABASE ${db.target.name} TO ${role}; ${pair}; GRANT ALL ON a, b TO ${role}`,
+  );
+  try {
+    await using running = startPipeline(db, { target: { url } });
+    await running.caughtUp();
+    const { controls, events, model } = running.pipeline;
+    const resync = async (table: string): Promise<void> => {
+      const told = () => events.after().filter((event) => event.code === 'RESYNCED' && event.table === table).length;
+      const before = told();
+      await controls.resyncTable(table, 'test');
+      await eventually(() => expect(told()).toBe(before + 1), { timeout: 20_000 });
+      await eventually(() => expect(model.table(table)).toMatchObject({ state: 'streaming', error: null }), { timeout: 20_000 });
+    };
+    await sql(db.target, 'DELETE FROM a WHERE id = 5; UPDATE a SET v = 0 WHERE id = 1; INSERT INTO b VALUES (9, 1)');
+    await resync('public.a');
+    await resync('public.b');
+    await compareTables(db.source, db.target);
+    await sql(db.target, 'INSERT INTO a VALUES (7, 7); INSERT INTO b VALUES (7, 7)');
+    await controls.resyncTable('public.a', 'test');
+    await eventually(() => expect(model.table('public.a')?.error?.code).toBe('TARGET_TABLE_NOT_EMPTY'), { timeout: 20_000 });
+    expect(await value(db.target, 'SELECT count(*) FROM b')).toBe('6');
+    await sql(db.target, 'DELETE FROM a WHERE id = 7');
+    await eventually(() => expect(model.table('public.a')).toMatchObject({ state: 'streaming', error: null }), {
+      timeout: 30_000,
+    });
+    await compareTables(db.source, db.target);
+  } finally {
+    await sql(db.target, `DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
+  }
+});
+
 test('a role that foreign keys hold up for good is told what would help', async () => {
   await using db = await testDatabases();
   const role = `${db.name}_role`;
