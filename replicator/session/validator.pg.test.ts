@@ -52,7 +52,7 @@ test('connections that are cut are made again, and a session that ends is follow
     'public.big equal 300000',
     'public.small equal 1',
   ]);
-});
+}, 180_000);
 
 test('one comparison at a time; it is cancelled, and ended by a stop, at once', async () => {
   await using db = await testDatabases();
@@ -115,7 +115,7 @@ test('a table that is copied again meanwhile is compared with its new rows, or n
   expect(['equal', 'failed']).toContain(big?.state);
   expect(small?.state).toBe('equal');
   await running.caughtUp(60_000);
-});
+}, 180_000);
 
 test('a table that somebody has locked is waited for, and nobody queues behind us for long', async () => {
   await using db = await testDatabases();

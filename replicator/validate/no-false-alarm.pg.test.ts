@@ -95,7 +95,7 @@ test('while everything is written to, over many rounds, no row is said to differ
   });
   await load.stop();
   await running.caughtUp();
-});
+}, 180_000);
 
 test('a commit that waits for a standby is on the target before anybody else sees it on the source: no difference', async () => {
   await using db = await ownServers({ source: { settings: { synchronous_commit: 'local' } } });
@@ -131,4 +131,4 @@ test('a commit that waits for a standby is on the target before anybody else see
   }
   const found = await validated(running);
   expect(Object.values(found).map(({ state }) => state)).toEqual(['equal', 'equal', 'equal']);
-});
+}, 180_000);
