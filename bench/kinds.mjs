@@ -51,7 +51,7 @@ const idle = {
 /** Every workload with its kind, in the order of the table. */
 export const WORKLOADS = [
   ...drains.map((workload) => ({ ...workload, kind: { ...timed, round: drainRound } })),
-  ...copies.map((workload) => ({ ...workload, kind: { ...timed, round: copyRound } })),
+  ...copies.map((workload) => ({ ...workload, kind: { ...timed, round: copyRound, copies: true } })),
   ...latencies.map((workload) => ({ ...workload, kind: latency })),
   ...idles.map((workload) => ({ ...workload, kind: idle })),
 ];
@@ -61,6 +61,7 @@ export const HEADING = [
   'work',
   'native',
   'pgfollow',
+  'pgcopydb',
   'native / ours',
   'to reach',
   'reached',
@@ -73,18 +74,11 @@ export const HEADING = [
 
 export function tableRow({ workload, results, error }) {
   const { title, reach, kind } = workload;
-  if (error)
-    return [
-      title,
-      'failed',
-      error.split('\n', 1)[0].replaceAll('|', '/').slice(0, 100),
-      '–',
-      kind.goal(reach),
-      'no',
-      '–',
-      '–',
-      '–',
-    ];
+  if (error) {
+    const said = error.split('\n', 1)[0].replaceAll('|', '/').slice(0, 100);
+    const cells = [title, 'failed', said, '–', '–', kind.goal(reach), 'no'];
+    return [...cells, ...Array.from({ length: HEADING.length - cells.length }, () => '–')];
+  }
   const medians = (contender) => (figure) => median(results.flatMap((result) => result[contender]?.[figure] ?? []));
   const measured = (contender) => results.some((result) => contender in result);
   const [native, ours] = [medians('native'), medians('pgfollow')];
@@ -94,6 +88,7 @@ export function tableRow({ workload, results, error }) {
     title,
     measured('native') ? kind.figure(native) : '–',
     measured('pgfollow') ? kind.figure(ours) : '–',
+    measured('pgcopydb') ? kind.figure(medians('pgcopydb')) : '–',
     Number.isFinite(ratio) ? ratio.toFixed(2) : '–',
     kind.goal(reach),
     judged ? (kind.reached(reach, native, ours) ? 'yes' : 'no') : '–',

@@ -39,10 +39,16 @@ export function report(about, rows) {
     `${about.date}, PostgreSQL ${about.postgres}, Node.js ${about.node}, ${about.cores} cores (${about.cpu}), ${gigabytes} GB; ` +
       `commit ${about.commit ?? 'unknown'}, scale ${about.scale}, median of ${about.rounds}.`,
     '',
-    markdownTable([HEADING, ...rows.map(tableRow)]),
+    markdownTable(withoutEmpty([HEADING, ...rows.map(tableRow)])),
     ...disturbance(rows),
     ...memory(rows),
   ].join('\n');
+}
+
+/** Without the column of who was not asked to take part. */
+function withoutEmpty(table) {
+  const at = HEADING.indexOf('pgcopydb');
+  return table.slice(1).every((row) => row[at] === '–') ? table.map((row) => row.filter((_, column) => column !== at)) : table;
 }
 
 function disturbance(rows) {

@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { publicTables } from './compare.mjs';
 import { Native } from './native.mjs';
+import { Pgcopydb } from './pgcopydb.mjs';
 import { Pgfollow } from './pgfollow.mjs';
 import { connect, sql } from './servers.mjs';
 import { machineCpu } from './usage.mjs';
+
+const CONTENDERS = { native: Native, pgfollow: Pgfollow, pgcopydb: Pgcopydb };
 
 const SOURCE_DATABASE = 'bench';
 
@@ -33,9 +36,10 @@ export async function withDatabases(bench, { setup, rows = '', copy, created = f
     for (const name of order) {
       const target = servers.target.url(`bench_${name}`);
       await createDatabase(servers.target, `bench_${name}`);
-      if (name === 'native' || !created) await fill(target, `${MARKER}; ${setup}`);
+      // pgcopydb always brings the tables.
+      if (name === 'native' || (name === 'pgfollow' && !created)) await fill(target, `${MARKER}; ${setup}`);
       const options = { source, target, tables, copy, version: bench.version, dist: bench.dist, nodeOptions: bench.nodeOptions };
-      contenders.push({ target, contender: name === 'native' ? new Native(options) : new Pgfollow(options) });
+      contenders.push({ target, contender: new CONTENDERS[name](options) });
     }
     for (const { contender } of contenders) await contender.prepare();
     return await work({ source, contenders });

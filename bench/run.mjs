@@ -15,7 +15,8 @@ Drains, copies and follows the same work with PostgreSQL's native logical replic
   --rounds N             how often each is measured; the median counts (default 3)
   --scale X              size of the work, 1 as in the table of the README (default 1)
   --pg 14|…|18           major version of both servers (default 18)
-  --contenders NAME,…    native, pgfollow or both (default both)
+  --contenders NAME,…    native, pgfollow, pgcopydb (copies only, where it is installed, and with servers that
+                         its pg_dump knows); default native,pgfollow
   --calm SHARE           waits, two minutes at most, until this machine has less than that share of
                          a core to do (0.2, say) before it measures; and repeats a round, three times
                          at most, in which others took more
@@ -52,7 +53,7 @@ async function main() {
   const rounds = positive('rounds');
   const scale = positive('scale');
   const workloads = chosen('only', values.only, WORKLOADS, ({ name }) => name);
-  const contenders = chosen('contenders', values.contenders, ['native', 'pgfollow'], (name) => name);
+  const contenders = chosen('contenders', values.contenders, ['native', 'pgfollow', 'pgcopydb'], (name) => name);
   const dist = resolve(values.dist);
   const { startServer } = await import(pathToFileURL(`${dist}/embedded/server.js`).href);
   const servers = await startServers(startServer, version);
@@ -76,7 +77,8 @@ async function main() {
     });
     for (const workload of workloads) {
       say(workload.title);
-      rows.push(await measure(bench, workload, { rounds, contenders }));
+      const able = contenders.filter((name) => name !== 'pgcopydb' || workload.kind.copies);
+      rows.push(await measure(bench, workload, { rounds, contenders: able }));
       if (values.json) await writeFile(values.json, `${JSON.stringify({ ...about, rows: rows.map(plain) }, null, 2)}\n`);
     }
     process.stdout.write(`${report(about, rows)}\n`);

@@ -219,7 +219,8 @@ class Follower {
 
   // Waits; false when it is over. An idle pipeline hardly ever wakes up.
   async #pause(): Promise<boolean> {
-    const busy = this.#confirmer.waiting || this.#intake.batcher.queuedBytes > 0;
+    const { batcher, space } = this.#intake;
+    const busy = this.#confirmer.waiting || batcher.queuedBytes + space.memoryBytes + space.diskBytes > 0;
     const ms = busy ? LOOK_MS : Math.min(IDLE_LOOK_MS, this.#confirmer.intervalMs);
     await sleep(ms, null, { signal: this.#signal }).catch(() => {});
     return !this.#signal.aborted;
