@@ -150,6 +150,19 @@ export class Pgfollow {
       `SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '${NAME}' AND active;
        SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '${NAME}'`,
     );
+    await this.#dropOrigins();
+  }
+
+  // They belong to the server, not to the database that is going to be dropped, and a server has few places for them: without
+  // one, native replication copies no table, and tries for ever.
+  async #dropOrigins() {
+    const session = `application_name LIKE 'pgfollow ${NAME} %' AND datname = current_database()`;
+    const look = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${session}`;
+    while ((await sql(this.#target, look)).length > 0) await sleep(20);
+    await sql(
+      this.#target,
+      `SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin WHERE starts_with(roname, 'pgfollow_${NAME}_')`,
+    );
   }
 
   async #guard(pid) {
