@@ -10,7 +10,7 @@ import type { Problem } from '../problem.ts';
 import type { SlotState } from '../source/slot.ts';
 import { clockAheadMs } from '../source/clock.ts';
 import { walEnd } from '../source/wal-position.ts';
-import { on } from './blame.ts';
+import { blame, on } from './blame.ts';
 import type { FollowObserver } from './follow-observer.ts';
 import type { FollowedTable } from './followed-tables.ts';
 import type { Gate } from './gate.ts';
@@ -296,7 +296,10 @@ export class Reporter {
     if (!goal.reached || this.#copying || this.#behind.size > 0) return;
     this.#caughtUp = true;
     this.#showState();
-    void goal.caughtUp().catch((error: unknown) => this.#log.warn({ err: error }, 'table states not stored'));
+    void goal.caughtUp().catch((error: unknown) => {
+      const { code, message, remedy } = blame('target', error);
+      this.#log.warn({ code, remedy }, `That the tables have caught up was not stored: ${message}`);
+    });
   }
 
   #showState(): void {

@@ -11,6 +11,9 @@ import { eventually } from './eventually.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
+/** What its output never has, whoever is killed: a fault of its own, or a warning of Node.js. */
+export const FAULT = /"code":"INTERNAL"|unhandled|\(node:\d+\)/i;
+
 /** `pgfollow run` in a process of its own. Dispose kills it, and so does the end of this process. */
 export interface ReplicatorProcess extends AsyncDisposable {
   readonly pid: number;
