@@ -8,7 +8,7 @@ import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
 import { Problem } from '../problem.ts';
 import type { SourceIdentity } from '../source/identity.ts';
 import { readPublication, type PublicationState } from '../source/publication-state.ts';
-import { filterUnsupported, foreignPublication, wantedTables } from '../source/publication.ts';
+import { filterUnsupported, foreignPublication, lostPublication, wantedTables } from '../source/publication.ts';
 import { notPublishable } from '../source/publish-problem.ts';
 import type { WantedTable } from '../source/publish-table.ts';
 import { readPublished } from '../source/published.ts';
@@ -77,13 +77,7 @@ function publication(
       remedy: `GRANT ${quoteIdent(owner ?? '')} TO ${quoteIdent(user)}; or set publication.managed: false to use it as it is.`,
     });
   }
-  if (row?.snapshotFinished && row.publicationCreated) {
-    const message = `The publication ${name} was dropped while it was followed: what was written meanwhile cannot be read.`;
-    return complaint('error', 'source', 'PUBLICATION_MISSING', {
-      message,
-      remedy: 'pgfollow teardown, then pgfollow run with snapshot.existingRows: truncate.',
-    });
-  }
+  if (row?.snapshotFinished && row.publicationCreated) return ofProblem('source', lostPublication(name));
   if (mayCreate) return fine('source', 'PUBLICATION', `The publication ${name} will be made.`);
   return complaint('error', 'source', 'PUBLICATION', {
     message: `Role ${user} may not make the publication ${name}.`,

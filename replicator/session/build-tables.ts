@@ -20,7 +20,7 @@ import { blame, on } from './blame.ts';
 import type { Boundary } from './boundary.ts';
 import { ClientPool } from './client-pool.ts';
 import { noteSaved, saveTable, type FollowedTable } from './followed-tables.ts';
-import type { Ends } from './prepare.ts';
+import type { Ends } from './ends.ts';
 import { RetryClock } from './retry-clock.ts';
 import type { TableSet } from './table-set.ts';
 import { openUnless } from './together.ts';

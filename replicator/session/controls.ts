@@ -4,7 +4,7 @@ import type { PipelineControls } from '../observe/status.ts';
 import { Problem } from '../problem.ts';
 import { on } from './blame.ts';
 import type { Gate } from './gate.ts';
-import type { Ends } from './prepare.ts';
+import type { Ends } from './ends.ts';
 import type { Reporter } from './reporter.ts';
 import { addTable, removeTable, resyncTable, retryTable, type FollowingSession } from './table-controls.ts';
 import type { Validator } from './validator.ts';

@@ -13,7 +13,7 @@ import { copyTask, rowsMixed } from './copy-task.ts';
 import { failTable, noteSaved, saveTable, type FollowedTable } from './followed-tables.ts';
 import type { HeldPoint } from './held-point.ts';
 import { livePoint, type LivePointOptions } from './live-point.ts';
-import type { Ends } from './prepare.ts';
+import type { Ends } from './ends.ts';
 import { dropShadows } from './drop-shadows.ts';
 import type { RetryClock } from './retry-clock.ts';
 import type { TableSet } from './table-set.ts';

@@ -4,7 +4,7 @@ import type { TableMapping } from '../catalog/relation.ts';
 import { quoteRelation } from '../postgres/quote.ts';
 import { Problem } from '../problem.ts';
 import { on } from './blame.ts';
-import type { Ends } from './prepare.ts';
+import type { Ends } from './ends.ts';
 
 /**
  * TARGET_COLUMN_MISSING, as the stream gives it without types, with the ALTER TABLE to run: as the columns are on the source

@@ -3,7 +3,7 @@ import type { Applier } from '../apply/applier.ts';
 import { openEarlySession } from '../apply/early-session.ts';
 import { disconnect } from '../postgres/connect.ts';
 import type { EarlySession } from './early.ts';
-import type { Ends } from './prepare.ts';
+import type { Ends } from './ends.ts';
 import { backendPid } from './target-waits.ts';
 
 /**

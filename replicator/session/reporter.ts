@@ -15,7 +15,7 @@ import type { FollowObserver } from './follow-observer.ts';
 import type { FollowedTable } from './followed-tables.ts';
 import type { Gate } from './gate.ts';
 import { LOCK_TOLD_MS, lockedProblem, type LockHolder } from './target-waits.ts';
-import type { Ends } from './prepare.ts';
+import type { Ends } from './ends.ts';
 import { TableReporter } from './table-reporter.ts';
 import { Teller } from './teller.ts';
 import type { TableObserver } from './tend-tables.ts';

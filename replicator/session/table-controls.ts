@@ -10,7 +10,7 @@ import type { Applier } from '../apply/applier.ts';
 import { on } from './blame.ts';
 import type { Boundary } from './boundary.ts';
 import type { FollowedTable } from './followed-tables.ts';
-import type { Ends } from './prepare.ts';
+import type { Ends } from './ends.ts';
 import type { RetryClock } from './retry-clock.ts';
 import type { SequenceKeeper } from './sequences.ts';
 import type { TableSet } from './table-set.ts';

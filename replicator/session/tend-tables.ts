@@ -21,7 +21,8 @@ import {
 } from './followed-tables.ts';
 import { CopyRounds, type CopyRoundsOptions } from './copy-rounds.ts';
 import { withColumnTypes } from './missing-columns.ts';
-import { publishTables, type Ends } from './prepare.ts';
+import type { Ends } from './ends.ts';
+import { publishTables } from './publish-tables.ts';
 import { drainSpools, type DrainOptions } from './spool-drain.ts';
 import { takeOver } from './table-set.ts';
 

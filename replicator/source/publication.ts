@@ -8,6 +8,7 @@ import { readPublication, type MemberState, type PublicationState } from './publ
 import { notPublishable } from './publish-problem.ts';
 import { PublicationEditor, type TableOutcome, type WantedTable } from './publish-table.ts';
 import { planReplicaIdentity, type IdentityChange } from './replica-identity.ts';
+import { COPY_ALL_AGAIN } from './slot-verdict.ts';
 
 export interface EnsurePublicationOptions {
   readonly name: string;
@@ -168,6 +169,15 @@ function optionsDiffer(state: PublicationState, { viaPartitionRoot, sourceVersio
     !state.publishesAll ||
     state.viaPartitionRoot !== viaPartitionRoot ||
     (sourceVersion >= 180000 && state.generatedColumns !== 'stored')
+  );
+}
+
+/** Ours, and dropped by somebody. */
+export function lostPublication(name: string): Problem {
+  return new Problem(
+    'PUBLICATION_MISSING',
+    `The publication ${name} was dropped while it was followed: what was written meanwhile cannot be read.`,
+    { remedy: COPY_ALL_AGAIN },
   );
 }
 

@@ -3,6 +3,11 @@ import { quoteLiteral } from '../postgres/quote.ts';
 import { Problem } from '../problem.ts';
 import type { SlotState } from './slot.ts';
 
+/** What is left where changes cannot be read any more, or could not be told apart from those of another source. */
+export const COPY_ALL_AGAIN = 'pgfollow teardown, then pgfollow run with snapshot.existingRows: truncate.';
+
+const COPY_AGAIN = `Copy again: ${COPY_ALL_AGAIN}`;
+
 /** What the pipeline knows of the slot it left. */
 export interface SlotExpectation {
   /** Where the target stands; null when it holds no checkpoint, so that a slot of this name cannot be ours. */
@@ -60,8 +65,6 @@ export function slotVerdict(
   }
   return slot.active ? inUse(slot.name, slot.activePid) : 'ok';
 }
-
-const COPY_AGAIN = 'Copy again: pgfollow teardown, then pgfollow run with snapshot.existingRows: truncate.';
 
 /** What to do about a slot of the name that is not ours. */
 export function foreignRemedy(name: string): string {

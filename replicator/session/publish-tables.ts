@@ -1,0 +1,108 @@
+import type { Client } from 'pg';
+import { displayName } from '../catalog/relation.ts';
+import type { Config } from '../config/schema.ts';
+import { markPipeline } from '../metadata/pipeline-row.ts';
+import { noteIdentities, type GivenIdentity } from '../metadata/replica-identities.ts';
+import { quoteIdent } from '../postgres/quote.ts';
+import { Problem } from '../problem.ts';
+import { ensurePublication, lostPublication, wantedTables } from '../source/publication.ts';
+import type { WantedTable } from '../source/publish-table.ts';
+import { planReplicaIdentity, type IdentityChange } from '../source/replica-identity.ts';
+import { walEnd } from '../source/wal-position.ts';
+import { on } from './blame.ts';
+import type { Ends } from './ends.ts';
+import { failTable, saveTable, storeFollowedTables, type FollowedTable, type ResolvedPipelineTables } from './followed-tables.ts';
+
+/** The longest that a lock of ours on a source table waits, and so the longest that others queue behind it. */
+const SOURCE_LOCK_TIMEOUT_MS = 250;
+
+/**
+ * Brings the publication in step with the tables, and writes both down. A table that cannot be published without making
+ * writes on the source fail goes to `error` and stays out.
+ */
+export async function publishTables(
+  ends: Ends,
+  config: Config,
+  resolved: ResolvedPipelineTables,
+): Promise<readonly IdentityChange[]> {
+  const { tables } = resolved;
+  const { row, source, target } = ends;
+  await on(
+    'target',
+    storeFollowedTables(target, config.name, tables).then(() => {}),
+  );
+  if (!config.publication.managed) {
+    if (row.snapshotFinished) await notePosition(ends, tables, () => false);
+    return [];
+  }
+  const name = config.publication.names[0] ?? config.name;
+  if (row.snapshotFinished) await on('source', refuseLostPublication(source, name));
+  const wanted = wantedTables(
+    tables.filter((table) => table.hasRows || table.progress.state !== 'error').map((table) => table.mapping),
+    resolved.relations,
+  );
+  await on('target', noteIdentities(target, config.name, wanted.flatMap(identitiesToGive)));
+  const outcome = await on(
+    'source',
+    ensurePublication(source, {
+      name,
+      viaPartitionRoot: config.publication.viaPartitionRoot,
+      tables: wanted,
+      lockTimeoutMs: SOURCE_LOCK_TIMEOUT_MS,
+      sourceVersion: ends.sourceIdentity.version,
+      createdByUs: row.publicationCreated,
+    }),
+  );
+  if (outcome.created) await on('target', markPipeline(target, config.name, 'publication_created', true));
+  for (const problem of outcome.problems) refuse(tables, problem, row.snapshotFinished);
+  for (const relation of outcome.added) failUnpublished(tables, displayName(relation));
+  const added = new Set(outcome.added.map(displayName));
+  if (row.snapshotFinished) await notePosition(ends, tables, (name) => added.has(name));
+  for (const table of tables) await on('target', saveTable(target, config.name, table));
+  return outcome.identityChanges;
+}
+
+// A publication means for the stream what it was at each position: from here on it sends all of these tables.
+async function notePosition(ends: Ends, tables: readonly FollowedTable[], isNew: (name: string) => boolean): Promise<void> {
+  const without = tables.filter((table) => !table.hasRows && !table.spooling);
+  if (without.length === 0) return;
+  const position = await on('source', walEnd(ends.source, ends.sourceIdentity.inRecovery));
+  for (const table of without) {
+    table.publishedAt = position;
+    if (isNew(table.name)) table.publishedNow = true;
+  }
+}
+
+function identitiesToGive({ relation, partitions, excludeColumns }: WantedTable): GivenIdentity[] {
+  return planReplicaIdentity(relation, partitions, excludeColumns).map((change) => ({
+    relation: change.relation,
+    identity: change.to.kind === 'index' ? `USING INDEX ${quoteIdent(change.to.index)}` : change.to.kind.toUpperCase(),
+    before: change.from === 'nothing' ? 'NOTHING' : 'DEFAULT',
+  }));
+}
+
+// A table whose rows are there already must not go on with a gap: then the pipeline waits instead. It waits too for a
+// lock that is in the way of the first copy, so that this is of all tables.
+function refuse(tables: readonly FollowedTable[], problem: Problem, live: boolean): void {
+  const table = tables.find((each) => each.name === problem.table);
+  if (!table || table.hasRows || (problem.retry === 'transient' && !live)) throw problem;
+  failTable(table, problem);
+}
+
+// Followed, but it was not in the publication: somebody took it out, and what was written meanwhile was not sent.
+function failUnpublished(tables: readonly FollowedTable[], name: string): void {
+  const table = tables.find((each) => each.name === name);
+  if (!table?.hasRows) return;
+  const message = `${name} was taken out of the publication while it was followed: what was written there meanwhile is missing on the target.`;
+  Object.assign(table, { hasRows: false, spooling: false });
+  failTable(
+    table,
+    new Problem('TABLE_NOT_PUBLISHABLE', message, { table: name, remedy: 'Nothing to do: it is copied again by itself.' }),
+  );
+}
+
+async function refuseLostPublication(source: Client, name: string): Promise<void> {
+  const { rows } = await source.query('SELECT FROM pg_catalog.pg_publication WHERE pubname = $1', [name]);
+  if (rows.length > 0) return;
+  throw lostPublication(name);
+}
