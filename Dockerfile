@@ -1,7 +1,8 @@
 # pgfollow as a container. Stand-alone:
 #
 #   docker build -t pgfollow .
-#   docker run --read-only --tmpfs /tmp -e PGFOLLOW_SOURCE_URL=… -e PGFOLLOW_TARGET_URL=… -e PGFOLLOW_API_TOKEN=… -p 127.0.0.1:5884:5884 pgfollow
+#   docker run --read-only --tmpfs /tmp -v pgfollow-spill:/var/tmp -e PGFOLLOW_SOURCE_URL=… -e PGFOLLOW_TARGET_URL=… \
+#     -e PGFOLLOW_API_TOKEN=… -p 127.0.0.1:5884:5884 pgfollow
 #
 # It listens on all addresses of its container and therefore refuses to start without a token. Every secret may come
 # from a file instead (PGFOLLOW_SOURCE_URL_FILE and so on). Other commands: `docker run … pgfollow doctor`.

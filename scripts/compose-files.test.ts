@@ -11,6 +11,7 @@ interface Service {
   restart?: string;
   ports?: string[];
   volumes?: string[];
+  tmpfs?: string[];
   cap_drop?: string[];
   security_opt?: string[];
   healthcheck?: { test: string[] };
@@ -38,6 +39,14 @@ const services = Object.entries(compose.services);
 const lasting = services.filter(([name]) => name !== 'prepare');
 const prepare = compose.services['prepare'] as Service;
 const prepareScript = (prepare.entrypoint ?? []).join('\n');
+
+/** Folders that these images keep in a volume of their own, where nothing else is mounted there. */
+const OWN_VOLUMES: Record<string, string[]> = {
+  postgres: ['/var/lib/postgresql'],
+  'prom/prometheus': ['/prometheus'],
+  'grafana/grafana': [],
+  'dpage/pgadmin4': ['/var/lib/pgadmin'],
+};
 
 const PINNED = /^[a-z0-9./-]+:v?\d+\.\d+[\w.-]*$/;
 
@@ -80,6 +89,16 @@ describe('docker-compose.yml', () => {
     }
     for (const volume of Object.keys(compose.volumes)) expect(mounts.map(([source]) => source)).toContain(volume);
     for (const name of ['pg_x', 'pg_y']) expect(compose.services[name]?.volumes).toContain(`${name}:/var/lib/postgresql`);
+  });
+
+  test('no service gets a volume without a name, which `docker compose down` would leave behind', () => {
+    const built = [...read('Dockerfile').matchAll(/^VOLUME (\S+)$/gm)].map(([, folder = '']) => folder);
+    expect(built).toEqual(['/var/tmp']);
+    for (const [name, { image, volumes = [], tmpfs = [] }] of services) {
+      const mounted = [...volumes.map((mount) => mount.split(':')[1]), ...tmpfs.map((mount) => mount.split(':')[0])];
+      const kept = image === undefined ? built : OWN_VOLUMES[image.split(':')[0] ?? ''];
+      expect([name, kept?.filter((folder) => !mounted.includes(folder))]).toEqual([name, []]);
+    }
   });
 
   test('no password stands in it: each comes from a file of the one user who runs the service', () => {
