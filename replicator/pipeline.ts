@@ -193,6 +193,7 @@ export class Pipeline {
     });
     const identityChanges = await publishTables(ends, ends.config, resolved);
     this.#reporter.tables.prepared(resolved, identityChanges);
+    await on('target', this.#reporter.validation.connected(ends.target, ends.config.name));
     return resolved.tables;
   }
 

@@ -5,6 +5,7 @@ import { quoteLiteral } from '../postgres/quote.ts';
 import { clearSpool } from './spool.ts';
 import type { ProblemCode } from '../problem.ts';
 import { storeText } from './stored-text.ts';
+import { forgetValidation } from './validations.ts';
 import type { TableProgress, TableStateName } from './table-state.ts';
 
 /** What a table whose changes are kept has to heed before it may join the others. */
@@ -198,6 +199,7 @@ export async function storeCaughtUp(target: Client, pipeline: string): Promise<v
 /** A table is no longer followed; its rows stay, and so does the knowledge that they are ours. */
 export async function forgetTable(target: Client, pipeline: string, source: RelationName): Promise<void> {
   await clearSpool(target, pipeline, source);
+  await forgetValidation(target, pipeline, source);
   await target.query(
     `UPDATE pgfollow.table_state SET left_at = pg_catalog.clock_timestamp(), spooling = false, has_rows = false
       WHERE pipeline = $1 AND source_schema = $2 AND source_table = $3`,

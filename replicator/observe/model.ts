@@ -201,9 +201,9 @@ export class StatusModel {
     this.#tables.spooled(source, bytes);
   }
 
-  /** A comparison of the table came to an end; null: what it found is over. */
-  validated(source: string, validation: TableValidation | null): void {
-    this.#tables.validated(source, validation);
+  /** A comparison of the table came to an end; null: what it found is over. `equalBefore`: as an earlier process knew it. */
+  validated(source: string, validation: TableValidation | null, equalBefore: string | null = null): void {
+    this.#tables.validated(source, validation, equalBefore);
   }
 
   /** Shown until cleared; `since` stays while the same code and table are reported again. */

@@ -125,11 +125,11 @@ export class TableBook {
     if (status) status.spooledBytes = bytes;
   }
 
-  /** A comparison came to an end; null: what the last one found is over. */
-  validated(source: string, validation: TableValidation | null): void {
+  /** A comparison came to an end; null: what the last one found is over. `equalBefore`: as an earlier process knew it. */
+  validated(source: string, validation: TableValidation | null, equalBefore: string | null = null): void {
     const status = this.#entries.get(source)?.status;
     if (!status) return;
-    const equalAt = validation?.state === 'equal' ? validation.finishedAt : (status.validation?.equalAt ?? null);
+    const equalAt = validation?.state === 'equal' ? validation.finishedAt : (equalBefore ?? status.validation?.equalAt ?? null);
     status.validation = validation && { ...validation, equalAt };
   }
 

@@ -53,7 +53,7 @@ export class Reporter {
     this.#teller = new Teller(options);
     this.#log = options.log;
     this.#gate = options.gate;
-    this.validation = new ValidationReporter({ model: options.model, teller: this.#teller });
+    this.validation = new ValidationReporter({ ...options, teller: this.#teller });
     this.tables = new TableReporter({
       ...options,
       teller: this.#teller,
@@ -82,6 +82,7 @@ export class Reporter {
     this.#caughtUp = false;
     this.#locked(null);
     this.#teller.disconnected();
+    this.validation.disconnected();
   }
 
   sessionFailed(problem: Problem): void {

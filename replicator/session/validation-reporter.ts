@@ -1,24 +1,44 @@
+import type { Client } from 'pg';
+import type { Logger } from 'pino';
+import { displayName, type RelationName } from '../catalog/relation.ts';
 import type { StatusModel } from '../observe/model.ts';
 import { mismatches, waiting, type TableValidation } from '../observe/validation.ts';
 import type { Found } from '../validate/comparison.ts';
 import type { TableFound } from '../validate/validate-table.ts';
+import { KeptValidations } from './kept-validations.ts';
 import type { Teller } from './teller.ts';
 import type { ValidationObserver } from './validator.ts';
 
 /** Examples in a message; the API gives more. */
 const EXAMPLES = 3;
 
-/** Turns comparisons of tables into status, problems and events. */
+/** Turns comparisons of tables into status, problems and events, and keeps what they have found. */
 export class ValidationReporter implements ValidationObserver {
   readonly #model: StatusModel;
   readonly #teller: Teller;
+  readonly #kept: KeptValidations;
   readonly #tables = new Map<string, TableValidation>();
   /** Tables whose rows differed when they were compared last. */
   readonly #differing = new Set<string>();
 
-  constructor({ model, teller }: { model: StatusModel; teller: Teller }) {
+  constructor({ model, teller, log }: { model: StatusModel; teller: Teller; log: Logger }) {
     this.#model = model;
     this.#teller = teller;
+    this.#kept = new KeptValidations(log);
+  }
+
+  /** The tables are known to the model: what earlier processes have found of them is shown again. */
+  async connected(target: Client, pipeline: string): Promise<void> {
+    for (const { source, found } of await this.#kept.connected(target, pipeline)) {
+      const table = displayName(source);
+      const validation: TableValidation = { ...waiting(), ...found };
+      this.#model.validated(table, validation, found.equalAt);
+      if (mismatches(validation) > 0) this.#showDiffering(table, validation);
+    }
+  }
+
+  disconnected(): void {
+    this.#kept.disconnected();
   }
 
   begins(tables: readonly string[], by: string): void {
@@ -41,21 +61,26 @@ export class ValidationReporter implements ValidationObserver {
     this.#put(table, { ...this.#known(table), ...counts(found) });
   }
 
-  found(table: string, found: TableFound): void {
+  found(source: RelationName, found: TableFound): void {
+    const table = displayName(source);
     const differ = mismatches(found) > 0;
+    const state = differ ? 'different' : found.unsettled > 0 ? 'unsettled' : 'equal';
+    const finishedAt = now();
     const validation: TableValidation = {
       ...this.#known(table),
       ...counts(found),
-      state: differ ? 'different' : found.unsettled > 0 ? 'unsettled' : 'equal',
-      finishedAt: now(),
+      state,
+      finishedAt,
       columnsNotCompared: found.columnsNotCompared,
     };
     this.#put(table, validation);
-    if (differ) return this.#differ(table, validation);
     // Rows that were in motion say nothing about those that differed before.
-    if (validation.state === 'unsettled' && this.#differing.has(table)) return;
+    if (state === 'unsettled' && this.#differing.has(table)) return;
     this.#model.validated(table, validation);
-    this.#over(table, `Both sides of ${table} are equal now.`);
+    const equalAt = this.#model.table(table)?.validation?.equalAt ?? null;
+    this.#kept.keep(source, { ...validation, state, finishedAt, equalAt });
+    if (differ) this.#teller.tell({ level: 'error', ...this.#showDiffering(table, validation) });
+    else this.#over(table, `Both sides of ${table} are equal now.`);
   }
 
   failed(table: string, reason: string): void {
@@ -77,12 +102,12 @@ export class ValidationReporter implements ValidationObserver {
 
   /** The table's rows were copied again, or it is no longer followed: what was found is over. */
   replaced(table: string): void {
+    this.#kept.drop(table);
     this.#model.validated(table, null);
     this.#over(table, `What was found of ${table} is over: it was copied again, or is no longer followed.`);
   }
 
-  #differ(table: string, validation: TableValidation): void {
-    this.#model.validated(table, validation);
+  #showDiffering(table: string, validation: TableValidation) {
     this.#differing.add(table);
     const rows = mismatches(validation);
     const kinds = (['missing', 'extra', 'different'] as const).filter((kind) => validation[kind] > 0);
@@ -96,7 +121,7 @@ export class ValidationReporter implements ValidationObserver {
       remedy: `pgfollow resync ${table}: the rows that differ become those of the source. Find out first who wrote to the target.`,
     };
     this.#model.problem(problem);
-    this.#teller.tell({ level: 'error', ...problem });
+    return problem;
   }
 
   #over(table: string, message: string): void {

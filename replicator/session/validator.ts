@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { RelationName } from '../catalog/relation.ts';
 import { readRelations } from '../catalog/read-relations.ts';
 import { describeError } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
@@ -22,7 +23,7 @@ export interface ValidationObserver {
   begins(tables: readonly string[], by: string): void;
   starts(table: string): void;
   progress(table: string, found: Found): void;
-  found(table: string, found: TableFound): void;
+  found(source: RelationName, found: TableFound): void;
   failed(table: string, reason: string): void;
   ends(cancelledBy: string | null): void;
 }
@@ -133,9 +134,9 @@ export class Validator {
     for (let attempt = 1; ; attempt++) {
       try {
         // A server that does not answer must not hold up the end of the session.
-        const found = await openUnless(signal, this.#attempt(name, session, signal), () => {});
+        const { source, found } = await openUnless(signal, this.#attempt(name, session, signal), () => {});
         if (signal.aborted) return;
-        this.#observer.found(name, found);
+        this.#observer.found(source, found);
         break;
       } catch (error) {
         if (signal.aborted) return;
@@ -150,7 +151,11 @@ export class Validator {
     run.queue.shift();
   }
 
-  async #attempt(name: string, { ends, config, tables, tide }: ValidationSession, signal: AbortSignal): Promise<TableFound> {
+  async #attempt(
+    name: string,
+    { ends, config, tables, tide }: ValidationSession,
+    signal: AbortSignal,
+  ): Promise<{ source: RelationName; found: TableFound }> {
     const table = tables.get(name);
     if (!table?.target || !canBeCompared(table)) throw new TableChanged();
     await using source = new Side({ role: 'source', url: config.source.url, purpose: `${config.name} validate` }, signal);
@@ -163,7 +168,7 @@ export class Validator {
     const [here] = await readRelations(ends.source, { names: [mapping.source] });
     const [there] = await readRelations(ends.target, { names: [mapping.target] });
     if (!here || !there) throw new TableChanged();
-    return await validateTable(
+    const found = await validateTable(
       { mapping, source: here, target: there, columns },
       { source, target },
       {
@@ -175,6 +180,7 @@ export class Validator {
         signal,
       },
     );
+    return { source: mapping.source, found };
   }
 }
 
