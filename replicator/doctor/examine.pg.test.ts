@@ -193,6 +193,23 @@ test('tables that do not fit, each with what mends it', async () => {
   for (const { level, remedy } of findings) if (level !== 'ok') expect(remedy).toBeTruthy();
 });
 
+test('a partition that is a foreign table is told of, whatever its name', async () => {
+  await using db = await testDatabases();
+  await sql(
+    db.source,
+    `CREATE TABLE parted (id int) PARTITION BY LIST (id); CREATE SCHEMA far; CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+     CREATE FOREIGN TABLE far.away PARTITION OF parted FOR VALUES IN (9) SERVER files OPTIONS (program 'echo 9', format 'csv')`,
+  );
+  expect(only(await look(db, { tables: { include: ['public.*'] } }), 'NOT_A_TABLE')).toMatchObject({
+    level: 'warning',
+    message: expect.stringContaining(
+      'far.away, a partition of public.parted, is a foreign table: its rows are copied with the others',
+    ),
+    remedy: expect.stringContaining('CREATE TABLE "far"."away" PARTITION OF'),
+  });
+  expect((await look(db, { tables: { exclude: ['public.parted'] } })).filter(({ code }) => code === 'NOT_A_TABLE')).toEqual([]);
+});
+
 test('target tables that are missing will be created, where the role may', async () => {
   await using db = await testDatabases();
   const role = `${db.name}_role`;

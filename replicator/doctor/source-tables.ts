@@ -11,11 +11,16 @@ import type { TablePair } from './pairs.ts';
 /** A relation with rows that no stream brings. */
 export interface Bystander extends RelationName {
   readonly kind: 'foreign table' | 'materialized view';
+  /** The partitioned table that it is part of. */
+  readonly root: RelationName | null;
 }
 
 export async function readBystanders(source: Client): Promise<Bystander[]> {
   const { rows } = await source.query<Bystander>(
-    `select n.nspname as schema, c.relname as name, case c.relkind when 'f' then 'foreign table' else 'materialized view' end as kind
+    `select n.nspname as schema, c.relname as name, case c.relkind when 'f' then 'foreign table' else 'materialized view' end as kind,
+       (select pg_catalog.json_build_object('schema', rn.nspname, 'name', r.relname)
+          from pg_catalog.pg_class r join pg_catalog.pg_namespace rn on rn.oid = r.relnamespace
+         where c.relispartition and r.oid = pg_catalog.pg_partition_root(c.oid)) as root
      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
      where c.relkind in ('f', 'm') and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'pgfollow')
      order by 1, 2`,
@@ -28,13 +33,17 @@ export function classifyBystanders(bystanders: readonly Bystander[], { tables }:
   const included = matchTables(tables.include);
   const excluded = tables.exclude.length === 0 ? () => false : matchTables(tables.exclude);
   return bystanders
-    .filter((relation) => included(relation) && !excluded(relation))
-    .map((relation) =>
+    .filter(({ root, ...relation }) => [relation, ...(root ? [root] : [])].some((each) => included(each)))
+    .filter(({ root, ...relation }) => ![relation, ...(root ? [root] : [])].some((each) => excluded(each)))
+    .map(({ kind, root, ...relation }) =>
       complaint('warning', 'source', 'NOT_A_TABLE', {
         table: displayName(relation),
-        message: `${displayName(relation)} is a ${relation.kind}: nothing of it is in the WAL, so it is not followed.`,
-        remedy:
-          relation.kind === 'foreign table'
+        message: root
+          ? `${displayName(relation)}, a partition of ${displayName(root)}, is a foreign table: its rows are copied with the others, but nothing that happens to them is in the WAL, so it is not followed.`
+          : `${displayName(relation)} is a ${kind}: nothing of it is in the WAL, so it is not followed.`,
+        remedy: root
+          ? `Follow the table that it stands for, from its own server; pgfollow resync ${displayName(root)} brings what has changed. Where the target lacks a partition for its rows: CREATE TABLE ${quoteRelation(relation)} PARTITION OF …`
+          : kind === 'foreign table'
             ? 'Follow the table that it stands for, from its own server; or add it to tables.exclude.'
             : 'Make the view on the target too, and refresh it there; or add it to tables.exclude.',
       }),

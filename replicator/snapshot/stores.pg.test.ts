@@ -62,7 +62,7 @@ test('large and small partitions, one with other columns, a foreign one, under a
     `CREATE FUNCTION rest() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END $$;
      CREATE TRIGGER rest BEFORE INSERT ON t FOR EACH ROW WHEN (NEW.id % 500 = 0) EXECUTE FUNCTION rest(); ALTER TABLE t ENABLE REPLICA TRIGGER rest`,
   );
-  // A table with a partition that takes no UPDATE is nothing that pgfollow would publish by itself.
+  // A publication of somebody else's.
   await sql(
     db.source,
     `ALTER TABLE t REPLICA IDENTITY FULL; ALTER TABLE t_1 REPLICA IDENTITY FULL; ALTER TABLE t_2 REPLICA IDENTITY FULL;

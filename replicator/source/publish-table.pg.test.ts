@@ -148,3 +148,22 @@ test.each(CASES)('UPDATE and DELETE work on a table $name', async ({ ddl, from =
       outcome.published.map(displayName).sort(),
     );
 });
+
+test('a foreign table among the partitions, which takes no UPDATE at any time, is in the way of none', async () => {
+  await using db = await testDatabases();
+  await sql(
+    db.source,
+    `CREATE TABLE t (a int, v int) PARTITION BY LIST (a); CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1, 2); ${ROWS};
+     CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+     CREATE FOREIGN TABLE far PARTITION OF t FOR VALUES IN (9) SERVER files OPTIONS (program 'echo 9,9', format 'csv')`,
+  );
+  await expect(sql(db.source, 'UPDATE t SET v = 0')).rejects.toThrow('cannot update foreign table');
+  await using source = await publicationSession(db);
+  expect(await source.ensure()).toMatchObject({ problems: [], published: [{ name: 't' }] });
+  await writesWork(db, { schema: 'public', name: 't1' }, 'v');
+  expect(await source.ensure()).toMatchObject({ added: [], removed: [], identityChanges: [], problems: [] });
+  // What would be in the way of the others' writes is.
+  await sql(db.source, 'ALTER TABLE t1 REPLICA IDENTITY NOTHING; ALTER TABLE t REPLICA IDENTITY DEFAULT');
+  expect(await source.ensure()).toMatchObject({ problems: [], identityChanges: [{}, {}] });
+  await writesWork(db, { schema: 'public', name: 't1' }, 'v');
+});

@@ -185,7 +185,7 @@ export class PublicationEditor {
    * own copy of the rules must do.
    */
   async #probe(table: WantedTable, plan: readonly IdentityChange[], filterColumns: readonly string[]): Promise<void> {
-    const { relation } = table;
+    const { relation, partitions } = table;
     await this.#client.query(`SAVEPOINT ${PROBE}`);
     const fault = this.writeFault(table, plan, filterColumns);
     try {
@@ -193,6 +193,7 @@ export class PublicationEditor {
     } catch (error) {
       if (isBroken(error) || isLockTrouble(error)) throw error;
       if (sqlState(error) !== SQLSTATE.insufficient_privilege) {
+        if (await this.#takenByEach(partitions)) return;
         throw notPublishable(
           relation,
           `the source would then refuse its UPDATEs and DELETEs: ${describeError(error)}`,
@@ -202,6 +203,20 @@ export class PublicationEditor {
       }
       if (fault) throw notPublishable(relation, fault.message, fault.remedy);
       await this.#client.query(`ROLLBACK TO ${PROBE}`);
+    }
+  }
+
+  /** A foreign table among the partitions may refuse what goes through the table at any time: it is not what is published. */
+  async #takenByEach(partitions: readonly Relation[]): Promise<boolean> {
+    const leaves = partitions.filter((leaf) => leaf.kind === 'table');
+    try {
+      await this.#client.query(`ROLLBACK TO ${PROBE}`);
+      for (const statement of leaves.flatMap(probesOf)) await this.#client.query(statement);
+      return leaves.length > 0;
+    } catch (error) {
+      if (isBroken(error) || isLockTrouble(error)) throw error;
+      await this.#client.query(`ROLLBACK TO ${PROBE}`);
+      return false;
     }
   }
 
