@@ -82,14 +82,16 @@ export async function readShadows(
   return rows.map(({ id, schema, name }) => ({ id, source: { schema, name } }));
 }
 
-/** Drops a shadow and what is known of it. One that is locked stays, and is found again. */
-export async function dropShadow(target: Client, id: number): Promise<void> {
+/** Drops a shadow and what is known of it. One that is locked stays, and is found again: false. */
+export async function dropShadow(target: Client, id: number): Promise<boolean> {
   try {
     await target.query(
       `SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'; DROP TABLE IF EXISTS ${quoteRelation(shadowName(id))}; ` +
         `DELETE FROM pgfollow.shadow_chunk WHERE shadow = ${id}; DELETE FROM pgfollow.shadow WHERE id = ${id}`,
     );
+    return true;
   } catch (error) {
     if (sqlState(error) !== SQLSTATE.lock_not_available) throw error;
+    return false;
   }
 }

@@ -13,8 +13,8 @@ import { copyTask, rowsMixed } from './copy-task.ts';
 import { failTable, noteSaved, saveTable, type FollowedTable } from './followed-tables.ts';
 import type { HeldPoint } from './held-point.ts';
 import { livePoint, type LivePointOptions } from './live-point.ts';
+import { dropLeftShadows, dropShadows } from './drop-shadows.ts';
 import type { Ends } from './ends.ts';
-import { dropShadows } from './drop-shadows.ts';
 import type { RetryClock } from './retry-clock.ts';
 import type { TableSet } from './table-set.ts';
 
@@ -84,6 +84,7 @@ export class CopyRounds {
       if (this.#broken) throw this.#broken.error;
     }
     await Promise.all(Array.from(this.#rounds, (round) => round.ended));
+    await dropLeftShadows(config, pool.shadows);
   }
 
   #begin(members: readonly FollowedTable[], point: HeldPoint | null, pool: CopyPool, signal: AbortSignal): void {

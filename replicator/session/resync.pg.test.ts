@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { compareTables } from '../testing/compare.ts';
 import { ownServers, sql, testDatabases, value, type TestDatabases } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
-import { startPipeline, type RunningPipeline } from '../testing/run-pipeline.ts';
+import { executeTeardown, planTeardown } from '../teardown.ts';
+import { startPipeline, testConfig, type RunningPipeline } from '../testing/run-pipeline.ts';
 
 /** Copies a table again, and gives what the event says of it. */
 async function resync(running: RunningPipeline, table = 'public.t'): Promise<string> {
@@ -347,3 +348,47 @@ test('the target crashes while there are rows in the shadow: the copy begins ane
   await compareTables(db.source, db.target);
   await cleared(db);
 });
+
+test(
+  'a stop in the middle of a merge leaves no shadow; where it could not be dropped, a teardown does',
+  { timeout: 90_000 },
+  async () => {
+    await using db = await testDatabases();
+    for (const side of [db.source, db.target]) await sql(side, 'CREATE TABLE t (id int PRIMARY KEY, v int)');
+    await sql(db.source, 'INSERT INTO t SELECT i, 0 FROM generate_series(1, 1000) i');
+    await using running = startPipeline(db);
+    await running.caughtUp();
+    // The merge takes its time, and so can be met.
+    await sql(
+      db.target,
+      `UPDATE t SET v = 7; CREATE FUNCTION rest() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END $$;
+     CREATE TRIGGER rest BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION rest(); ALTER TABLE t ENABLE REPLICA TRIGGER rest`,
+    );
+    const merging = async (): Promise<void> => {
+      const updates = `SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'UPDATE ONLY%'`;
+      await eventually(async () => expect(await value(db.target, updates)).not.toBe('0'), { timeout: 30_000, interval: 2 });
+    };
+    await running.pipeline.controls.resyncTable('public.t', 'test');
+    await merging();
+    await running.stop();
+    await cleared(db);
+    expect(await value(db.target, 'SELECT count(*) FROM t WHERE v = 7')).toBe('1000');
+
+    await using again = startPipeline(db);
+    await merging();
+    await using reader = await db.target.session();
+    const shadow = await value(db.target, `SELECT relname FROM pg_class WHERE relname LIKE 'shadow\\__' AND relkind = 'r'`);
+    await reader.query(`BEGIN; SELECT count(*) FROM pgfollow.${shadow}`);
+    await again.stop();
+    expect(await sql(db.target, 'SELECT FROM pgfollow.shadow')).toHaveLength(1);
+    await reader.query('ROLLBACK');
+    // Somebody else's pipeline keeps the schema.
+    await sql(
+      db.target,
+      `INSERT INTO pgfollow.pipeline SELECT (jsonb_populate_record(p, '{"name": "other"}')).* FROM pgfollow.pipeline p`,
+    );
+    const config = testConfig(db);
+    await executeTeardown(config, await planTeardown(config));
+    await cleared(db);
+  },
+);

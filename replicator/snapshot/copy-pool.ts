@@ -66,10 +66,16 @@ export class CopyPool {
   readonly #queue: Piece[] = [];
   readonly #rounds = new Set<Round>();
   readonly #workers = new Set<Promise<void>>();
+  readonly #shadows = new Set<number>();
   #working = 0;
 
   constructor(options: CopyPoolOptions) {
     this.#options = options;
+  }
+
+  /** Shadows that were made and not dropped. */
+  get shadows(): readonly number[] {
+    return [...this.#shadows];
   }
 
   /**
@@ -182,6 +188,7 @@ export class CopyPool {
       const plan = await beginCopy(table.task, ends, { pipeline, workers });
       if (plan.chunks.length > 0) {
         table.inChunks(plan);
+        if (plan.shadow !== null) this.#shadows.add(plan.shadow);
         this.#take(plan.chunks.map((chunk) => ({ round, table, part: chunk, repeats: 0 })));
         return;
       }
@@ -199,7 +206,7 @@ export class CopyPool {
     }
     piece.part = 'after';
     piece.repeats = 0;
-    if (table.shadow !== null) await dropShadow(ends.target, table.shadow);
+    if (table.shadow !== null && (await dropShadow(ends.target, table.shadow))) this.#shadows.delete(table.shadow);
     if (table.rows > 0) await analyze(ends, table.task);
     table.finished();
     round.progressed = true;
