@@ -340,7 +340,7 @@ export class Pipeline {
         ),
         ...tender.loops(inner),
         sequences.keep(inner),
-        this.#checkup.loop(inner),
+        this.#checkup.loop(inner, { tables: followed.length }),
         this.#validator.loop({ ends, config, tables, tide }, inner),
       ];
     });

@@ -33,6 +33,15 @@ export async function readCasts(client: Client): Promise<CastExists> {
 }
 
 /**
+ * The casts that carry values from one database to the other: the source casts what is copied, the target what is streamed.
+ * A newer version has some that an older one lacks.
+ */
+export async function readCastsOfBoth(source: Client, target: Client): Promise<CastExists> {
+  const [there, here] = await Promise.all([readCasts(source), readCasts(target)]);
+  return (from, to) => here(from, to) && (!needsCast(from, to) || there(from, to));
+}
+
+/**
  * Whether values of the source's type fit into the target's: the same built-in type (also behind domains), a cast between
  * built-in types, or a user-defined type of the same kind and name, in whatever schema: its OID means nothing on the target.
  */

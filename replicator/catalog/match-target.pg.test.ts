@@ -1,14 +1,16 @@
 import { expect, test } from 'vitest';
 import { connect, disconnect } from '../postgres/connect.ts';
+import { TYPE_OID } from '../postgres/oid.ts';
 import { buildMapping } from '../testing/build-relation.ts';
 import { sql, testDatabases, type TestDatabase } from '../testing/databases.ts';
 import { binaryIsSafe, streamsInBinary } from './binary.ts';
-import { readCasts } from './casts.ts';
+import { readCasts, readCastsOfBoth } from './casts.ts';
 import { matchTarget, type TargetMatch } from './match-target.ts';
 import { readRelations } from './read-relations.ts';
 
 const VERSIONS = { sourceVersion: 180000, targetVersion: 180000 };
 const MAPPING = buildMapping('t');
+const INET = 869;
 
 async function match(source: TestDatabase, target: TestDatabase): Promise<TargetMatch> {
   const read = async (database: TestDatabase, role: 'source' | 'target') => {
@@ -147,4 +149,28 @@ test('what the remedies say can be run, and mends it', async () => {
   await sql(db.target, 'ALTER TABLE t ALTER COLUMN g DROP EXPRESSION');
   await mend('TARGET_COLUMN_TYPE');
   expect((await match(db.source, db.target)).ok).toBe(true);
+});
+
+test('a cast that only one side has is none: the source casts what is copied, the target what is streamed', async () => {
+  await using db = await testDatabases();
+  const made = 'CREATE CAST (integer AS inet) WITH INOUT';
+  const exists = async (): Promise<boolean> => {
+    const clients = await Promise.all(
+      (['source', 'target'] as const).map((role) => connect({ role, url: db[role].url, purpose: 'test' })),
+    );
+    const [source, target] = clients;
+    try {
+      if (!source || !target) throw new Error('two sessions were opened');
+      return (await readCastsOfBoth(source, target))(TYPE_OID.int4, INET);
+    } finally {
+      await Promise.all(clients.map((client) => disconnect(client)));
+    }
+  };
+  expect(await exists()).toBe(false);
+  await sql(db.target, made);
+  expect(await exists()).toBe(false);
+  await sql(db.source, made);
+  expect(await exists()).toBe(true);
+  await sql(db.target, 'DROP CAST (integer AS inet)');
+  expect(await exists()).toBe(false);
 });

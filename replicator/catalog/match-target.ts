@@ -152,7 +152,7 @@ function clashOf(source: Column, target: Column, options: MatchOptions): Clash |
   }
   if (!typeFits(source.type, target.type, options.castExists)) {
     return {
-      message: `${target.name} is ${target.typeText} there and ${source.typeText} on the source, without a cast`,
+      message: `${target.name} is ${target.typeText} there and ${source.typeText} on the source, without a cast on both sides`,
       actions: [`ALTER COLUMN ${name} TYPE ${source.typeText} USING ${name}::text::${source.typeText}`],
     };
   }

@@ -20,11 +20,14 @@ export type RelationFilter =
   | { readonly oids: readonly Oid[]; readonly withPartitions?: boolean }
   | { readonly names: readonly RelationName[]; readonly withPartitions?: boolean };
 
+/** The columns of thousands of tables are many rows: so many tables a query. */
+const TABLES_A_QUERY = 1000;
+
 /**
  * Ordinary and partitioned tables as the catalog describes them, ordered by schema and name: all of them but
  * the server's own, temporary ones and pgfollow's, or the ones that the filter names (missing ones are left
- * out). Four queries, however many tables there are, and one more where a type is not built in. The session's
- * search_path must be empty.
+ * out). Four queries for a thousand tables, and one more where a type is not built in. The session's search_path must be
+ * empty.
  * https://www.postgresql.org/docs/current/catalogs.html
  */
 export async function readRelations(client: Client, filter?: RelationFilter): Promise<Relation[]> {
@@ -35,24 +38,54 @@ export async function readRelations(client: Client, filter?: RelationFilter): Pr
     filter?.withPartitions ?? false,
   ]);
   if (tables.length === 0) return [];
-  const oids = tables.map((table) => table.oid);
-  const columnRows = await rowsOf<ColumnRow>(client, COLUMNS, [oids]);
-  const indexRows = await rowsOf<IndexRow>(client, INDEXES, [oids]);
-  const typeOids = [...new Set(columnRows.map((column) => column.type_oid))];
-  const types = new Map((await rowsOf<TypeRow>(client, TYPES, [typeOids])).map((type) => [type.oid, type]));
-  const own = [...types.values()].filter((type) => !isBuiltIn(type.base)).map((type) => type.oid);
-  const forms = own.length === 0 ? new Map<Oid, TypeForm>() : await readTypeForms(client, own);
-
+  const relations: Relation[] = [];
+  const types = new Map<Oid, TypeRow>();
+  const forms = new Map<Oid, TypeForm>();
   const columnType = memoizedType(types, forms);
-  const columns = groupBy(columnRows, (row) => row.relation);
-  const indexes = groupBy(indexRows, (row) => row.relation);
-  return tables.map((table) =>
-    toRelation(
-      table,
-      (columns.get(table.oid) ?? []).map((row) => toColumn(row, columnType(row.type_oid, row.collation_deterministic))),
-      indexes.get(table.oid) ?? [],
-    ),
-  );
+  const column = onceEach<ColumnRow, Column>((row) => JSON.stringify({ ...row, relation: 0 }));
+  for (let at = 0; at < tables.length; at += TABLES_A_QUERY) {
+    const some = tables.slice(at, at + TABLES_A_QUERY);
+    const oids = some.map((table) => table.oid);
+    const columnRows = await rowsOf<ColumnRow>(client, COLUMNS, [oids]);
+    const indexes = groupBy(await rowsOf<IndexRow>(client, INDEXES, [oids]), (row) => row.relation);
+    await learnTypes(client, columnRows, types, forms);
+    const columns = groupBy(columnRows, (row) => row.relation);
+    for (const table of some) {
+      const own = (columns.get(table.oid) ?? []).map((row) =>
+        column(row, () => toColumn(row, columnType(row.type_oid, row.collation_deterministic))),
+      );
+      relations.push(toRelation(table, own, indexes.get(table.oid) ?? []));
+    }
+  }
+  return relations;
+}
+
+async function learnTypes(
+  client: Client,
+  columns: readonly ColumnRow[],
+  types: Map<Oid, TypeRow>,
+  forms: Map<Oid, TypeForm>,
+): Promise<void> {
+  const unknown = [...new Set(columns.map((column) => column.type_oid))].filter((oid) => !types.has(oid));
+  if (unknown.length === 0) return;
+  const rows = await rowsOf<TypeRow>(client, TYPES, [unknown]);
+  for (const row of rows) types.set(row.oid, row);
+  const own = rows.filter((type) => !isBuiltIn(type.base)).map((type) => type.oid);
+  if (own.length === 0) return;
+  for (const [oid, form] of await readTypeForms(client, own)) forms.set(oid, form);
+}
+
+/** Gives one object for all rows that are the same: thousands of tables may have columns that are. */
+function onceEach<Row, Made>(keyOf: (row: Row) => string): (row: Row, make: () => Made) => Made {
+  const known = new Map<string, Made>();
+  return (row, make) => {
+    const key = keyOf(row);
+    const first = known.get(key);
+    if (first !== undefined) return first;
+    const made = make();
+    known.set(key, made);
+    return made;
+  };
 }
 
 async function rowsOf<Row>(client: Client, text: string, values: unknown[]): Promise<Row[]> {

@@ -46,7 +46,8 @@ export const resyncCommand = tableCommand('resync', {
 export const retryCommand = tableCommand('retry', {
   ask: (api, table) => api.post(`${path(table)}/retry`),
   done: (table) => `${table} is tried again now. \`pgfollow tables\` shows what becomes of it.`,
-  notes: 'A table in error is tried again by itself, with pauses of up to a minute. This does it at once.',
+  notes:
+    'A table in error is tried again by itself, with pauses of up to a minute. This does it at once. Of a table that\npgfollow has created, it also tries once more what the target has refused: an index, a constraint.',
   examples: [['pgfollow retry public.orders', 'after what `pgfollow tables` names was mended']],
 });
 

@@ -6,6 +6,8 @@ import { examine } from './examine.ts';
 
 /** A session that ends at once is not worth a look, and one that starts has better things to do. */
 const AFTER_MS = 3000;
+/** Nor one that has thousands of tables to begin with: to look at them takes as much memory as to know them. */
+const AFTER_MS_A_TABLE = 4;
 const EVERY_MS = 600_000;
 
 /**
@@ -23,8 +25,8 @@ export class Checkup {
   }
 
   /** Until the signal aborts; never rejects. A session that follows soon after another does not look again. */
-  async loop(signal: AbortSignal): Promise<void> {
-    await rest(AFTER_MS, signal);
+  async loop(signal: AbortSignal, { tables }: { tables: number }): Promise<void> {
+    await rest(AFTER_MS + AFTER_MS_A_TABLE * tables, signal);
     while (!signal.aborted) {
       if (Date.now() >= this.#dueAt) {
         const findings = await this.#look(signal);

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { readCasts } from '../catalog/casts.ts';
+import { readCastsOfBoth } from '../catalog/casts.ts';
 import { matchTarget, type ColumnPair } from '../catalog/match-target.ts';
 import { readRelations } from '../catalog/read-relations.ts';
 import { displayName, type Relation, type RelationName, type TableMapping } from '../catalog/relation.ts';
@@ -41,7 +41,7 @@ export async function readPairs(
   const { mappings, findings, generatedColumnsSent } = await readMappings(ends.source, relations, config, options);
   const byName = byDisplayName(relations);
   const targets = ends.target && byDisplayName(await readRelations(ends.target, { names: mappings.map((each) => each.target) }));
-  const castExists = ends.target ? await readCasts(ends.target) : () => true;
+  const castExists = ends.target ? await readCastsOfBoth(ends.source, ends.target) : () => true;
   // A table whose rows were there is not made anew: it would be empty.
   const hadRows = new Set(options.stored.filter((table) => table.hasRows).map(({ source }) => displayName(source)));
   const creates = (name: string): boolean => config.schema.create === 'missing' && !hadRows.has(name);

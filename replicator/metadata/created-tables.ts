@@ -8,32 +8,36 @@ export interface CreatedTable {
   readonly built: boolean;
   /** And its foreign keys. */
   readonly linked: boolean;
+  /** The target has refused something of it, foreign keys apart. */
+  readonly lacking: boolean;
 }
 
 /** Tables of this pipeline's making, by the display name of the target table. */
 export async function readCreatedTables(target: Client, pipeline: string): Promise<Map<string, CreatedTable>> {
-  const { rows } = await target.query<{ schema: string; name: string; built: boolean; linked: boolean }>(
-    `SELECT target_schema AS schema, target_table AS name, built_at IS NOT NULL AS built, linked_at IS NOT NULL AS linked
-       FROM pgfollow.created_table WHERE pipeline = $1`,
+  const { rows } = await target.query<RelationName & Omit<CreatedTable, 'target'>>(
+    `SELECT target_schema AS schema, target_table AS name, built_at IS NOT NULL AS built, linked_at IS NOT NULL AS linked,
+            EXISTS (SELECT FROM pgfollow.created_part p
+                     WHERE (p.pipeline, p.target_schema, p.target_table) = (t.pipeline, t.target_schema, t.target_table)
+                       AND p.refused IS NOT NULL AND NOT pg_catalog.starts_with(p.part, 'foreign key ')) AS lacking
+       FROM pgfollow.created_table t WHERE pipeline = $1`,
     [pipeline],
   );
-  return new Map(
-    rows.map(({ schema, name, built, linked }) => [displayName({ schema, name }), { target: { schema, name }, built, linked }]),
-  );
+  return new Map(rows.map(({ schema, name, ...done }) => [displayName({ schema, name }), { target: { schema, name }, ...done }]));
 }
 
-/** Remembers that we make this table, in the transaction that makes it. One of that name that was dropped is forgotten. */
-export async function storeCreated(target: Client, pipeline: string, { schema, name }: RelationName): Promise<void> {
-  await target.query('DELETE FROM pgfollow.created_table WHERE pipeline = $1 AND target_schema = $2 AND target_table = $3', [
-    pipeline,
-    schema,
-    name,
-  ]);
-  await target.query('INSERT INTO pgfollow.created_table (pipeline, target_schema, target_table) VALUES ($1, $2, $3)', [
-    pipeline,
-    schema,
-    name,
-  ]);
+/** Remembers that we make these tables, in the transaction that makes them. Those of such a name that were dropped are forgotten. */
+export async function storeCreated(target: Client, pipeline: string, tables: readonly RelationName[]): Promise<void> {
+  const names = [tables.map(({ schema }) => schema), tables.map(({ name }) => name)];
+  await target.query(
+    `DELETE FROM pgfollow.created_table WHERE pipeline = $1
+        AND (target_schema, target_table) IN (SELECT * FROM unnest($2::pg_catalog.text[], $3::pg_catalog.text[]))`,
+    [pipeline, ...names],
+  );
+  await target.query(
+    `INSERT INTO pgfollow.created_table (pipeline, target_schema, target_table)
+     SELECT $1, * FROM unnest($2::pg_catalog.text[], $3::pg_catalog.text[])`,
+    [pipeline, ...names],
+  );
 }
 
 /** The tables are as they should be, but for foreign keys (`built_at`), or altogether (`linked_at`). */
@@ -51,17 +55,22 @@ export async function markCreated(
   );
 }
 
-/** What is done of these tables: display name of the target table -> the parts that are there, or were refused. */
+/**
+ * What is done of these tables: display name of the target table -> the parts that are there, or were refused; only those that
+ * were, with `refused`.
+ */
 export async function readParts(
   target: Client,
   pipeline: string,
   tables: readonly RelationName[],
+  { refused = false } = {},
 ): Promise<Map<string, Set<string>>> {
   const { rows } = await target.query<{ schema: string; name: string; parts: string[] }>(
     `SELECT target_schema AS schema, target_table AS name, pg_catalog.array_agg(part) AS parts FROM pgfollow.created_part
       WHERE pipeline = $1 AND (target_schema, target_table) IN (SELECT * FROM unnest($2::pg_catalog.text[], $3::pg_catalog.text[]))
+        AND (refused IS NOT NULL OR NOT $4)
       GROUP BY 1, 2`,
-    [pipeline, tables.map(({ schema }) => schema), tables.map(({ name }) => name)],
+    [pipeline, tables.map(({ schema }) => schema), tables.map(({ name }) => name), refused],
   );
   return new Map(rows.map((row) => [displayName(row), new Set(row.parts)]));
 }

@@ -44,11 +44,10 @@ export async function buildAfterData(plan: TablePlan, options: BuildOptions): Pr
   return refusals;
 }
 
-// Null when it is done, else why not.
-async function runStep(client: Client, step: Step, table: RelationName, pipeline: string): Promise<string | null> {
-  await client.query('BEGIN');
+/** Null when it is done, else why not. */
+export async function runStep(client: Client, step: Step, table: RelationName, pipeline: string): Promise<string | null> {
   try {
-    await client.query(step.sql.join(';\n'));
+    await client.query(['BEGIN', ...step.sql].join(';\n'));
     await storePart(client, pipeline, table, { part: step.part, refused: null });
     await client.query('COMMIT');
     return null;

@@ -3,6 +3,7 @@ import { displayName, type RelationName } from '../catalog/relation.ts';
 import { storeCreated } from '../metadata/created-tables.ts';
 import { describeError, isTransient, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
+import { existingNames } from './existing-names.ts';
 import type { Piece } from './piece.ts';
 
 /** So many things a transaction of the target: each table holds locks until its end, and room for locks is small. */
@@ -49,12 +50,42 @@ class Making {
     // Bodies of functions may name what is made later, or never.
     await this.#target.query('SET check_function_bodies = off');
     for (let at = 0; at < pieces.length; at += PIECES_A_TRANSACTION) {
-      await this.#target.query('BEGIN');
-      await this.#target.query(`SELECT pg_catalog.pg_advisory_xact_lock(${CREATE_LOCK})`);
-      for (const piece of pieces.slice(at, at + PIECES_A_TRANSACTION)) await this.#piece(piece);
+      const some = pieces.slice(at, at + PIECES_A_TRANSACTION);
+      if (await this.#together(some)) continue;
+      await this.#begin();
+      for (const piece of some) await this.#piece(piece);
       await this.#target.query('COMMIT');
     }
     return { labels: this.#labels, tables: this.#tables, problems: this.#problems, failures: this.#failures };
+  }
+
+  async #begin(): Promise<void> {
+    await this.#target.query(`BEGIN; SELECT pg_catalog.pg_advisory_xact_lock(${CREATE_LOCK})`);
+  }
+
+  // Tables that are all missing and lack nothing, in one go, since there may be thousands. False, and nothing is done, where
+  // one of them is refused, or is no such table.
+  async #together(pieces: readonly Piece[]): Promise<boolean> {
+    const tables = pieces.flatMap(({ table }) => (table ? [table] : []));
+    if (tables.length < pieces.length || pieces.some(({ needs }) => needs.some((id) => this.#failures.has(id)))) return false;
+    await this.#begin();
+    try {
+      const targets = tables.map(({ target }) => target);
+      const free = (await existingNames(this.#target, targets)).size === 0;
+      if (free) {
+        await this.#target.query(pieces.flatMap(({ sql }) => sql ?? []).join(';\n'));
+        await storeCreated(this.#target, this.#pipeline, targets);
+      }
+      await this.#target.query(free ? 'COMMIT' : 'ROLLBACK');
+      if (!free) return false;
+    } catch (error) {
+      if (sqlState(error) === null || isTransient(error)) throw error;
+      await this.#target.query('ROLLBACK');
+      return false;
+    }
+    for (const { label } of pieces) this.#labels.push(label);
+    for (const { source } of tables) this.#tables.add(displayName(source));
+    return true;
   }
 
   async #piece(piece: Piece): Promise<void> {
@@ -88,7 +119,7 @@ class Making {
     await this.#target.query(piece.sql.join(';\n'));
     this.#labels.push(piece.label);
     if (piece.table === null) return;
-    await storeCreated(this.#target, this.#pipeline, piece.table.target);
+    await storeCreated(this.#target, this.#pipeline, [piece.table.target]);
     this.#tables.add(displayName(piece.table.source));
   }
 

@@ -1,7 +1,8 @@
 import type { Client } from 'pg';
-import { displayName, type Relation, type RelationName } from '../catalog/relation.ts';
+import { displayName } from '../catalog/relation.ts';
 import { quoteRelation } from '../postgres/quote.ts';
 import { memberTarget } from './definition.ts';
+import { existingNames } from './existing-names.ts';
 import type { Piece } from './piece.ts';
 import type { MissingTable } from './plan-creation.ts';
 import { readTrees } from './read-definitions.ts';
@@ -21,7 +22,7 @@ export async function planPartitions(
     source,
     partitioned.map(({ source: { oid }, mapping }) => ({ oid, mapping })),
   );
-  const there = await existing(
+  const there = await existingNames(
     target,
     trees.flatMap(({ mapping, members }) => members.map((member) => memberTarget(mapping, member))),
   );
@@ -45,14 +46,4 @@ export async function planPartitions(
       ];
     }),
   );
-}
-
-async function existing(target: Client, names: readonly RelationName[]): Promise<Set<string>> {
-  const { rows } = await target.query<Pick<Relation, 'schema' | 'name'>>(
-    `SELECT n.nspname AS schema, c.relname AS name FROM pg_catalog.pg_class c
-       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-      WHERE (n.nspname::text, c.relname::text) IN (SELECT * FROM unnest($1::pg_catalog.text[], $2::pg_catalog.text[]))`,
-    [names.map(({ schema }) => schema), names.map(({ name }) => name)],
-  );
-  return new Set(rows.map(displayName));
 }

@@ -44,7 +44,8 @@ test('what is not made is told with the commands that bring it, and its table is
   await sql(
     db.source,
     `${PIECES}; CREATE TABLE parcel (id int PRIMARY KEY, tag label); INSERT INTO parcel VALUES (1, 'a');
-     CREATE TABLE sorted (id int PRIMARY KEY, n int); CREATE INDEX sorted_n ON sorted (n public.backwards); INSERT INTO sorted VALUES (1, 1)`,
+     CREATE TABLE sorted (id int PRIMARY KEY, n int); CREATE INDEX sorted_n ON sorted (n public.backwards); INSERT INTO sorted VALUES (1, 1);
+     CREATE TABLE later (id int PRIMARY KEY, n int); CREATE UNIQUE INDEX later_n ON later (n public.backwards); CREATE INDEX later_m ON later (n public.backwards, id)`,
   );
   await using running = startPipeline(db);
   await running.caughtUp();
@@ -63,7 +64,7 @@ test('what is not made is told with the commands that bring it, and its table is
   });
   for (const command of commands) expect(model.table('public.parcel')?.error?.remedy).toContain(command);
   expect(model.table('public.sorted')).toMatchObject({ state: 'streaming' });
-  await eventually(() => expect(events.after().map(({ code }) => code)).toContain('PART_NOT_CREATED'));
+  await eventually(() => expect(events.after().filter(({ code }) => code === 'PART_NOT_CREATED')).toHaveLength(2));
   const found = events.after().filter(({ code, message }) => code === 'TABLE_FINDING' && message.includes('backwards'));
   expect(found.map(({ message, remedy }) => `${message} ${remedy}`)).toContainEqual(expect.stringContaining(commands[0] ?? ''));
   expect(events.after()).toContainEqual(
@@ -81,4 +82,35 @@ test('what is not made is told with the commands that bring it, and its table is
   await sql(db.source, `INSERT INTO parcel VALUES (2, 'b')`);
   await running.caughtUp();
   await compareTables(db.source, db.target);
+
+  // What was refused is tried again: of a table in no error because somebody asks, of others at the next start.
+  await expect(running.pipeline.controls.retryTable('public.parcel', 'test')).rejects.toMatchObject({ code: 'NOT_POSSIBLE_NOW' });
+  await running.pipeline.controls.retryTable('public.sorted', 'test');
+  await eventually(() =>
+    expect(events.after()).toContainEqual(
+      expect.objectContaining({
+        code: 'PART_CREATED',
+        message: 'public.sorted has what it went without: index public.sorted_n.',
+      }),
+    ),
+  );
+  await running.stop();
+  // One was made by hand, of another an attempt was cut short.
+  await sql(db.target, `CREATE UNIQUE INDEX later_n ON later (n public.backwards); CREATE INDEX later_m ON later (n)`);
+  await sql(db.target, `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'later_m'::regclass`);
+  await using again = startPipeline(db);
+  await eventually(
+    () =>
+      expect(again.pipeline.events.after()).toContainEqual(
+        expect.objectContaining({
+          code: 'PART_CREATED',
+          message: 'public.later has what it went without: index public.later_m; index public.later_n.',
+        }),
+      ),
+    { timeout: 30_000 },
+  );
+  const indexes = `SELECT indexdef, indisvalid FROM pg_indexes JOIN pg_index ON indexrelid = format('%I.%I', schemaname, indexname)::regclass WHERE schemaname = 'public' ORDER BY 1`;
+  expect(await sql(db.target, indexes)).toEqual(await sql(db.source, indexes));
+  await expect(again.pipeline.controls.retryTable('public.later', 'test')).rejects.toMatchObject({ code: 'NOT_POSSIBLE_NOW' });
+  expect(await sql(db.target, 'SELECT FROM pgfollow.created_part WHERE refused IS NOT NULL')).toEqual([]);
 });

@@ -67,7 +67,8 @@ class Planner {
     if (index.constraint_kind === null || byIndex(index)) {
       const kind = index.unique ? 'UNIQUE INDEX' : 'INDEX';
       const create = `CREATE ${kind} ${quoteIdent(name.name)} ON ${index.partitioned ? 'ONLY ' : ''}${table} ${index.method}`;
-      this.#add({ part: indexPart(index), after: [], sql: [create, ...statistics, ...comment], isKey }, index.columns);
+      const sql = [create, ...statistics, ...comment];
+      this.#add({ part: indexPart(index), after: [], sql, isKey, ...(index.partitioned ? {} : { index: name }) }, index.columns);
     }
     if (index.constraint_kind !== null) {
       const add = `ALTER TABLE ONLY ${table} ADD CONSTRAINT ${quoteIdent(name.name)}`;
@@ -150,7 +151,8 @@ class Planner {
       mapping,
       Object.keys(mapping.renameColumns).map((name) => ({ name })),
     ).filter(({ from }) => !mapping.excludeColumns.includes(from));
-    this.#steps.push({ ...step, sql: inSourceNames(mapping.target, renamed, step.sql) });
+    const { part, after, isKey } = step;
+    this.#steps.push({ part, after, isKey, sql: inSourceNames(mapping.target, renamed, step.sql) });
   }
 
   #carries(columns: readonly string[]): boolean {

@@ -3,6 +3,7 @@ import { groupBy } from '../catalog/group-by.ts';
 import { displayName, type Relation, type RelationName, type TableMapping } from '../catalog/relation.ts';
 import type { Oid } from '../postgres/oid.ts';
 import { memberTarget, type TreeDefinition } from './definition.ts';
+import { existingNames } from './existing-names.ts';
 import { freeName } from './free-name.ts';
 import { inOrder, type Piece } from './piece.ts';
 import { readTrees } from './read-definitions.ts';
@@ -45,7 +46,7 @@ export async function planCreation(
     members.map(({ oid }) => oid),
   );
   const places: Places = {
-    sequences: placeSequences(trees, needs.sequences, await takenNames(target, trees)),
+    ...placeSequences(trees, needs.sequences, await takenNames(target, trees)),
     parents: await heritable(source, trees, options),
   };
   const treeIds = new Map([...rootOf].map(([oid, root]) => [tableId(oid), tableId(root)]));
@@ -80,31 +81,37 @@ function placeSequences(
   trees: readonly TreeDefinition[],
   others: readonly { oid: Oid; schema: string; name: string; regclass: string }[],
   taken: ReadonlySet<string>,
-): Places['sequences'] {
+): Pick<Places, 'sequences' | 'regclasses'> {
   const used = new Set(taken);
-  const places = new Map<Oid, { regclass: string; target: RelationName }>();
-  for (const { oid, schema, name, regclass } of others) places.set(oid, { regclass, target: { schema, name } });
+  const sequences = new Map<Oid, RelationName>();
+  const regclasses = new Map<string, RelationName>();
+  const place = (oid: Oid, regclass: string, target: RelationName): void => {
+    sequences.set(oid, target);
+    regclasses.set(regclass, target);
+  };
+  for (const { oid, schema, name, regclass } of others) place(oid, regclass, { schema, name });
   for (const { mapping, members } of trees) {
     for (const member of members) {
       const table = memberTarget(mapping, member);
       for (const { oid, name, regclass } of member.sequences) {
         const target = freeName({ schema: table.schema, name }, table, (each) => used.has(displayName(each)));
         used.add(displayName(target));
-        places.set(oid, { regclass, target });
+        place(oid, regclass, target);
       }
     }
   }
-  return places;
+  return { sequences, regclasses };
 }
 
+// Of the names that the sequences would have.
 async function takenNames(target: Client, trees: readonly TreeDefinition[]): Promise<Set<string>> {
-  const schemas = trees.flatMap(({ mapping, members }) => members.map((member) => memberTarget(mapping, member).schema));
-  const { rows } = await target.query<{ schema: string; name: string }>(
-    `SELECT n.nspname AS schema, c.relname AS name FROM pg_catalog.pg_class c
-       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = ANY ($1)`,
-    [[...new Set(schemas)]],
+  const wanted = trees.flatMap(({ mapping, members }) =>
+    members.flatMap((member) => {
+      const { schema } = memberTarget(mapping, member);
+      return member.sequences.map(({ name }) => ({ schema, name }));
+    }),
   );
-  return new Set(rows.map(displayName));
+  return await existingNames(target, wanted);
 }
 
 // A table inherits from what we make, or have made, where both carry the same columns under the same names. Others stand alone.

@@ -90,12 +90,14 @@ const STATEMENTS: Readonly<Partial<Record<ObjectRow['kind'], string>>> = {
 class Walk {
   readonly #source: Client;
   readonly #tables: readonly Oid[];
+  readonly #asked: ReadonlySet<Oid>;
   readonly #objects = new Map<string, ObjectRow>();
   readonly #needs = new Map<string, EdgeRow[]>();
 
   constructor(source: Client, tables: readonly Oid[]) {
     this.#source = source;
     this.#tables = tables;
+    this.#asked = new Set(tables);
   }
 
   async edges(of: readonly ObjectId[], after: boolean): Promise<EdgeRow[]> {
@@ -129,7 +131,7 @@ class Walk {
 
   async pieces(pgClass: Oid): Promise<Pick<Needs, 'pieces' | 'sequences'>> {
     const objects = [...this.#objects.values()].filter(({ kind }) => kind !== 'alias' && kind !== 'schema');
-    const own = objects.filter((row) => row.kind !== 'table' || !this.#tables.includes(row.objid));
+    const own = objects.filter((row) => row.kind !== 'table' || !this.#asked.has(row.objid));
     const oidsOf = (kind: ObjectRow['kind']): Oid[] => own.filter((row) => row.kind === kind).map(({ objid }) => objid);
     const sequences = await readSequences(this.#source, oidsOf('sequence'));
     const statements = new Map(sequences.map((sequence) => [`${pgClass} ${sequence.oid}`, sequenceStatement(sequence)]));
@@ -137,8 +139,9 @@ class Walk {
       const oids = oidsOf(kind);
       if (oids.length === 0) continue;
       const { rows } = await this.#source.query<StatementRow>(sql, [oids]);
+      const byOid = new Map(rows.map((row) => [row.oid, row]));
       for (const object of own.filter((row) => row.kind === kind)) {
-        const row = rows.find(({ oid }) => oid === object.objid);
+        const row = byOid.get(object.objid);
         if (row) statements.set(key(object), row);
       }
     }

@@ -19,27 +19,29 @@ import {
 import { planParts, type NameIndex, type TableParts } from './parts.ts';
 import type { TablePlan } from './step.ts';
 
-/** What is still to be made of these tables of ours, by what both catalogs and the metadata say now. */
+/**
+ * What is still to be made of these tables of ours, by what both catalogs and the metadata say now; or, of `refused`, what the target
+ * has not taken.
+ */
 export async function planTables(
   { source, target }: { source: Client; target: Client },
   pipeline: string,
   tables: readonly { readonly oid: Oid; readonly mapping: TableMapping }[],
+  what: 'left' | 'refused' = 'left',
 ): Promise<TablePlan[]> {
   const parts = await readTableParts(source, tables);
   const done = await readDone(
     target,
     pipeline,
     tables.map(({ mapping }) => mapping.target),
+    { refused: what === 'refused' },
   );
   const nameIndex = await indexNames(target, parts);
   return parts.map((each) => {
     const plan = planParts(each, nameIndex);
-    const there = done.get(displayName(plan.mapping.target)) ?? new Set();
-    return {
-      ...plan,
-      steps: plan.steps.filter(({ part }) => !there.has(part)),
-      impossible: plan.impossible.filter(({ part }) => !there.has(part)),
-    };
+    const named = done.get(displayName(plan.mapping.target)) ?? new Set();
+    const isOpen = ({ part }: { part: string }): boolean => named.has(part) === (what === 'refused');
+    return { ...plan, steps: plan.steps.filter(isOpen), impossible: plan.impossible.filter(isOpen) };
   });
 }
 
@@ -68,14 +70,17 @@ async function readTableParts(
 
 // A name that is taken by the table itself is of the index that is asked for, made before a crash.
 async function indexNames(target: Client, parts: readonly TableParts[]): Promise<NameIndex> {
-  const schemas = new Set(parts.flatMap(({ mapping, members }) => members.map((member) => memberTarget(mapping, member).schema)));
+  const wanted = parts.flatMap(({ mapping, members, indexes }) => {
+    const schemas = new Map(members.map((member) => [member.oid, memberTarget(mapping, member).schema]));
+    return indexes.map(({ relation, name }) => ({ schema: schemas.get(relation) ?? mapping.target.schema, name }));
+  });
   const { rows } = await target.query<RelationName & { on_schema: string | null; on_name: string | null }>(
     `SELECT n.nspname AS schema, c.relname AS name, tn.nspname AS on_schema, t.relname AS on_name
        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
        LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
        LEFT JOIN pg_catalog.pg_class t ON t.oid = i.indrelid LEFT JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace
-      WHERE n.nspname = ANY ($1)`,
-    [[...schemas]],
+      WHERE (n.nspname::text, c.relname::text) IN (SELECT * FROM unnest($1::pg_catalog.text[], $2::pg_catalog.text[]))`,
+    [wanted.map(({ schema }) => schema), wanted.map(({ name }) => name)],
   );
   const holders = new Map(
     rows.map((row) => [

@@ -11,6 +11,8 @@ export interface Step {
   readonly sql: readonly string[];
   /** Rows are found by it: without it the table cannot be followed at any speed. */
   readonly isKey: boolean;
+  /** The index that the first statement makes, where that could be done while others write. */
+  readonly index?: RelationName;
 }
 
 /** What is left to make of one followed table. */

@@ -7,7 +7,9 @@ import { memberTarget, type ColumnDefinition, type TableDefinition, type TreeDef
 /** Where other things are on the target, for what refers to them. */
 export interface Places {
   /** Sequences by their OID on the source. */
-  readonly sequences: ReadonlyMap<Oid, { readonly regclass: string; readonly target: RelationName }>;
+  readonly sequences: ReadonlyMap<Oid, RelationName>;
+  /** The same by how an expression of the source names them: nextval('…'::regclass). */
+  readonly regclasses: ReadonlyMap<string, RelationName>;
   /** Tables by their OID on the source that may be inherited from: made by us, with the same columns. */
   readonly parents: ReadonlyMap<Oid, RelationName>;
 }
@@ -40,7 +42,7 @@ export function createMemberSql(member: TableDefinition, { mapping, members }: T
     ),
   ];
   const serial = member.sequences.filter(({ identity, attnum }) => !identity && columns.some((each) => each.attnum === attnum));
-  const sequenceName = (oid: Oid): string => quoteRelation(places.sequences.get(oid)?.target ?? target);
+  const sequenceName = (oid: Oid): string => quoteRelation(places.sequences.get(oid) ?? target);
   return [
     ...serial.flatMap((sequence) => [
       `CREATE SEQUENCE ${sequenceName(sequence.oid)} ${sequence.options}`,
@@ -123,18 +125,19 @@ function columnSql(
 
 function identitySql(column: ColumnDefinition, member: TableDefinition, target: RelationName, places: Places): string {
   const sequence = member.sequences.find(({ attnum, identity }) => identity && attnum === column.attnum);
-  const name = sequence && places.sequences.get(sequence.oid)?.target;
+  const name = sequence && places.sequences.get(sequence.oid);
   const options = sequence ? sequence.options.replace(/^AS \w+ /, '') : '';
   const named = name ? `SEQUENCE NAME ${quoteRelation({ schema: target.schema, name: name.name })} ` : '';
   return `GENERATED ${column.identity === 'always' ? 'ALWAYS' : 'BY DEFAULT'} AS IDENTITY${sequence ? ` (${named}${options})` : ''}`;
 }
 
-// A sequence that moves to another schema, or is named otherwise, is called by its new name.
-function placed({ expression }: ColumnDefinition, places: Places): string {
-  let text = expression ?? 'NULL';
-  for (const { regclass, target } of places.sequences.values())
-    text = text.replaceAll(`${quoteLiteral(regclass)}::regclass`, () => `${quoteLiteral(quoteRelation(target))}::regclass`);
-  return text;
+// A sequence that moves to another schema, or is named otherwise, is called by its new name. There may be thousands of
+// sequences, so it is looked up by what the expression says.
+function placed({ expression }: ColumnDefinition, { regclasses }: Places): string {
+  return (expression ?? 'NULL').replaceAll(/'((?:[^']|'')*)'::regclass\b/g, (said, literal: string) => {
+    const target = regclasses.get(literal.replaceAll("''", "'"));
+    return target ? `${quoteLiteral(quoteRelation(target))}::regclass` : said;
+  });
 }
 
 function inheritedColumnSql(table: string, column: ColumnDefinition, places: Places): string[] {

@@ -1,13 +1,8 @@
-import type { Client } from 'pg';
-import { useReplicaRole } from '../apply/target-session.ts';
 import { displayName } from '../catalog/relation.ts';
 import type { Config } from '../config/schema.ts';
 import { markCreated } from '../metadata/created-tables.ts';
 import { storeIndexed } from '../metadata/many-tables.ts';
-import { joinPipeline } from '../metadata/pipeline-row.ts';
 import { nextProgress } from '../metadata/table-state.ts';
-import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
-import { noticeLostClient } from '../postgres/lost-client.ts';
 import { describeError, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
 import { addForeignKeys } from '../schema/add-foreign-keys.ts';
@@ -18,17 +13,17 @@ import type { TablePlan } from '../schema/step.ts';
 import type { Bell } from './bell.ts';
 import { blame, on } from './blame.ts';
 import type { Boundary } from './boundary.ts';
+import { onBuildSource, openBuildTarget } from './build-lines.ts';
 import { ClientPool } from './client-pool.ts';
 import { noteSaved, saveTable, type FollowedTable } from './followed-tables.ts';
 import type { Ends } from './ends.ts';
 import { RetryClock } from './retry-clock.ts';
 import type { TableSet } from './table-set.ts';
-import { openUnless } from './together.ts';
 
 const LOOK_MS = 200;
 /** With every table complete. */
 const IDLE_LOOK_MS = 2000;
-/** Tables whose catalogs are read in one go. */
+/** Tables whose catalogs are read in one go; so many at most wait for their turn at a time, with all that is to be made of them. */
 const TABLES_A_LOOK = 200;
 
 export interface BuildTablesOptions {
@@ -82,7 +77,7 @@ class Builder {
   constructor(options: BuildTablesOptions, signal: AbortSignal) {
     this.#options = options;
     this.#signal = signal;
-    this.#pool = new ClientPool(options.config.snapshot.workers, () => this.#openTarget());
+    this.#pool = new ClientPool(options.config.snapshot.workers, () => openBuildTarget(options.config));
     signal.addEventListener('abort', this.#cut, { once: true });
   }
 
@@ -101,8 +96,10 @@ class Builder {
   async look(): Promise<void> {
     const { tables, clock } = this.#options;
     const free = tables.all.filter((table) => table.target !== null && !this.#underWay.has(table));
-    const bare = free.filter((table) => table.unbuilt && table.hasRows && clock.due(table.name)).slice(0, TABLES_A_LOOK);
-    if (bare.length > 0) await this.#start(bare);
+    if (this.#underWay.size <= TABLES_A_LOOK / 2) {
+      const bare = free.filter((table) => table.unbuilt && table.hasRows && clock.due(table.name)).slice(0, TABLES_A_LOOK / 2);
+      if (bare.length > 0) await this.#start(bare);
+    }
     const alone = free
       .filter((table) => !table.unbuilt && table.unlinked && streams(table) && this.#links.due(table.name))
       .filter((table) => (this.#awaited.get(table) ?? []).every((name) => !tables.get(name) || isStreaming(tables.get(name))))
@@ -114,7 +111,7 @@ class Builder {
   async #start(tables: readonly FollowedTable[]): Promise<void> {
     const { ends, config } = this.#options;
     try {
-      const plans = await this.#onSource((source) =>
+      const plans = await onBuildSource(config, this.#signal, (source) =>
         planTables({ source, target: ends.target }, config.name, tables.map(ofSource)),
       );
       for (const [at, table] of tables.entries()) {
@@ -188,7 +185,7 @@ class Builder {
     const { ends, config, tables: all, observer } = this.#options;
     const checked = ends.limits.some(({ code }) => code === 'REPLICA_ROLE_REFUSED');
     try {
-      const plans = await this.#onSource((source) =>
+      const plans = await onBuildSource(config, this.#signal, (source) =>
         planForeignKeys({ source, target: ends.target }, config.name, tables.map(ofSource), {
           mappingOf: (name) => all.get(displayName(name))?.mapping ?? null,
           targetVersion: ends.targetVersion,
@@ -220,40 +217,6 @@ class Builder {
         if (sqlState(error) !== SQLSTATE.lock_not_available)
           observer.unlinked(table, [{ part: 'its foreign keys for now', isKey: false, reason: describeError(error), sql: [] }]);
       }
-    }
-  }
-
-  async #onSource<T>(work: (source: Client) => Promise<T>): Promise<T> {
-    const { config } = this.#options;
-    const settings = { lock_timeout: '5s' };
-    const source = await openUnless(
-      this.#signal,
-      connect({ role: 'source', url: config.source.url, purpose: `${config.name} schema`, settings }),
-      (late) => void disconnect(late),
-    );
-    const cut = (): void => destroySocket(source);
-    this.#signal.addEventListener('abort', cut, { once: true });
-    try {
-      return await work(source);
-    } finally {
-      this.#signal.removeEventListener('abort', cut);
-      await disconnect(source);
-    }
-  }
-
-  async #openTarget(): Promise<Client> {
-    const { config } = this.#options;
-    // A step and its note are lost together, if at all: then it is made again.
-    const settings = { synchronous_commit: 'off' };
-    const target = await connect({ role: 'target', url: config.target.url, purpose: `${config.name} index`, settings });
-    try {
-      await useReplicaRole(target);
-      await noticeLostClient(target);
-      await joinPipeline(target, config.name);
-      return target;
-    } catch (error) {
-      await disconnect(target);
-      throw error;
     }
   }
 }

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { streamsInBinary } from '../catalog/binary.ts';
-import { readCasts } from '../catalog/casts.ts';
+import { readCastsOfBoth } from '../catalog/casts.ts';
 import { matchTarget, type ColumnPair } from '../catalog/match-target.ts';
 import { readRelations } from '../catalog/read-relations.ts';
 import { displayName, type Relation, type RelationName, type TableMapping } from '../catalog/relation.ts';
@@ -13,6 +13,7 @@ import { readChoices } from '../metadata/table-choices.ts';
 import { formatLsn, ZERO_LSN, type Lsn } from '../postgres/lsn.ts';
 import { Problem } from '../problem.ts';
 import { findTargets } from './create-tables.ts';
+import { boundHeapGrowth } from './heap-growth.ts';
 import { readMappings } from './mappings.ts';
 
 /** One table of the pipeline: where it comes from and goes to, and how far it is. */
@@ -45,6 +46,10 @@ export interface FollowedTable {
   unbuilt: boolean;
   /** Made by us, and its foreign keys are not there. */
   unlinked: boolean;
+  /** Made by us, and the target has refused something of it. */
+  lacking: boolean;
+  /** What was refused is to be tried once more: at the beginning of a session, or because somebody has asked. */
+  mend: 'no' | 'once' | 'asked';
   /** What was stored last of what may change. */
   saved: string;
 }
@@ -73,17 +78,18 @@ export async function resolveFollowedTables(
     readRelations(ends.source),
     readChoices(ends.target, config.name),
     readTables(ends.target, config.name),
-    readCasts(ends.target),
+    readCastsOfBoth(ends.source, ends.target),
   ]);
   const { mappings, findings, generatedColumnsSent } = await readMappings(ends.source, relations, config, {
     ...options,
     choices,
   });
   const stored = new Map(known.map((table) => [displayName(table.source), table]));
+  boundHeapGrowth(mappings.length);
   const byName = new Map(relations.map((relation) => [displayName(relation), relation]));
   const found = await findTargets(ends.target, config, { mappings, byName, stored, ...options });
   // An extension that was created brings its own.
-  const castExists = found.created.length === 0 ? casts : await readCasts(ends.target);
+  const castExists = found.created.length === 0 ? casts : await readCastsOfBoth(ends.source, ends.target);
   const targetByName = new Map(found.targets.map((relation) => [displayName(relation), relation]));
   const tables: FollowedTable[] = [];
   for (const mapping of mappings) {
@@ -110,6 +116,8 @@ export async function resolveFollowedTables(
       publishedNow: false,
       unbuilt: ofOurs?.built === false,
       unlinked: ofOurs?.linked === false,
+      lacking: ofOurs?.lacking ?? false,
+      mend: ofOurs?.lacking ? 'once' : 'no',
       saved: '',
     };
     if (before) table.saved = savedAs({ ...table, ...standing(before), progress: before.progress });

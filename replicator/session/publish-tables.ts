@@ -55,8 +55,8 @@ export async function publishTables(
   );
   if (outcome.created) await on('target', markPipeline(target, config.name, 'publication_created', true));
   for (const problem of outcome.problems) refuse(tables, problem, row.snapshotFinished);
-  for (const relation of outcome.added) failUnpublished(tables, displayName(relation));
   const added = new Set(outcome.added.map(displayName));
+  for (const table of tables) if (added.has(table.name)) failUnpublished(table);
   if (row.snapshotFinished) await notePosition(ends, tables, (name) => added.has(name));
   for (const table of tables) await on('target', saveTable(target, config.name, table));
   return outcome.identityChanges;
@@ -90,9 +90,9 @@ function refuse(tables: readonly FollowedTable[], problem: Problem, live: boolea
 }
 
 // Followed, but it was not in the publication: somebody took it out, and what was written meanwhile was not sent.
-function failUnpublished(tables: readonly FollowedTable[], name: string): void {
-  const table = tables.find((each) => each.name === name);
-  if (!table?.hasRows) return;
+function failUnpublished(table: FollowedTable): void {
+  if (!table.hasRows) return;
+  const { name } = table;
   const message = `${name} was taken out of the publication while it was followed: what was written there meanwhile is missing on the target.`;
   Object.assign(table, { hasRows: false, spooling: false });
   failTable(

@@ -160,6 +160,7 @@ export class Reporter {
       joined: (table) => tables.joined(table, { caughtUp: this.#caughtUp }),
       unbuilt: (table, refusals) => tables.refused(table, 'PART_NOT_CREATED', refusals),
       unlinked: (table, refusals) => tables.refused(table, 'FOREIGN_KEY_NOT_CREATED', refusals),
+      mended: (table, parts) => tables.mended(table, parts),
       drained: (table, applied, durationMs) => tables.drained(table, applied, durationMs),
       spooled: (table) => this.#model.spooled(table.name, table.spooledBytes),
       firstCopied: (all) => this.#firstCopied(all),

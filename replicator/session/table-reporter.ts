@@ -189,8 +189,14 @@ export class TableReporter {
       table: table.name,
       code,
       message: `${displayName(table.mapping.target)} goes without ${lines.join('; ')}.`,
-      ...(tried.length > 0 ? { remedy: `Mend what the message names, then run on the target:\n${tried.join(';\n')};` } : {}),
+      ...(tried.length > 0 ? { remedy: refusedRemedy(table, code, tried) } : {}),
     });
+  }
+
+  /** Parts that the target had refused are there now. */
+  mended(table: FollowedTable, parts: readonly string[]): void {
+    const message = `${displayName(table.mapping.target)} has what it went without: ${parts.join('; ')}.`;
+    this.#teller.tell({ level: 'info', table: table.name, code: 'PART_CREATED', message });
   }
 
   /** Rows that were not applied as they were sent. */
@@ -221,6 +227,15 @@ export class TableReporter {
     this.#model.clearProblem(known.code, table);
     this.#teller.tell({ level: 'info', table, code: 'TABLE_RECOVERED', message: `What stood in the way of ${table} is over.` });
   }
+}
+
+function refusedRemedy(
+  { name }: FollowedTable,
+  code: 'PART_NOT_CREATED' | 'FOREIGN_KEY_NOT_CREATED',
+  tried: readonly string[],
+): string {
+  const then = code === 'PART_NOT_CREATED' ? `pgfollow retry ${name} (the next start tries it too), or run` : 'run';
+  return `Mend what the message names, then ${then} on the target:\n${tried.join(';\n')};`;
 }
 
 function resynced(table: string, { missing, extra, different }: Difference): string {

@@ -17,6 +17,7 @@ const FRESH_MS = 1000;
 
 /** The tables that are followed now, as a session that begins has just read them. */
 export class TableSet {
+  #all: readonly FollowedTable[] = [];
   #byName = new Map<string, FollowedTable>();
   #byOid = new Map<Oid, FollowedTable>();
   /** Target tables that were complete when the session began: the first change of each need not wait for the catalog again. */
@@ -29,8 +30,9 @@ export class TableSet {
     this.#fresh = new Map(complete.flatMap((table) => (table.target ? [[table, table.target]] : [])));
   }
 
-  get all(): FollowedTable[] {
-    return [...this.#byName.values()];
+  /** The same array until the set is another one: with thousands of tables it is looked at all the time. */
+  get all(): readonly FollowedTable[] {
+    return this.#all;
   }
 
   get(name: string): FollowedTable | null {
@@ -70,6 +72,7 @@ export class TableSet {
 
   #index(tables: readonly FollowedTable[]): void {
     this.#byName = new Map(tables.map((table) => [table.name, table]));
+    this.#all = [...this.#byName.values()];
     this.#byOid = new Map(tables.map((table) => [table.source.oid, table]));
   }
 }

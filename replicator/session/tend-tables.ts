@@ -22,6 +22,7 @@ import {
 import { CopyRounds, type CopyRoundsOptions } from './copy-rounds.ts';
 import { withColumnTypes } from './missing-columns.ts';
 import type { Ends } from './ends.ts';
+import { mendTables } from './mend-tables.ts';
 import { publishTables } from './publish-tables.ts';
 import { drainSpools, type DrainOptions } from './spool-drain.ts';
 import { takeOver } from './table-set.ts';
@@ -51,6 +52,8 @@ export interface TableObserver {
   /** What a table that we have created goes without, and which foreign keys. */
   unbuilt(table: FollowedTable, refusals: readonly Refusal[]): void;
   unlinked(table: FollowedTable, refusals: readonly Refusal[]): void;
+  /** Parts that the target had refused are there. */
+  mended(table: FollowedTable, parts: readonly string[]): void;
   drained: DrainOptions['observer']['drained'];
   spooled(table: FollowedTable): void;
   /** Every table that was there at the beginning is copied, or given up. */
@@ -63,6 +66,7 @@ export interface TableObserver {
  */
 export class TableTender {
   readonly #options: TendOptions;
+  readonly #mend = new Bell();
   #rescan = false;
   #firstCopy: boolean;
 
@@ -112,12 +116,16 @@ export class TableTender {
               ring();
             },
             failed: (table, problem) => this.fail(table, problem),
-            unbuilt: (table, refusals) => told.unbuilt(table, refusals),
+            unbuilt: (table, refusals) => {
+              table.lacking = refusals.length > 0;
+              told.unbuilt(table, refusals);
+            },
             unlinked: (table, refusals) => told.unlinked(table, refusals),
           },
         },
         signal,
       ),
+      mendTables({ ends, config, tables, bell: this.#mend, observer: told }, signal),
       drainSpools(
         {
           pipeline: config.name,
@@ -191,6 +199,12 @@ export class TableTender {
   /** Shows where a table stands now. */
   tell(table: FollowedTable): void {
     this.#options.told.stands(table);
+  }
+
+  /** Tries once more what the target has refused of a table. */
+  mend(table: FollowedTable): void {
+    table.mend = 'asked';
+    this.#mend.ring();
   }
 
   /** Looks at the source's tables at once, whatever the fingerprint says. */
