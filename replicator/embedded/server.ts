@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { chown, mkdtemp } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Client } from 'pg';
 import { Problem } from '../problem.ts';
 import { DEFAULT_VERSION, serverBinaries, type Binaries } from './binaries.ts';
+import { freePort } from './free-port.ts';
 import { dataVersion, initialise } from './initdb.ts';
 import { EmbeddedServer, type Settings } from './postmaster.ts';
 
@@ -61,17 +61,6 @@ async function startOnPort(server: EmbeddedServer, port: number, signal: AbortSi
       if (port || attempt === 5 || !server.logTail().includes('Address already in use')) throw error;
     }
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((found, failed) => {
-    const probe = createServer();
-    probe.once('error', failed);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => found(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 }
 
 async function createDatabase(server: EmbeddedServer): Promise<void> {

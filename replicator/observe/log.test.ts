@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createLog, maskSecrets, stageLog } from './log.ts';
+import { createLog, maskSecrets } from './log.ts';
 
 function capture(secrets: string[] = []): { lines: string[]; log: ReturnType<typeof createLog> } {
   const lines: string[] = [];
@@ -7,12 +7,12 @@ function capture(secrets: string[] = []): { lines: string[]; log: ReturnType<typ
   return { lines, log };
 }
 
-it('writes JSON lines with level, time, stage and message', () => {
+it('writes JSON lines with level, time and message', () => {
   const { lines, log } = capture();
-  stageLog(log, 'apply').info({ rows: 3 }, 'batch applied');
+  log.info({ rows: 3 }, 'batch applied');
   log.debug('not at this level');
   expect(lines).toHaveLength(1);
-  expect(JSON.parse(lines[0]!)).toMatchObject({ level: 'info', name: 'shop', stage: 'apply', rows: 3, msg: 'batch applied' });
+  expect(JSON.parse(lines[0]!)).toMatchObject({ level: 'info', name: 'shop', rows: 3, msg: 'batch applied' });
 });
 
 it('lets no secret out', () => {

@@ -33,11 +33,6 @@ export function createLog(options: {
   return options.destination ? pino(settings, options.destination) : pino(settings);
 }
 
-/** One child a stage, so that every line says who speaks. */
-export function stageLog(log: Logger, stage: string): Logger {
-  return log.child({ stage });
-}
-
 /** `postgresql://app:secret@host` -> `postgresql://app:***@host`, `password=secret` -> `password=***`. */
 export function maskSecrets(text: string, secrets: readonly string[] = []): string {
   let masked = text

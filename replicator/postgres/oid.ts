@@ -27,5 +27,5 @@ export const TYPE_OID = {
   jsonb: 3802,
 } as const;
 
-/** User-defined types start here; their OIDs differ from database to database (access/transam.h). */
+/** Whatever initdb has not made starts here; its OIDs differ from database to database (access/transam.h). */
 export const FIRST_NORMAL_OID = 16384;

@@ -1,4 +1,4 @@
-import type { Oid } from '../postgres/oid.ts';
+import { FIRST_NORMAL_OID, type Oid } from '../postgres/oid.ts';
 
 // How read-needs.ts walks the source's dependencies, and what it learns of what it finds.
 
@@ -41,9 +41,6 @@ export interface ObjectRow extends ObjectId {
   description: string;
 }
 
-/** What initdb has made is there in every database (access/transam.h). */
-const OWN = 16384;
-
 /**
  * What the given objects need, those of their parts included that come before the rows: defaults, columns of a composite
  * type, checks of a domain. `$3`: the parts that come after the rows too, indexes and constraints, but no foreign keys.
@@ -84,7 +81,7 @@ select distinct p.classid, p.objid, d.refclassid, d.refobjid
 from parts p cross join lateral (
   select d.* from pg_catalog.pg_depend d where d.classid = p.partclass and d.objid = p.partid offset 0
 ) d
-where d.refobjid >= ${OWN} and d.deptype <> 'e' and (d.refclassid, d.refobjid) <> (p.classid, p.objid)
+where d.refobjid >= ${FIRST_NORMAL_OID} and d.deptype <> 'e' and (d.refclassid, d.refobjid) <> (p.classid, p.objid)
   and d.refclassid not in ('pg_catalog.pg_constraint'::pg_catalog.regclass, 'pg_catalog.pg_attrdef'::pg_catalog.regclass)
   and not exists (
     select from pg_catalog.pg_class c

@@ -1,11 +1,10 @@
-import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { main } from '../cli/main.ts';
-import { startHttpServer } from '../http/server.ts';
 import { testIo } from '../testing/cli-io.ts';
 import { sql, testDatabases, value, type TestDatabase } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
 import { startPipeline } from '../testing/run-pipeline.ts';
+import { servePipeline } from '../testing/serve-pipeline.ts';
 
 async function last(side: TestDatabase, name: string): Promise<string> {
   return (await value(side, `SELECT last_value || CASE WHEN is_called THEN '' ELSE ' next' END FROM ${name}`)) ?? '';
@@ -14,7 +13,7 @@ async function last(side: TestDatabase, name: string): Promise<string> {
 const reaches = (side: TestDatabase, name: string, wanted: string): Promise<void> =>
   eventually(async () => expect(await last(side, name)).toBe(wanted), { timeout: 20_000 });
 
-test('serial, identity and nextval() in a default, under other names too: kept as far as on the source, never set back', async () => {
+test.concurrent('serial, identity and nextval() in a default, under other names too: kept as far as on the source, never set back', async () => {
   await using db = await testDatabases();
   await sql(
     db.source,
@@ -70,7 +69,7 @@ test('serial, identity and nextval() in a default, under other names too: kept a
   expect(running.pipeline.model.status().problems).toEqual([]);
 });
 
-test('one that was moved without giving a value is moved, too; one that went back stays where it was, whichever way it counts', async () => {
+test.concurrent('one that was moved without giving a value is moved, too; one that went back stays where it was, whichever way it counts', async () => {
   await using db = await testDatabases();
   const names = ['fresh', 'set', 'restarted', 'back', 'down', 'back_down', 'round', 'two_ways'];
   const options: Readonly<Record<string, string>> = {
@@ -109,7 +108,7 @@ test('one that was moved without giving a value is moved, too; one that went bac
   expect((await places()).filter((_, i) => i === 2 || i === 7)).toEqual(['800', '60']);
 });
 
-test('a sequence that cannot be set is a problem of its own; the others are set, and it goes once it can be', async () => {
+test.concurrent('a sequence that cannot be set is a problem of its own; the others are set, and it goes once it can be', async () => {
   await using db = await testDatabases();
   const tables = 'CREATE TABLE a (id bigserial PRIMARY KEY); CREATE TABLE b (id serial PRIMARY KEY)';
   for (const side of [db.source, db.target]) await sql(side, tables);
@@ -128,7 +127,7 @@ test('a sequence that cannot be set is a problem of its own; the others are set,
   expect(running.pipeline.model.status().problems).toEqual([]);
 });
 
-test('a lock on a sequence holds up nothing else, and whoever asks is told', async () => {
+test.concurrent('a lock on a sequence holds up nothing else, and whoever asks is told', async () => {
   await using db = await testDatabases();
   for (const side of [db.source, db.target]) await sql(side, 'CREATE TABLE t (id serial PRIMARY KEY, v int)');
   await using running = startPipeline(db);
@@ -163,7 +162,7 @@ test('a lock on a sequence holds up nothing else, and whoever asks is told', asy
   expect(running.pipeline.model.status()).toMatchObject({ state: 'streaming', problems: [] });
 });
 
-test.each([
+test.concurrent.each([
   { settings: { sequences: 'off' }, followed: 0 },
   { settings: { sequences: 'on' }, followed: 1 },
 ])('$settings', async ({ settings, followed }) => {
@@ -176,58 +175,41 @@ test.each([
   expect(await last(db.target, 't_id_seq')).toBe(followed === 0 ? '1 next' : '1');
 });
 
-test('the target takes over: after `wait` its sequences give values that nobody has', async () => {
+test.concurrent('the target takes over: after `wait` its sequences give values that nobody has', async () => {
   await using db = await testDatabases();
   for (const side of [db.source, db.target])
     await sql(side, 'CREATE TABLE t (id serial PRIMARY KEY, n bigint GENERATED ALWAYS AS IDENTITY)');
   {
     await using running = startPipeline(db);
     await running.caughtUp();
-    const { model, events, metrics, controls } = running.pipeline;
-    const server = await startHttpServer({
-      config: { host: '127.0.0.1', port: 0, token: null, insecure: false },
-      model,
-      events,
-      metrics,
-      controls,
-      settings: { config: {}, origins: {}, yaml: '' },
-      log: pino({ level: 'silent' }),
-      version: '0.0.0',
-    });
-    try {
-      for (let round = 1; round <= 5; round++) {
-        await sql(db.source, 'INSERT INTO t SELECT FROM generate_series(1, 100)');
-        // A number that no row shows is taken too.
-        await sql(db.source, `SELECT nextval('t_id_seq')`);
-        const io = testIo({ env: { PGFOLLOW_SOURCE_URL: db.source.url } });
-        expect(await main(['wait', '--url', server.address], io), io.err()).toBe(0);
-        expect(await value(db.target, 'SELECT count(*) FROM t')).toBe(`${round * 100}`);
-        expect([await last(db.target, 't_id_seq'), await last(db.target, 't_n_seq')]).toEqual([
-          `${round * 101}`,
-          `${round * 100}`,
-        ]);
-      }
-
-      // What cannot be set is said, and holds nobody up; a lock is waited for, until the time is over.
-      await sql(db.target, 'ALTER SEQUENCE t_id_seq MAXVALUE 600');
-      await sql(db.source, `SELECT setval('t_id_seq', 700)`);
-      const told = testIo({ env: { PGFOLLOW_SOURCE_URL: db.source.url } });
-      expect(await main(['wait', '--url', server.address], told)).toBe(0);
-      expect(told.err()).toMatch(/public\.t_id_seq.*could not be set[^]*ALTER SEQUENCE/);
-      const strict = testIo({ env: { PGFOLLOW_SOURCE_URL: db.source.url } });
-      expect(await main(['wait', '--strict', '--json', '--url', server.address], strict)).toBe(1);
-      expect(JSON.parse(strict.out())).toMatchObject({ sequenceFaults: [{ table: 'public.t', remedy: expect.any(String) }] });
-      await sql(db.target, 'ALTER SEQUENCE t_id_seq NO MAXVALUE');
-      await using locker = await db.source.session();
-      await locker.query('BEGIN; TRUNCATE t RESTART IDENTITY');
-      const late = testIo({ env: { PGFOLLOW_SOURCE_URL: db.source.url } });
-      expect(await main(['wait', '--timeout', '1', '--url', server.address], late)).toBe(4);
-      expect(late.err()).toContain('not its sequences');
-      await locker.query('ROLLBACK');
-      expect(await main(['wait', '--url', server.address], told)).toBe(0);
-    } finally {
-      await server.close();
+    await using server = await servePipeline(running);
+    for (let round = 1; round <= 5; round++) {
+      await sql(db.source, 'INSERT INTO t SELECT FROM generate_series(1, 100)');
+      // A number that no row shows is taken too.
+      await sql(db.source, `SELECT nextval('t_id_seq')`);
+      const io = testIo({ env: { PGFOLLOW_SOURCE_URL: db.source.url } });
+      expect(await main(['wait', '--url', server.address], io), io.err()).toBe(0);
+      expect(await value(db.target, 'SELECT count(*) FROM t')).toBe(`${round * 100}`);
+      expect([await last(db.target, 't_id_seq'), await last(db.target, 't_n_seq')]).toEqual([`${round * 101}`, `${round * 100}`]);
     }
+
+    // What cannot be set is said, and holds nobody up; a lock is waited for, until the time is over.
+    await sql(db.target, 'ALTER SEQUENCE t_id_seq MAXVALUE 600');
+    await sql(db.source, `SELECT setval('t_id_seq', 700)`);
+    const told = testIo({ env: { PGFOLLOW_SOURCE_URL: db.source.url } });
+    expect(await main(['wait', '--url', server.address], told)).toBe(0);
+    expect(told.err()).toMatch(/public\.t_id_seq.*could not be set[^]*ALTER SEQUENCE/);
+    const strict = testIo({ env: { PGFOLLOW_SOURCE_URL: db.source.url } });
+    expect(await main(['wait', '--strict', '--json', '--url', server.address], strict)).toBe(1);
+    expect(JSON.parse(strict.out())).toMatchObject({ sequenceFaults: [{ table: 'public.t', remedy: expect.any(String) }] });
+    await sql(db.target, 'ALTER SEQUENCE t_id_seq NO MAXVALUE');
+    await using locker = await db.source.session();
+    await locker.query('BEGIN; TRUNCATE t RESTART IDENTITY');
+    const late = testIo({ env: { PGFOLLOW_SOURCE_URL: db.source.url } });
+    expect(await main(['wait', '--timeout', '1', '--url', server.address], late)).toBe(4);
+    expect(late.err()).toContain('not its sequences');
+    await locker.query('ROLLBACK');
+    expect(await main(['wait', '--url', server.address], told)).toBe(0);
   }
   await sql(db.target, 'INSERT INTO t SELECT FROM generate_series(1, 10)');
   expect(await value(db.target, 'SELECT max(id) FROM t')).toBe('710');

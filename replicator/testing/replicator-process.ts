@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../embedded/free-port.ts';
 import { guard } from '../embedded/guard.ts';
 import type { Findings, Status, TableStatus } from '../observe/status.ts';
 import type { TestDatabases } from './databases.ts';
@@ -88,15 +88,4 @@ export async function spawnReplicator(db: TestDatabases, settings: Record<string
 
 function endedEarly(child: ChildProcess, pieces: readonly string[]): undefined {
   if (child.exitCode !== null) throw new Error(`the program ended with ${child.exitCode}:\n${pieces.join('')}`);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((found, failed) => {
-    const probe = createServer();
-    probe.once('error', failed);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => found(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 }

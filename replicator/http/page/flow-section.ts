@@ -3,6 +3,7 @@ import type { Activity } from '../../observe/work.ts';
 import { bytesText, count, rate } from './format.ts';
 import { html } from './html.ts';
 import type { Html } from './html.ts';
+import { factList, type Fact } from './pieces.ts';
 import { icon } from './tone.ts';
 import type { Tone } from './tone.ts';
 import type { PageView } from './view.ts';
@@ -12,7 +13,7 @@ interface Node {
   readonly name: string;
   readonly tone: Tone;
   readonly word: string;
-  readonly facts: readonly (readonly [name: string, value: string])[];
+  readonly facts: readonly Fact[];
 }
 
 const NOTHING = '–';
@@ -46,15 +47,7 @@ function renderNode({ role, name, tone, word, facts }: Node, slowest: boolean): 
     <p class="node-role">${role}${slowest && html` <strong>slowest part</strong>`}</p>
     <p class="node-name" title="${name}">${name}</p>
     <p class="node-state">${icon(tone)}${word}</p>
-    <dl>
-      ${facts.map(
-        ([term, value]) =>
-          html`<div>
-            <dt>${term}</dt>
-            <dd>${value}</dd>
-          </div>`,
-      )}
-    </dl>
+    ${factList(facts)}
   </li>`;
 }
 

@@ -41,3 +41,18 @@ export function actionForm(
     <p class="action-error" data-error data-keep></p>
   </form>`;
 }
+
+export type Fact = readonly [term: string, value: Html | string];
+
+/** Terms with what they stand at. */
+export function factList(facts: readonly Fact[]): Html {
+  return html`<dl>
+    ${facts.map(
+      ([term, value]) =>
+        html`<div>
+          <dt>${term}</dt>
+          <dd>${value}</dd>
+        </div>`,
+    )}
+  </dl>`;
+}

@@ -5,7 +5,7 @@ import { ago, bytesText, clock, count, duration, plural, rate, until } from './f
 import { html } from './html.ts';
 import type { Html } from './html.ts';
 import { tableHref } from './page-query.ts';
-import { actionForm, dotted, remedy } from './pieces.ts';
+import { actionForm, dotted, factList, remedy, type Fact } from './pieces.ts';
 import { bar } from './snapshot-section.ts';
 import { IDENTITIES } from './table-row.ts';
 import { TABLE_TONES, icon, pill, words } from './tone.ts';
@@ -13,8 +13,6 @@ import { validationButton, validationExamples, validationFacts } from './validat
 import type { PageBody, PageView } from './view.ts';
 
 const EVENTS_SHOWN = 50;
-
-type Fact = readonly [term: string, value: Html | string];
 
 /** One table: where it stands, what came and what did not, what went wrong, what can be done. */
 export function tablePage(view: PageView, table: Readonly<TableStatus>): PageBody {
@@ -129,15 +127,6 @@ function copyFacts(snapshot: TableStatus['snapshot'], nowMs: number): Fact[] {
 function card(title: string, facts: readonly Fact[], more: Html | null = null): Html {
   return html`<div class="card facts">
     <h2>${title}</h2>
-    <dl>
-      ${facts.map(
-        ([term, value]) =>
-          html`<div>
-            <dt>${term}</dt>
-            <dd>${value}</dd>
-          </div>`,
-      )}
-    </dl>
-    ${more}
+    ${factList(facts)} ${more}
   </div>`;
 }
