@@ -119,7 +119,7 @@ export class Pipeline {
         pipeline: name,
         slot: slot.name,
         source: () => this.#watched,
-        report: (reading) => this.#reporter.slot(reading),
+        report: (reading) => this.#reporter.stream.slot(reading),
       },
       signal,
     );
@@ -130,12 +130,12 @@ export class Pipeline {
 
   async #sessions(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const before = this.#reporter.furthest;
+      const before = this.#reporter.stream.furthest;
       const problem = await this.#session(signal);
       if (signal.aborted || !problem) break;
       this.#unstreamed = leftToTheSource(problem);
       // A session that got further was no failed attempt.
-      this.#failures = this.#reporter.furthest > before ? 1 : this.#failures + 1;
+      this.#failures = this.#reporter.stream.furthest > before ? 1 : this.#failures + 1;
       this.#reporter.sessionFailed(problem);
       const pause = problem.retry === 'permanent' ? RECHECK_FAILED_MS : backoffMs(this.#failures);
       this.#nextTryMs = Date.now() + pause;

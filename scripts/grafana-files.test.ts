@@ -129,8 +129,8 @@ const base = (name: string): string => name.replace(/_(?:bucket|sum|count)$/, ''
 /** Of each metric of a process that follows a table: its labels, and the values they have. */
 async function liveSeries(): Promise<Map<string, Map<string, Set<string>>>> {
   const model = new StatusModel({ name: 'x', version: '0', now: Date.now });
-  model.setTables([{ source: 's.t', target: 's.t', identity: 'full', state: 'streaming', rowsEstimated: 1 }]);
-  model.validated('s.t', { ...waiting(), state: 'equal', finishedAt: new Date().toISOString() });
+  model.followed.list([{ source: 's.t', target: 's.t', identity: 'full', state: 'streaming', rowsEstimated: 1 }]);
+  model.followed.validated('s.t', { ...waiting(), state: 'equal', finishedAt: new Date().toISOString() });
   const found = new Map<string, Map<string, Set<string>>>();
   const metrics = new Metrics({ model });
   metrics.answered({ method: 'GET', route: '/', status: 200, seconds: 0 });

@@ -43,8 +43,8 @@ export async function readSources({
 }) {
   const model = new StatusModel({ name: 'x', version: '0', now: Date.now });
   // One table, so that metrics of tables show their labels.
-  model.setTables([{ source: 's.t', target: 's.t', identity: 'full', state: 'streaming', rowsEstimated: 0 }]);
-  model.validated('s.t', { state: 'equal', finishedAt: '2026-01-01T00:00:00Z', missing: 0, extra: 0, different: 0 });
+  model.followed.list([{ source: 's.t', target: 's.t', identity: 'full', state: 'streaming', rowsEstimated: 0 }]);
+  model.followed.validated('s.t', { state: 'equal', finishedAt: '2026-01-01T00:00:00Z', missing: 0, extra: 0, different: 0 });
   const metricsText = await new Metrics({ model, defaultMetrics: false }).text();
   const { version } = JSON.parse(read('package.json'));
   const files = { 'docs/pgfollow.schema.json': configJsonSchema(), 'docs/openapi.json': openApi(version) };

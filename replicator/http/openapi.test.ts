@@ -121,7 +121,7 @@ describe('every response is as described', () => {
     await startAnew();
     streams = new AbortController();
     server.model.problem({ code: 'APPLY_FAILED', message: 'no', remedy: 'mend', table: 'public.orders' });
-    server.model.tableState('public.orders', 'error', { code: 'APPLY_FAILED', message: 'no', remedy: 'mend' });
+    server.model.followed.state('public.orders', 'error', { code: 'APPLY_FAILED', message: 'no', remedy: 'mend' });
     server.events.append({ level: 'error', code: 'APPLY_FAILED', message: 'no', remedy: 'mend', table: 'public.orders' });
     const finding = { level: 'warning', where: 'source', table: null, message: 'so', remedy: 'mend' } as const;
     server.model.findings.replace([{ ...finding, code: 'SLOT_WAL_LIMIT' }]);
@@ -133,7 +133,7 @@ describe('every response is as described', () => {
       examples: [{ kind: 'missing' as const, key: 'id=1' }],
     };
     server.model.validations.table('public.orders', found);
-    server.model.validated('public.orders', found);
+    server.model.followed.validated('public.orders', found);
     server.model.sample();
   });
   afterEach(() => streams.abort());

@@ -45,7 +45,7 @@ describe('reading', () => {
       target: 'public.tb_trx_dest',
       identity: 'full',
     });
-    server.model.setTables([
+    server.model.followed.list([
       { source: 'my schema.ta/ble', target: 'a.b', identity: 'index', state: 'pending', rowsEstimated: null },
     ]);
     expect((await json('/api/v1/tables/my%20schema/ta%2Fble')).body).toMatchObject({ source: 'my schema.ta/ble' });

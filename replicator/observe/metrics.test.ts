@@ -77,11 +77,11 @@ async function scrape(): Promise<{ types: Map<string, string>; series: Map<strin
 function fill(): void {
   model.database('source', { connected: true });
   model.setState('streaming');
-  model.setTables([{ source: 'public.a"b', target: 'public.a', identity: 'full', state: 'streaming', rowsEstimated: 1 }]);
-  model.sourceWalEnd(parseLsn('0/20'));
-  model.applied(parseLsn('0/10'));
-  model.received(parseLsn('0/20'), 512);
-  model.slot({
+  model.followed.list([{ source: 'public.a"b', target: 'public.a', identity: 'full', state: 'streaming', rowsEstimated: 1 }]);
+  model.stream.sourceWalEnd(parseLsn('0/20'));
+  model.stream.applied(parseLsn('0/10'));
+  model.stream.received(parseLsn('0/20'), 512);
+  model.stream.slot({
     name: 'shop',
     active: true,
     walStatus: 'reserved',
@@ -93,12 +93,12 @@ function fill(): void {
     clockAheadMs: -1500,
     readAtMs: 0,
   });
-  model.heartbeatEmitted('a', nowMs);
-  model.heartbeatApplied('a');
+  model.stream.heartbeatEmitted('a', nowMs);
+  model.stream.heartbeatApplied('a');
   const counts = { insert: 2, update: 1, delete: 0, truncate: 0 };
   const perTable = [['public.a"b', counts]] as const;
   model.batchApplied({ rows: 3, transactions: 1, durationMs: 20, perTable, at: nowMs, latencyMs: 40 });
-  model.validated('public.a"b', { ...waiting(), state: 'equal', finishedAt: new Date(nowMs).toISOString() });
+  model.followed.validated('public.a"b', { ...waiting(), state: 'equal', finishedAt: new Date(nowMs).toISOString() });
   metrics.answered({ method: 'GET', route: '/livez', status: 200, seconds: 0.01 });
 }
 
@@ -154,7 +154,7 @@ describe('metrics', () => {
 
   it('shows what the model knows, each scrape anew', async () => {
     fill();
-    model.heartbeatEmitted('b', nowMs);
+    model.stream.heartbeatEmitted('b', nowMs);
     model.error('apply', 'data');
     model.reconnect('source');
     nowMs += 7000;
@@ -186,11 +186,11 @@ describe('metrics', () => {
       'apply_batch_duration_seconds_bucket{le="0.025"}': 1,
     });
     // A counter of the server goes on from before our start, and may begin anew.
-    const reading = model.slotReading!;
-    for (const spilledBytes of [5000, 5000, 100]) model.slot({ ...reading, spilledBytes });
+    const reading = model.stream.slotReading!;
+    for (const spilledBytes of [5000, 5000, 100]) model.stream.slot({ ...reading, spilledBytes });
     expect((await scrape()).series.get('slot_spilled_bytes_total')).toBe(904 + 100);
     expect((await scrape()).series.get('transactions_applied_total')).toBe(1);
-    model.slot(null);
+    model.stream.slot(null);
     expect((await scrape()).series.has('slot_retained_wal_bytes')).toBe(false);
   });
 
@@ -203,7 +203,9 @@ describe('metrics', () => {
   it('sums up the tables beyond the limit', async () => {
     const few = new Metrics({ model, tableLimit: 1, defaultMetrics: false });
     const names = ['public.a', 'public.b', 'public.c'];
-    model.setTables(names.map((source) => ({ source, target: source, identity: 'full', state: 'streaming', rowsEstimated: 1 })));
+    model.followed.list(
+      names.map((source) => ({ source, target: source, identity: 'full', state: 'streaming', rowsEstimated: 1 })),
+    );
     const insert = { insert: 2, update: 0, delete: 0, truncate: 0 };
     const perTable = [
       ['public.b', insert],

@@ -46,7 +46,7 @@ export class Metrics {
   /** The text of GET /metrics. */
   async text(): Promise<string> {
     this.#status = this.#model.status();
-    const tables = this.#book.series(this.#model.tableList(), (source) => this.#model.copiedTotals(source));
+    const tables = this.#book.series(this.#model.followed.all(), (source) => this.#model.followed.copiedTotals(source));
     return `${await this.#registry.metrics()}\n${tableText(tables)}`;
   }
 
@@ -91,57 +91,57 @@ export class Metrics {
       'replication_lag_seconds',
       'How far the target is behind, by heartbeats; grows a second a second when stuck.',
       [],
-      (gauge) => setOrOmit(gauge, model.lag().seconds),
+      (gauge) => setOrOmit(gauge, model.stream.lag().seconds),
     );
     this.#gauge('replication_lag_bytes', 'WAL the source has written and the target does not show yet.', [], (gauge) =>
       setOrOmit(gauge, this.#status.lag.bytes),
     );
     this.#gauge('receive_lag_bytes', 'WAL the source has written and not sent yet.', [], (gauge) =>
-      setOrOmit(gauge, model.receiveLagBytes),
+      setOrOmit(gauge, model.stream.positions.receiveLagBytes),
     );
     this.#gauge(
       'heartbeat_emitted_timestamp_seconds',
       'When the newest heartbeat left for the source; absent before any.',
       [],
-      (gauge) => setOrOmit(gauge, model.heartbeatEmittedMs && model.heartbeatEmittedMs / 1000),
+      (gauge) => setOrOmit(gauge, model.stream.heartbeatEmittedMs && model.stream.heartbeatEmittedMs / 1000),
     );
     this.#gauge(
       'heartbeat_applied_timestamp_seconds',
       'The newest moment of the source that the target shows: when its newest heartbeat left; process start before any.',
       [],
-      (gauge) => gauge.set(model.heartbeatAppliedMs / 1000),
+      (gauge) => gauge.set(model.stream.heartbeatAppliedMs / 1000),
     );
     this.#counter('transactions_applied_total', 'Source transactions committed on the target.', [], (counter) =>
       counter.inc(this.#status.totals.transactions),
     );
     this.#counter('received_bytes_total', 'Replication payload received from the source.', [], (counter) =>
-      counter.inc(model.counters.receivedBytes),
+      counter.inc(model.stream.counters.receivedBytes),
     );
     this.#counter(
       'backpressure_seconds_total',
       'Time in which reading stood still because the target was slower.',
       [],
-      (counter) => counter.inc(model.counters.backpressureMs / 1000),
+      (counter) => counter.inc(model.stream.counters.backpressureMs / 1000),
     );
     this.#counter(
       'work_seconds_total',
       'Time on the way to the target, by what it went into; together a second a second while the stream is followed.',
       ['activity'],
       (counter) => {
-        for (const activity of ACTIVITIES) counter.inc({ activity }, model.secondsSpent(activity));
+        for (const activity of ACTIVITIES) counter.inc({ activity }, model.stream.secondsSpent(activity));
       },
     );
     this.#gauge('queue_bytes', 'Changes received and not applied yet, in memory.', [], (gauge) =>
-      gauge.set(model.queueReading.bytes),
+      gauge.set(model.stream.queueReading.bytes),
     );
-    this.#gauge('queue_limit_bytes', 'Where reading pauses.', [], (gauge) => gauge.set(model.queueReading.limitBytes));
+    this.#gauge('queue_limit_bytes', 'Where reading pauses.', [], (gauge) => gauge.set(model.stream.queueReading.limitBytes));
     this.#gauge('spill_bytes', 'Parts of transactions in progress on the source that are kept on disk.', [], (gauge) =>
-      gauge.set(model.spillBytes),
+      gauge.set(model.stream.spillBytes),
     );
   }
 
   #slot(): void {
-    const slot = (): SlotReading | null => this.#model.slotReading;
+    const slot = (): SlotReading | null => this.#model.stream.slotReading;
     this.#gauge('slot_active', '1 while the source has a sender on our slot.', [], (gauge) => gauge.set(slot()?.active ? 1 : 0));
     this.#gauge('slot_retained_wal_bytes', 'WAL the source keeps for our slot.', [], (gauge) =>
       setOrOmit(gauge, slot()?.retainedBytes),
@@ -174,7 +174,7 @@ export class Metrics {
       'slot_spilled_bytes_total',
       'What the source has put on its disk while it decoded large transactions for our slot.',
       [],
-      (counter) => counter.inc(this.#model.counters.spilledBytes),
+      (counter) => counter.inc(this.#model.stream.counters.spilledBytes),
     );
     this.#gauge('slot_wal_status', '1 for the wal_status the slot is in.', ['status'], (gauge) => {
       for (const status of WAL_STATUSES) gauge.set({ status }, status === slot()?.walStatus ? 1 : 0);

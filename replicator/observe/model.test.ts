@@ -1,10 +1,24 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { parseLsn } from '../postgres/lsn.ts';
 import { StatusModel } from './model.ts';
+import type { SlotReading } from './readings.ts';
 import type { TableListing } from './table-book.ts';
 
 const START = Date.parse('2026-01-02T03:04:05Z');
 const listing: TableListing = { source: 'public.a', target: 'public.b', identity: 'full', state: 'pending', rowsEstimated: 10 };
+
+const SLOT: SlotReading = {
+  name: 'shop',
+  active: true,
+  walStatus: 'reserved',
+  retainedBytes: 7,
+  limitBytes: null,
+  safeBytes: null,
+  oldestTransactionMs: null,
+  spilledBytes: 0,
+  clockAheadMs: 0,
+  readAtMs: 0,
+};
 
 let nowMs = START;
 let model: StatusModel;
@@ -44,29 +58,18 @@ describe('status', () => {
   it('follows a run', () => {
     model.database('source', { connected: true, serverVersion: '18.4', database: 'pg_x' });
     model.database('target', { connected: true, serverVersion: '17.9', database: 'pg_y' });
-    model.setTables([listing]);
+    model.followed.list([listing]);
     nowMs += 5000;
     model.setState('streaming');
     nowMs += 1000;
     model.setState('streaming');
-    model.sourceWalEnd(parseLsn('0/1000'));
-    model.received(parseLsn('0/F00'), 500);
-    model.applied(parseLsn('0/E00'));
-    model.acknowledged(parseLsn('0/D00'));
-    model.slot({
-      name: 'shop',
-      active: true,
-      walStatus: 'reserved',
-      retainedBytes: 7,
-      limitBytes: null,
-      safeBytes: null,
-      oldestTransactionMs: null,
-      spilledBytes: 0,
-      clockAheadMs: 0,
-      readAtMs: 0,
-    });
-    model.heartbeatEmitted('a', nowMs - 200);
-    model.heartbeatApplied('a');
+    model.stream.sourceWalEnd(parseLsn('0/1000'));
+    model.stream.received(parseLsn('0/F00'), 500);
+    model.stream.applied(parseLsn('0/E00'));
+    model.stream.acknowledged(parseLsn('0/D00'));
+    model.stream.slot(SLOT);
+    model.stream.heartbeatEmitted('a', nowMs - 200);
+    model.stream.heartbeatApplied('a');
     const perTable = [['public.a', { insert: 20, update: 10, delete: 0, truncate: 0 }]] as const;
     model.batchApplied({ rows: 30, transactions: 3, durationMs: 4, perTable, at: nowMs });
     expect(model.status()).toMatchObject({
@@ -90,8 +93,8 @@ describe('status', () => {
   });
 
   it('shows no negative lag when the target is ahead of the last reading of the source', () => {
-    model.sourceWalEnd(parseLsn('0/1000'));
-    model.applied(parseLsn('0/2000'));
+    model.stream.sourceWalEnd(parseLsn('0/1000'));
+    model.stream.applied(parseLsn('0/2000'));
     expect(model.status().lag.bytes).toBe(0);
   });
 
@@ -128,10 +131,10 @@ describe('status', () => {
 
 describe('tables', () => {
   it('go through a copy', () => {
-    model.setTables([listing]);
-    model.tableState('public.a', 'copying');
-    model.copyStarted('public.a');
-    model.copyProgress('public.a', 4, 160);
+    model.followed.list([listing]);
+    model.followed.state('public.a', 'copying');
+    model.followed.copyStarted('public.a');
+    model.followed.copyProgress('public.a', 4, 160);
     expect(model.table('public.a')?.snapshot).toEqual({
       rowsCopied: 4,
       rowsEstimated: 10,
@@ -140,7 +143,7 @@ describe('tables', () => {
       finishedAt: null,
     });
     nowMs += 1000;
-    model.copyFinished('public.a', 10, 400);
+    model.followed.copyFinished('public.a', 10, 400);
     expect(model.table('public.a')?.snapshot).toMatchObject({
       rowsCopied: 10,
       bytesCopied: 400,
@@ -149,28 +152,28 @@ describe('tables', () => {
   });
 
   it('count all copies together for metrics', () => {
-    model.setTables([listing]);
-    model.copyStarted('public.a');
-    model.copyFinished('public.a', 10, 400);
-    model.copyStarted('public.a');
-    model.copyProgress('public.a', 3, 120);
+    model.followed.list([listing]);
+    model.followed.copyStarted('public.a');
+    model.followed.copyFinished('public.a', 10, 400);
+    model.followed.copyStarted('public.a');
+    model.followed.copyProgress('public.a', 3, 120);
     expect(model.table('public.a')?.snapshot.rowsCopied).toBe(3);
-    expect(model.copiedTotals('public.a')).toEqual({ rows: 13, bytes: 520 });
+    expect(model.followed.copiedTotals('public.a')).toEqual({ rows: 13, bytes: 520 });
   });
 
   it('keep the error only while in error, and its text when the state is repeated', () => {
-    model.setTables([listing]);
+    model.followed.list([listing]);
     const error = { code: 'APPLY_FAILED', message: 'no', remedy: 'mend' } as const;
-    model.tableState('public.a', 'error', error);
-    model.tableState('public.a', 'error');
+    model.followed.state('public.a', 'error', error);
+    model.followed.state('public.a', 'error');
     expect(model.table('public.a')?.error).toEqual(error);
     expect(model.status().tables).toMatchObject({ error: 1, pending: 0 });
-    model.tableState('public.a', 'streaming');
+    model.followed.state('public.a', 'streaming');
     expect(model.table('public.a')?.error).toBeNull();
   });
 
   it('keep their counters when the set changes, and what is not followed is ignored', () => {
-    model.setTables([listing]);
+    model.followed.list([listing]);
     const counts = { insert: 1, update: 0, delete: 0, truncate: 0 };
     model.batchApplied({
       rows: 2,
@@ -182,10 +185,10 @@ describe('tables', () => {
       ],
       at: nowMs,
     });
-    model.conflict('public.a', 'updateMissing', 2);
-    model.conflict('public.gone', 'updateMissing', 2);
-    model.spooled('public.a', 99);
-    model.setTables([
+    model.followed.conflict('public.a', 'updateMissing', 2);
+    model.followed.conflict('public.gone', 'updateMissing', 2);
+    model.followed.spooled('public.a', 99);
+    model.followed.list([
       { ...listing, state: 'streaming' },
       { ...listing, source: 'public.c', rowsEstimated: -1 },
     ]);
@@ -198,12 +201,12 @@ describe('tables', () => {
       lastChangeAt: '2026-01-02T03:04:05.000Z',
     });
     expect(model.table('public.c')?.snapshot.rowsEstimated).toBeNull();
-    model.setTables([]);
+    model.followed.list([]);
     expect(model.table('public.a')).toBeUndefined();
   });
 
   it('cannot be changed by who reads them', () => {
-    model.setTables([listing]);
+    model.followed.list([listing]);
     model.tables()[0]!.applied.insert = 77;
     expect(model.table('public.a')?.applied.insert).toBe(0);
   });
@@ -226,18 +229,7 @@ it('tells when something is tried again, as long as that is to come', () => {
 });
 
 it('remembers what it is asked to sample', () => {
-  model.slot({
-    name: 'shop',
-    active: true,
-    walStatus: 'reserved',
-    retainedBytes: 7,
-    limitBytes: null,
-    safeBytes: null,
-    oldestTransactionMs: null,
-    spilledBytes: 0,
-    clockAheadMs: 0,
-    readAtMs: 0,
-  });
+  model.stream.slot(SLOT);
   model.sample();
   nowMs += 1000;
   const perTable = [['public.a', { insert: 20, update: 10, delete: 0, truncate: 0 }]] as const;
@@ -251,23 +243,23 @@ it('remembers what it is asked to sample', () => {
 
 it('says what is in the way once that is known', () => {
   expect(model.status().work).toMatchObject({ seconds: 0, bottleneck: null });
-  model.spent('lock', 9000);
-  model.spent('source', 1000);
+  model.stream.spent('lock', 9000);
+  model.stream.spent('source', 1000);
   expect(model.status().work).toMatchObject({ seconds: 10, shares: { lock: 0.9, source: 0.1 }, bottleneck: 'lock' });
 });
 
 it('knows since when a table is in its state, and how busy it is', () => {
-  model.setTables([listing]);
+  model.followed.list([listing]);
   nowMs += 5000;
-  model.tableState('public.a', 'streaming');
-  model.tableState('public.a', 'streaming');
+  model.followed.state('public.a', 'streaming');
+  model.followed.state('public.a', 'streaming');
   for (let second = 0; second < 120; second++) {
     nowMs += 1000;
     const perTable = [['public.a', { insert: 50, update: 50, delete: 0, truncate: 0 }]] as const;
     model.batchApplied({ rows: 100, transactions: 1, durationMs: 4, perTable, at: nowMs });
   }
-  expect(model.tableFacts('public.a').sinceMs).toBe(START + 5000);
-  expect(model.tableFacts('public.a').rowsPerSecond).toBeCloseTo(105, 0);
+  expect(model.followed.facts('public.a').sinceMs).toBe(START + 5000);
+  expect(model.followed.facts('public.a').rowsPerSecond).toBeCloseTo(105, 0);
   nowMs += 60_000;
-  expect(model.tableFacts('public.a').rowsPerSecond).toBeLessThan(1);
+  expect(model.followed.facts('public.a').rowsPerSecond).toBeLessThan(1);
 });

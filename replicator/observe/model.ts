@@ -1,25 +1,17 @@
-import type { Lsn } from '../postgres/lsn.ts';
 import type { ProblemCode } from '../problem.ts';
-import { CopyWatch } from './copy-progress.ts';
 import { workStatus } from './bottleneck.ts';
+import { CopyWatch } from './copy-progress.ts';
 import { FindingBook } from './finding-book.ts';
-import { History } from './history.ts';
-import type { Curves, Range } from './history.ts';
-import { Lag } from './lag.ts';
-import type { LagReading } from './lag.ts';
-import { Positions } from './positions.ts';
-import { ProblemBook } from './problem-book.ts';
-import type { RetriesOf } from './problem-book.ts';
-import type { Counters, ErrorClass, Role, SlotReading, Stage } from './readings.ts';
+import { History, type Curves, type Range } from './history.ts';
+import { ProblemBook, type RetriesOf } from './problem-book.ts';
+import type { Counters, ErrorClass, Role, Stage } from './readings.ts';
 import { Sampler } from './sampler.ts';
-import type { ConflictKind, PipelineState, Status, TableState, TableStatus } from './status.ts';
+import type { PipelineState, Status, TableStatus } from './status.ts';
+import { StreamBook } from './stream-book.ts';
 import { summarize } from './summary.ts';
-import { TableBook, copyOfTable, iso } from './table-book.ts';
-import type { RowCounts, TableError, TableFacts, TableListing } from './table-book.ts';
+import { TableBook, copyOfTable, iso, type RowCounts } from './table-book.ts';
 import { Throughput } from './throughput.ts';
-import { ValidationBook, type TableValidation } from './validation.ts';
-import { WorkLedger } from './work.ts';
-import type { Activity } from './work.ts';
+import { ValidationBook } from './validation.ts';
 
 /** One target commit. `perTable` is by source name; `at` in ms since 1970. */
 export interface AppliedBatch {
@@ -35,38 +27,29 @@ export interface AppliedBatch {
 }
 
 /**
- * What is known of the pipeline, in memory: the pipeline writes it, HTTP and metrics read it, and no
- * read asks a database. No timers; `now` is ms since 1970.
+ * What is known of the pipeline, in memory: the pipeline writes it, HTTP and metrics read it, and no read asks a database.
+ * What is known of the stream, of tables, findings and comparisons is in books of their own. No timers; `now` is ms since 1970.
  */
 export class StatusModel {
+  readonly stream: StreamBook;
+  readonly followed: TableBook;
+  readonly findings: FindingBook;
+  readonly validations = new ValidationBook();
   readonly #name: string;
   readonly #version: string;
   readonly #now: () => number;
-  readonly #startedMs: number;
   #state: { name: PipelineState; detail: string | null; sinceMs: number };
   readonly #databases = { source: unknownDatabase(), target: unknownDatabase() };
-  readonly #positions = new Positions();
-  #slot: SlotReading | null = null;
-  #queue = { bytes: 0, limitBytes: 0 };
-  #spillBytes = 0;
-  readonly #lag: Lag;
   readonly #throughput: Throughput;
-  readonly #tables = new TableBook();
   readonly #problems = new ProblemBook();
   readonly #retriesOf: RetriesOf;
   readonly #history = new History();
-  readonly findings: FindingBook;
-  readonly validations = new ValidationBook();
   readonly #sampler = new Sampler();
-  readonly #work = new WorkLedger();
   readonly #copy = new CopyWatch();
   readonly #batchListeners = new Set<(batch: AppliedBatch) => void>();
   /** Read-only for everybody else. */
   readonly counters: Counters = {
-    receivedBytes: 0,
-    backpressureMs: 0,
     errors: new Map(),
-    spilledBytes: 0,
     errorClasses: { transient: 0, permanent: 0, data: 0 },
     reconnects: { source: 0, target: 0 },
   };
@@ -82,11 +65,11 @@ export class StatusModel {
     this.#name = options.name;
     this.#version = options.version;
     this.#now = options.now;
+    this.stream = new StreamBook({ now: options.now, heartbeatIntervalMs: options.heartbeatIntervalMs ?? 1000 });
+    this.followed = new TableBook(options.now);
     this.findings = new FindingBook(options.now);
     const nowMs = options.now();
-    this.#startedMs = nowMs;
     this.#state = { name: 'starting', detail: null, sinceMs: nowMs };
-    this.#lag = new Lag({ intervalMs: options.heartbeatIntervalMs ?? 1000 });
     this.#throughput = new Throughput(nowMs);
   }
 
@@ -106,104 +89,14 @@ export class StatusModel {
     if (reading.database !== undefined) known.database = reading.database;
   }
 
-  /** Where the source writes now (pg_current_wal_lsn, or what the stream says). */
-  sourceWalEnd(lsn: Lsn): void {
-    this.#positions.walEnd = lsn;
-  }
-
-  slot(reading: SlotReading | null): void {
-    this.counters.spilledBytes += grown(this.#slot?.spilledBytes ?? null, reading?.spilledBytes ?? null);
-    this.#slot = reading;
-  }
-
-  /** `bytes`: payload since the last call. */
-  received(lsn: Lsn, bytes: number): void {
-    this.#positions.received = lsn;
-    this.counters.receivedBytes += bytes;
-  }
-
-  applied(lsn: Lsn): void {
-    this.#positions.applied = lsn;
-  }
-
-  acknowledged(lsn: Lsn): void {
-    this.#positions.acknowledged = lsn;
-  }
-
   batchApplied(batch: AppliedBatch): void {
     const nowMs = this.#now();
     for (const [source, counts] of batch.perTable) {
       this.#throughput.table(counts);
-      this.#tables.applied(source, counts, batch.at);
+      this.followed.applied(source, counts, batch.at);
     }
     this.#throughput.batch(batch, nowMs);
     for (const listener of this.#batchListeners) listener(batch);
-  }
-
-  conflict(table: string, kind: ConflictKind, count: number): void {
-    this.#tables.conflict(table, kind, count);
-  }
-
-  /** Decoded or received, not yet applied. */
-  queue(bytes: number, limitBytes: number): void {
-    this.#queue = { bytes, limitBytes };
-  }
-
-  /** Of transactions that came while in progress on the source: what is kept on disk. */
-  spill(bytes: number): void {
-    this.#spillBytes = bytes;
-  }
-
-  /** Call it before the heartbeat is sent; one that failed to go out does no harm. */
-  heartbeatEmitted(id: string, atMs: number): void {
-    this.#lag.emitted(id, atMs);
-  }
-
-  heartbeatApplied(id: string): void {
-    this.#lag.applied(id, this.#now());
-  }
-
-  /** The stream starts, again: see Lag. */
-  sessionBegins(): void {
-    this.#lag.sessionBegins(this.#now());
-  }
-
-  /** What was committed on the source up to `atMs`, by our clock, is on the target. */
-  targetShows(atMs: number): void {
-    this.#lag.shows(atMs);
-  }
-
-  /** The set of followed tables; those that stay keep their counters. */
-  setTables(listings: Iterable<TableListing>): void {
-    this.#tables.list(listings, this.#now());
-  }
-
-  tableState(source: string, state: TableState, error?: TableError | null): void {
-    this.#tables.state(source, state, error, this.#now());
-  }
-
-  copyStarted(source: string): void {
-    this.#tables.copyStarted(source, this.#now());
-  }
-
-  /** Rows and bytes of this copy so far. */
-  copyProgress(source: string, rows: number, bytes: number): void {
-    this.#tables.copyProgress(source, rows, bytes);
-  }
-
-  copyFinished(source: string, rows: number, bytes: number): void {
-    this.#tables.copyProgress(source, rows, bytes);
-    this.#tables.copyFinished(source, this.#now());
-  }
-
-  /** Bytes in the spool of this table now. */
-  spooled(source: string, bytes: number): void {
-    this.#tables.spooled(source, bytes);
-  }
-
-  /** A comparison of the table came to an end; null: what it found is over. `equalBefore`: as an earlier process knew it. */
-  validated(source: string, validation: TableValidation | null, equalBefore: string | null = null): void {
-    this.#tables.validated(source, validation, equalBefore);
   }
 
   /** Shown until cleared; `since` stays while the same code and table are reported again. */
@@ -224,17 +117,6 @@ export class StatusModel {
     this.counters.reconnects[role] += 1;
   }
 
-  /** Time in which reading from the source stood still because the target was slower. */
-  backpressure(ms: number): void {
-    this.counters.backpressureMs += ms;
-    this.#work.queueFull(ms, this.#now());
-  }
-
-  /** Time on the way to the target, by what it went into; see ACTIVITIES. */
-  spent(activity: Activity, ms: number): void {
-    this.#work.spent(activity, ms, this.#now());
-  }
-
   // ---- read by http and metrics ------------------------------------------------------------
 
   get state(): PipelineState {
@@ -245,54 +127,19 @@ export class StatusModel {
     return this.#version;
   }
 
-  /** Seconds since the start; see WorkLedger. */
-  secondsSpent(activity: Activity): number {
-    return this.#work.total(activity);
-  }
-
-  lag(): LagReading {
-    return this.#lag.read(this.#now());
-  }
-
-  /** The newest moment of the source that the target shows: emission of a heartbeat, a commit; before any, our start. */
-  get heartbeatAppliedMs(): number {
-    return this.#lag.shownMs ?? this.#startedMs;
-  }
-
-  /** When the newest heartbeat left; null before any. */
-  get heartbeatEmittedMs(): number | null {
-    return this.#lag.emittedMs;
-  }
-
-  /** WAL the source has written and we have not received; null where either is not known. */
-  get receiveLagBytes(): number | null {
-    return this.#positions.receiveLagBytes;
-  }
-
   /** When the copies that are under way, or else the last ones, began and were complete, ms since 1970; null where there are none. */
   get copying(): { readonly startedMs: number | null; readonly finishedMs: number | null } {
     return this.#copy.times;
   }
 
-  get queueReading(): { readonly bytes: number; readonly limitBytes: number } {
-    return this.#queue;
-  }
-
-  get spillBytes(): number {
-    return this.#spillBytes;
-  }
-
-  get slotReading(): SlotReading | null {
-    return this.#slot;
-  }
-
   status(): Status {
-    this.#copy.look(this.#tables.all(), this.#now());
-    const lag = this.lag();
-    const tables = this.#tables.counts();
+    this.#copy.look(this.followed.all(), this.#now());
+    const { stream } = this;
+    const lag = stream.lag();
+    const tables = this.followed.counts();
     const problems = this.#problems.all(this.#retriesOf, this.#now());
     const { source, target } = this.#databases;
-    const slot = this.#slot;
+    const slot = stream.slotReading;
     return {
       name: this.#name,
       version: this.#version,
@@ -307,7 +154,7 @@ export class StatusModel {
         tables,
         firstProblem: problems[0]?.message ?? null,
       }),
-      source: { ...source, walEnd: this.#positions.walEndText },
+      source: { ...source, walEnd: stream.positions.walEndText },
       target: { ...target },
       slot: slot && {
         name: slot.name,
@@ -316,11 +163,11 @@ export class StatusModel {
         retainedBytes: slot.retainedBytes,
         limitBytes: slot.limitBytes,
       },
-      position: this.#positions.position,
-      lag: { seconds: lag.seconds === null ? null : Math.round(lag.seconds * 1000) / 1000, bytes: this.#positions.lagBytes },
+      position: stream.positions.position,
+      lag: { seconds: lag.seconds === null ? null : Math.round(lag.seconds * 1000) / 1000, bytes: stream.positions.lagBytes },
       rates: this.#throughput.rates(this.#now()),
       totals: { ...this.#throughput.totals },
-      work: workStatus(this.#work.read(this.#now()), lag.seconds),
+      work: workStatus(stream.work(), lag.seconds),
       tables,
       copy: this.#copy.progress,
       problems,
@@ -329,26 +176,13 @@ export class StatusModel {
 
   /** In the order they were listed; copies, which stay as they are. */
   tables(): TableStatus[] {
-    return this.#tables.all().map(copyOfTable);
-  }
-
-  /** The same without a copy: to be read at once, not kept and not changed. */
-  tableList(): readonly TableStatus[] {
-    return this.#tables.all();
+    return this.followed.all().map(copyOfTable);
   }
 
   /** By source name `schema.table`. */
   table(source: string): TableStatus | undefined {
-    const status = this.#tables.get(source);
+    const status = this.followed.get(source);
     return status && copyOfTable(status);
-  }
-
-  tableFacts(source: string): TableFacts {
-    return this.#tables.facts(source, this.#now());
-  }
-
-  copiedTotals(source: string): { rows: number; bytes: number } {
-    return this.#tables.copiedTotals(source);
   }
 
   /** Calls back after each batch; returns what ends it. */
@@ -360,14 +194,15 @@ export class StatusModel {
   /** Takes a sample for the curves; the HTTP server calls it once a second. */
   sample(): void {
     const nowMs = this.#now();
-    this.#copy.look(this.#tables.all(), nowMs);
+    this.#copy.look(this.followed.all(), nowMs);
+    const { stream } = this;
     const moment = {
-      lagSeconds: this.lag().seconds,
-      lagBytes: this.#positions.lagBytes,
-      queueBytes: this.#queue.bytes,
-      retainedBytes: this.#slot?.retainedBytes ?? null,
+      lagSeconds: stream.lag().seconds,
+      lagBytes: stream.positions.lagBytes,
+      queueBytes: stream.queueReading.bytes,
+      retainedBytes: stream.slotReading?.retainedBytes ?? null,
       totals: this.#throughput.totals,
-      walEnd: this.#positions.walEnd,
+      walEnd: stream.positions.walEnd,
     };
     this.#history.add(this.#sampler.sample(moment, nowMs), nowMs);
   }
@@ -375,12 +210,6 @@ export class StatusModel {
   history(range: Range): Curves {
     return this.#history.read(range, this.#now());
   }
-}
-
-/** What a counter of the server has come to since it was last seen; it may have been reset. */
-function grown(before: number | null, now: number | null): number {
-  if (before === null || now === null) return 0;
-  return now >= before ? now - before : now;
 }
 
 function unknownDatabase(): { connected: boolean; serverVersion: string | null; database: string | null } {

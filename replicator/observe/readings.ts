@@ -29,10 +29,6 @@ export interface SlotReading {
 
 /** Numbers that only metrics read. */
 export interface Counters {
-  receivedBytes: number;
-  backpressureMs: number;
-  /** Of the source while it decodes, since the first reading of the slot. */
-  spilledBytes: number;
   errors: Map<Stage, number>;
   errorClasses: Record<ErrorClass, number>;
   reconnects: Record<Role, number>;

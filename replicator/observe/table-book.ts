@@ -40,10 +40,17 @@ interface Entry {
 
 /** Every followed table with its counters, by its source name. */
 export class TableBook {
+  readonly #now: () => number;
   #entries = new Map<string, Entry>();
 
+  /** `now`: ms since 1970. */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
   /** The set of followed tables. Counters of those that stay, stay. */
-  list(listings: Iterable<TableListing>, nowMs: number): void {
+  list(listings: Iterable<TableListing>): void {
+    const nowMs = this.#now();
     const next = new Map<string, Entry>();
     for (const listing of listings) next.set(listing.source, entryOf(listing, this.#entries.get(listing.source), nowMs));
     this.#entries = next;
@@ -57,23 +64,24 @@ export class TableBook {
     return Array.from(this.#entries.values(), (entry) => entry.status);
   }
 
-  facts(source: string, nowMs: number): TableFacts {
+  facts(source: string): TableFacts {
+    const nowMs = this.#now();
     const entry = this.#entries.get(source);
     if (!entry) return { sinceMs: nowMs, rowsPerSecond: 0 };
     return { sinceMs: entry.sinceMs, rowsPerSecond: decayed(entry.rate, nowMs) };
   }
 
   /** `error` is kept only in the state `error`. */
-  state(source: string, state: TableState, error: TableError | null | undefined, nowMs: number): void {
+  state(source: string, state: TableState, error?: TableError | null): void {
     const entry = this.#entries.get(source);
     if (!entry) return;
     const { status } = entry;
-    if (status.state !== state) entry.sinceMs = nowMs;
+    if (status.state !== state) entry.sinceMs = this.#now();
     status.state = state;
     status.error = state === 'error' ? (error ?? status.error) : null;
   }
 
-  copyStarted(source: string, nowMs: number): void {
+  copyStarted(source: string): void {
     const entry = this.#entries.get(source);
     if (!entry) return;
     const { snapshot } = entry.status;
@@ -83,7 +91,7 @@ export class TableBook {
     };
     snapshot.rowsCopied = 0;
     snapshot.bytesCopied = 0;
-    snapshot.startedAt = iso(nowMs);
+    snapshot.startedAt = iso(this.#now());
     snapshot.finishedAt = null;
   }
 
@@ -95,11 +103,13 @@ export class TableBook {
     snapshot.bytesCopied = bytes;
   }
 
-  copyFinished(source: string, nowMs: number): void {
+  copyFinished(source: string, rows: number, bytes: number): void {
     const snapshot = this.#entries.get(source)?.status.snapshot;
     if (!snapshot) return;
-    snapshot.startedAt ??= iso(nowMs);
-    snapshot.finishedAt = iso(nowMs);
+    this.copyProgress(source, rows, bytes);
+    const at = iso(this.#now());
+    snapshot.startedAt ??= at;
+    snapshot.finishedAt = at;
   }
 
   applied(source: string, counts: RowCounts, atMs: number): void {

@@ -6,7 +6,7 @@ import { OTHERS, TableSeriesBook, type TableSeries } from './table-series.ts';
 const INSERT = { insert: 1, update: 0, delete: 0, truncate: 0 };
 
 function follow(names: string[]) {
-  const tables = new TableBook();
+  const tables = new TableBook(() => 0);
   const list = (sources: string[]): void =>
     tables.list(
       sources.map((source) => ({
@@ -17,7 +17,6 @@ function follow(names: string[]) {
         rowsEstimated: 1,
         rowsCopied: 10,
       })),
-      0,
     );
   list(names);
   return {

@@ -16,7 +16,7 @@ const stored = async (db: TestDatabases): Promise<string[]> =>
 function known({ pipeline }: RunningPipeline) {
   const { problems } = pipeline.model.status();
   return {
-    tables: pipeline.model.tableList().map(({ source, validation }) => ({ source, validation })),
+    tables: pipeline.model.followed.all().map(({ source, validation }) => ({ source, validation })),
     problems: problems
       .filter(({ code }) => code === 'ROWS_DIFFER')
       .map(({ table, message, remedy }) => ({ table, message, remedy })),

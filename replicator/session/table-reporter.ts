@@ -62,8 +62,8 @@ export class TableReporter {
   prepared({ tables, findings, created }: ResolvedPipelineTables, changes: readonly IdentityChange[]): void {
     const names = new Set(tables.map((table) => table.name));
     for (const gone of [...this.#errors.keys()].filter((name) => !names.has(name))) this.#recovered(gone);
-    for (const { source } of this.#model.tableList()) if (!names.has(source)) this.#replaced(source);
-    this.#model.setTables(
+    for (const { source } of this.#model.followed.all()) if (!names.has(source)) this.#replaced(source);
+    this.#model.followed.list(
       tables.map((table) => ({
         source: table.name,
         target: displayName(table.mapping.target),
@@ -110,9 +110,9 @@ export class TableReporter {
       this.#error(name, progress);
     } else {
       this.#recovered(name);
-      this.#model.tableState(name, progress.state);
+      this.#model.followed.state(name, progress.state);
     }
-    this.#model.spooled(name, table.spooledBytes);
+    this.#model.followed.spooled(name, table.spooledBytes);
     this.#stands(table);
   }
 
@@ -132,7 +132,7 @@ export class TableReporter {
   /** Changes that a table's spool had kept are on the target. */
   drained(table: FollowedTable, applied: Applied, durationMs: number): void {
     this.conflicts(applied);
-    this.#model.spooled(table.name, table.spooledBytes);
+    this.#model.followed.spooled(table.name, table.spooledBytes);
     const { rows, perTable, way } = applied;
     if (rows > 0) this.#model.batchApplied({ rows, transactions: 0, durationMs, perTable, way, at: Date.now() });
   }
@@ -142,18 +142,18 @@ export class TableReporter {
     const name = (task: CopyTask): string => displayName(task.mapping.source);
     return {
       started: (task) => {
-        model.tableState(name(task), 'copying');
-        model.copyStarted(name(task));
+        model.followed.state(name(task), 'copying');
+        model.followed.copyStarted(name(task));
       },
-      progress: (task, rows, bytes) => model.copyProgress(name(task), rows, bytes),
+      progress: (task, rows, bytes) => model.followed.copyProgress(name(task), rows, bytes),
       merged: (task, found) => {
         const table = name(task);
         this.#teller.tell({ level: 'info', table, code: 'RESYNCED', message: resynced(table, found) });
       },
       finished: (task, rows, bytes) => {
-        model.copyFinished(name(task), rows, bytes);
+        model.followed.copyFinished(name(task), rows, bytes);
         this.#replaced(name(task));
-        model.tableState(name(task), task.bare ? 'indexing' : 'catching_up');
+        model.followed.state(name(task), task.bare ? 'indexing' : 'catching_up');
         this.#log.info({ table: name(task), rows, bytes }, 'table copied');
       },
     };
@@ -201,7 +201,7 @@ export class TableReporter {
 
   /** Rows that were not applied as they were sent. */
   conflicts(applied: Applied): void {
-    for (const conflict of applied.conflicts) this.#model.conflict(conflict.table, conflict.kind, 1);
+    for (const conflict of applied.conflicts) this.#model.followed.conflict(conflict.table, conflict.kind, 1);
     for (const event of this.#tally.events(applied.conflicts)) this.#teller.tell(event);
     for (let at = 0; at < applied.conflicts.length; at += CONFLICTS_A_LINE) {
       this.#log.warn({ conflicts: applied.conflicts.slice(at, at + CONFLICTS_A_LINE) }, 'rows not applied as they were sent');
@@ -210,7 +210,7 @@ export class TableReporter {
 
   #error(table: string, error: { code: Problem['code']; message: string; remedy: string }): void {
     const { code, message, remedy } = error;
-    this.#model.tableState(table, 'error', { code, message, remedy });
+    this.#model.followed.state(table, 'error', { code, message, remedy });
     const known = this.#errors.get(table);
     if (known?.code === code && known.message === message) return;
     if (known) this.#model.clearProblem(known.code, table);

@@ -40,10 +40,10 @@ test('what a stream costs is booked on what it goes into', async () => {
   const { model } = running.pipeline;
   await eventually(() => {
     for (const activity of ['source', 'decode', 'apply', 'commit'] as const)
-      expect(model.secondsSpent(activity)).toBeGreaterThan(0);
+      expect(model.stream.secondsSpent(activity)).toBeGreaterThan(0);
   });
   await running.pipeline.controls.pause('test');
   await sql(db.source, `INSERT INTO t VALUES (0, '')`);
-  await eventually(() => expect(model.secondsSpent('paused')).toBeGreaterThan(0), { timeout: 15_000 });
+  await eventually(() => expect(model.stream.secondsSpent('paused')).toBeGreaterThan(0), { timeout: 15_000 });
   await running.pipeline.controls.resume('test');
 });

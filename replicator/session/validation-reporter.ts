@@ -32,7 +32,7 @@ export class ValidationReporter implements ValidationObserver {
     for (const { source, found } of await this.#kept.connected(target, pipeline)) {
       const table = displayName(source);
       const validation: TableValidation = { ...waiting(), ...found };
-      this.#model.validated(table, validation, found.equalAt);
+      this.#model.followed.validated(table, validation, found.equalAt);
       if (mismatches(validation) > 0) this.#showDiffering(table, validation);
     }
   }
@@ -76,7 +76,7 @@ export class ValidationReporter implements ValidationObserver {
     this.#put(table, validation);
     // Rows that were in motion say nothing about those that differed before.
     if (state === 'unsettled' && this.#differing.has(table)) return;
-    this.#model.validated(table, validation);
+    this.#model.followed.validated(table, validation);
     const equalAt = this.#model.table(table)?.validation?.equalAt ?? null;
     this.#kept.keep(source, { ...validation, state, finishedAt, equalAt });
     if (differ) this.#teller.tell({ level: 'error', ...this.#showDiffering(table, validation) });
@@ -103,7 +103,7 @@ export class ValidationReporter implements ValidationObserver {
   /** The table's rows were copied again, or it is no longer followed: what was found is over. */
   replaced(table: string): void {
     this.#kept.drop(table);
-    this.#model.validated(table, null);
+    this.#model.followed.validated(table, null);
     this.#over(table, `What was found of ${table} is over: it was copied again, or is no longer followed.`);
   }
 

@@ -212,8 +212,8 @@ test('a large one takes disk, not memory, and its reading waits for the target',
   const over = new AbortController();
   const watching = (async () => {
     while (!over.signal.aborted) {
-      most.memory = Math.max(most.memory, model.queueReading.bytes);
-      most.disk = Math.max(most.disk, model.spillBytes);
+      most.memory = Math.max(most.memory, model.stream.queueReading.bytes);
+      most.disk = Math.max(most.disk, model.stream.spillBytes);
       await sleep(5);
     }
   })();
@@ -225,7 +225,7 @@ test('a large one takes disk, not memory, and its reading waits for the target',
   // It is looked every 100 ms, and in the end it is 17 MB.
   expect(most.disk).toBeGreaterThan(8 << 20);
   expect(most.memory).toBeLessThan(2 << 20);
-  await eventually(() => expect(model.spillBytes).toBe(0));
+  await eventually(() => expect(model.stream.spillBytes).toBe(0));
 });
 
 test('a table that is copied beside the stream while transactions are in progress: each row once', async () => {

@@ -122,12 +122,12 @@ export async function serve(
   });
   model.database('source', { connected: true, serverVersion: '18.4', database: 'pg_x' });
   model.database('target', { connected: true, serverVersion: '17.9', database: 'pg_y' });
-  model.setTables([
+  model.followed.list([
     listing('public.customers'),
     listing('public.orders'),
     listing('public.tb_trx_src', { target: 'public.tb_trx_dest', identity: 'full' }),
   ]);
-  model.slot({
+  model.stream.slot({
     name: 'shop',
     active: true,
     walStatus: 'reserved',
@@ -139,12 +139,12 @@ export async function serve(
     clockAheadMs: 0,
     readAtMs: 0,
   });
-  model.sourceWalEnd(parseLsn('0/1A2B3C8'));
-  model.received(parseLsn('0/1A2B3C8'), 100);
-  model.applied(parseLsn('0/1A2B3C8'));
-  model.acknowledged(parseLsn('0/1A2B380'));
-  model.heartbeatEmitted('first', Date.now());
-  model.heartbeatApplied('first');
+  model.stream.sourceWalEnd(parseLsn('0/1A2B3C8'));
+  model.stream.received(parseLsn('0/1A2B3C8'), 100);
+  model.stream.applied(parseLsn('0/1A2B3C8'));
+  model.stream.acknowledged(parseLsn('0/1A2B380'));
+  model.stream.heartbeatEmitted('first', Date.now());
+  model.stream.heartbeatApplied('first');
   model.setState('streaming');
   const request = (path: string, init?: RequestInit): Promise<Response> =>
     fetch(`${server.address}${path}`, { redirect: 'manual', ...init });

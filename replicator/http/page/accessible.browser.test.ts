@@ -26,14 +26,14 @@ async function findings(page: Page): Promise<string[]> {
 beforeEach(() => {
   const { model, events } = here.server;
   const error = { code: 'APPLY_FAILED', message: 'Refused by the target', remedy: 'ALTER TABLE x ADD y int;' } as const;
-  model.setTables([
+  model.followed.list([
     listing('public.orders', { state: 'error', error }),
     listing('public.big', { state: 'copying', rowsEstimated: 100, rowsCopied: 25, copyStartedAt: Date.now() - 60_000 }),
     ...Array.from({ length: 80 }, (_, i) => listing(`public.t${i}`)),
   ]);
   model.problem({ ...error, table: 'public.orders' });
-  model.conflict('public.t1', 'updateMissing', 2);
-  model.slot({
+  model.followed.conflict('public.t1', 'updateMissing', 2);
+  model.stream.slot({
     name: 'shop',
     active: true,
     walStatus: 'reserved',
@@ -45,10 +45,10 @@ beforeEach(() => {
     clockAheadMs: 0,
     readAtMs: 0,
   });
-  model.queue(900, 1000);
-  model.heartbeatEmitted('late', Date.now() - 90_000);
-  model.spent('apply', 50_000);
-  model.spent('lock', 10_000);
+  model.stream.queue(900, 1000);
+  model.stream.heartbeatEmitted('late', Date.now() - 90_000);
+  model.stream.spent('apply', 50_000);
+  model.stream.spent('lock', 10_000);
   model.sample();
   events.append({ level: 'error', table: 'public.orders', ...error });
   events.append({ level: 'warn', code: 'NOTE', message: 'Take note' });

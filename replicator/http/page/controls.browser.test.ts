@@ -20,7 +20,7 @@ describe.each([
   });
 
   it('retries a table in error', async () => {
-    here.server.model.setTables([listing('public.orders', { state: 'error', error: ERROR })]);
+    here.server.model.followed.list([listing('public.orders', { state: 'error', error: ERROR })]);
     const page = await here.visit({ javaScriptEnabled });
     await page.getByRole('button', { name: 'Retry' }).click();
     await expect.poll(() => here.server.calls).toEqual(['retry public.orders by the status page, from 127.0.0.1']);
@@ -85,7 +85,7 @@ describe.each([
   });
 
   it('keeps filter and page over an action', async () => {
-    here.server.model.setTables(
+    here.server.model.followed.list(
       Array.from({ length: 60 }, (_, i) => listing(`public.t${i}`, i === 7 ? { state: 'error', error: ERROR } : {})),
     );
     const page = await here.visit({ javaScriptEnabled, path: '/?q=t7' });
@@ -121,7 +121,7 @@ describe.each([
 
 describe('with JavaScript', () => {
   it('loads nothing again for any of it', async () => {
-    here.server.model.setTables([listing('public.orders', { state: 'error', error: ERROR })]);
+    here.server.model.followed.list([listing('public.orders', { state: 'error', error: ERROR })]);
     const page = await here.visit();
     await page.evaluate('window.here = true');
     await page.getByRole('button', { name: 'Retry' }).click();

@@ -18,7 +18,7 @@ describe('the status page in a browser', () => {
   });
 
   it('follows the model by itself, and leaves focus, selection and filter alone', async () => {
-    here.server.model.setTables(Array.from({ length: 12 }, (_, i) => listing(`public.t${i}`)));
+    here.server.model.followed.list(Array.from({ length: 12 }, (_, i) => listing(`public.t${i}`)));
     const page = await here.visit();
     await page.getByLabel('Filter tables by name').fill('t11');
     await page.getByText('1 table of 12.').waitFor();
@@ -93,7 +93,7 @@ describe('the status page in a browser', () => {
       message: `INSERT of ${name} was refused`,
       remedy: `ALTER TABLE ${name} ADD x int;`,
     } as const;
-    model.setTables([
+    model.followed.list([
       ...Array.from({ length: 120 }, (_, i) => listing(`public.t${i}`)),
       listing(name, { state: 'error', error }),
     ]);
@@ -106,7 +106,7 @@ describe('the status page in a browser', () => {
 
   it('tells value and time of a curve, to the hand and to the arrow keys', async () => {
     const { model } = here.server;
-    model.queue(3 * 1_048_576, 8 * 1_048_576);
+    model.stream.queue(3 * 1_048_576, 8 * 1_048_576);
     model.sample();
     const page = await here.visit();
     const curve = page.getByRole('img', { name: /^queued, the last 15 minutes, 3 MB at most$/ });
@@ -129,7 +129,7 @@ describe('five thousand tables', () => {
   it('can be filtered, sorted and leafed through without loading the page again', async () => {
     const { model } = here.server;
     const error = { code: 'COPY_FAILED', message: 'Refused', remedy: 'Mend it' } as const;
-    model.setTables(
+    model.followed.list(
       Array.from({ length: 5000 }, (_, i) =>
         listing(`public.t${i}`, { rowsCopied: i, ...(i === 4321 ? { state: 'error', error } : {}) }),
       ),
@@ -158,7 +158,7 @@ describe('five thousand tables', () => {
   });
 
   it('can be without JavaScript too', async () => {
-    here.server.model.setTables(Array.from({ length: 5000 }, (_, i) => listing(`public.t${i}`)));
+    here.server.model.followed.list(Array.from({ length: 5000 }, (_, i) => listing(`public.t${i}`)));
     const page = await here.visit({ javaScriptEnabled: false });
     await page.getByLabel('Filter tables by name').fill('t499');
     await page.getByRole('button', { name: 'Filter' }).click();

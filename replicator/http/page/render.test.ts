@@ -32,13 +32,13 @@ function view(search = ''): PageView {
     validations: model.validations.read(),
     events: events.after(),
     curves: model.history(parseQuery(search).range),
-    queue: model.queueReading,
-    slot: model.slotReading,
-    lagAtLeast: model.lag().atLeast,
+    queue: model.stream.queueReading,
+    slot: model.stream.slotReading,
+    lagAtLeast: model.stream.lag().atLeast,
     nowMs,
     canLogOut: false,
     formToken: 'of this page',
-    factsOf: (source) => model.tableFacts(source),
+    factsOf: (source) => model.followed.facts(source),
     query: parseQuery(search),
     path: '/',
     theme: 'auto',
@@ -68,7 +68,7 @@ describe('hostile names', () => {
   it('cannot get out of the text they stand in', () => {
     const error = { code: 'APPLY_FAILED', message: EVIL, remedy: EVIL } as const;
     model.database('source', { connected: true, serverVersion: EVIL, database: EVIL });
-    model.slot({
+    model.stream.slot({
       name: EVIL,
       active: true,
       walStatus: EVIL,
@@ -80,7 +80,7 @@ describe('hostile names', () => {
       clockAheadMs: 0,
       readAtMs: 0,
     });
-    model.setTables([
+    model.followed.list([
       listing(`a.${EVIL}`, { target: `b.${EVIL}`, state: 'error', error }),
       listing(`c.${EVIL}`, { state: 'copying' }),
     ]);
@@ -108,7 +108,7 @@ describe('hostile names', () => {
 
 describe('the page', () => {
   it('stands by itself: nothing inline, nothing from elsewhere', () => {
-    model.setTables([listing('public.a')]);
+    model.followed.list([listing('public.a')]);
     const page = renderPage(view());
     expect(page).not.toMatch(/ style=| on[a-z]+=|<style|https?:\/\//);
     expect(page).toContain('<noscript><meta http-equiv="refresh" content="5" /></noscript>');
@@ -144,7 +144,7 @@ describe('the page', () => {
 
   it('shows tables in error first, each with what to do once', () => {
     const error = { code: 'APPLY_FAILED', message: 'Refused', remedy: 'ALTER TABLE z' } as const;
-    model.setTables([listing('public.a'), listing('public.z', { state: 'error', error })]);
+    model.followed.list([listing('public.a'), listing('public.z', { state: 'error', error })]);
     const alone = renderMain(view());
     expect(alone.indexOf('public.z')).toBeLessThan(alone.indexOf('public.a'));
     expect(alone.split('ALTER TABLE z')).toHaveLength(2);
@@ -154,15 +154,15 @@ describe('the page', () => {
 
   it('shows the copy with a share only where the estimate holds', () => {
     model.setState('copying');
-    model.setTables([
+    model.followed.list([
       listing('public.a', { state: 'copying', rowsEstimated: 100, rowsCopied: 25, copyStartedAt: nowMs - 60_000 }),
       listing('public.b', { state: 'pending', rowsEstimated: 100, rowsCopied: 0 }),
     ]);
     expect(renderMain(view())).toContain('<strong>about 12 %</strong>');
     nowMs += 60_000;
-    model.copyProgress('public.a', 55, 55);
+    model.followed.copyProgress('public.a', 55, 55);
     expect(renderMain(view())).toContain('<strong>about 27 %, 5 min to go</strong>');
-    model.copyProgress('public.a', 500, 1);
+    model.followed.copyProgress('public.a', 500, 1);
     const beyond = renderMain(view());
     expect(beyond).not.toMatch(/about \d+ %/);
     expect(beyond).toContain('<strong>500 rows</strong>');
@@ -173,9 +173,9 @@ describe('the page', () => {
       listing(`public.done${i}`, { rowsCopied: i, copyStartedAt: nowMs + i * 1000, copyFinishedAt: nowMs + i * 1000 + 500 });
     const running = (i: number) =>
       listing(`public.run${i}`, { state: 'copying', rowsEstimated: 100, rowsCopied: 25, copyStartedAt: nowMs + 50_000 });
-    model.setTables([listing('public.a', { state: 'pending', rowsEstimated: 100, rowsCopied: 0 })]);
+    model.followed.list([listing('public.a', { state: 'pending', rowsEstimated: 100, rowsCopied: 0 })]);
     renderMain(view());
-    model.setTables([...Array.from({ length: 40 }, (_, i) => done(i)), ...Array.from({ length: 3 }, (_, i) => running(i))]);
+    model.followed.list([...Array.from({ length: 40 }, (_, i) => done(i)), ...Array.from({ length: 3 }, (_, i) => running(i))]);
     nowMs += 100_000;
     const section = renderMain(view()).split('id="snapshot"')[1]!.split('</section>')[0]!;
     const rows = section.match(/<li data-key="[^"]*"/g);
@@ -185,16 +185,16 @@ describe('the page', () => {
     // Begun at half of the time, a quarter of it done.
     expect(section).toContain('<rect class="rest" x="500" width="500"');
     expect(section).toContain('<rect class="copied" x="500" width="125"');
-    model.setTables(Array.from({ length: 5000 }, (_, i) => running(i)));
+    model.followed.list(Array.from({ length: 5000 }, (_, i) => running(i)));
     const many = renderMain(view());
     expect(many).toContain('And 4,992 more tables at the same time.');
-    model.tableState('public.run0', 'indexing');
+    model.followed.state('public.run0', 'indexing');
     expect(renderMain(view())).toContain('class="indexed"');
   });
 
   it('stays bounded at five thousand tables, those in error first', () => {
     const error = { code: 'APPLY_FAILED', message: 'Refused', remedy: 'ALTER TABLE z' } as const;
-    model.setTables([
+    model.followed.list([
       ...Array.from({ length: 4999 }, (_, i) => listing(`public.t${i}`)),
       listing('public.zz', { state: 'error', error }),
     ]);
@@ -210,7 +210,7 @@ describe('the page', () => {
   });
 
   it('shows the last day where that is asked for, and keeps to it', () => {
-    model.setTables(Array.from({ length: 12 }, (_, i) => listing(`public.t${i}`)));
+    model.followed.list(Array.from({ length: 12 }, (_, i) => listing(`public.t${i}`)));
     model.sample();
     const page = renderMain(view('range=24h&state=streaming'));
     expect(page).toContain('Now, and in the last 24 hours');
@@ -223,7 +223,7 @@ describe('the page', () => {
   it('offers a retry and a remedy once for each table in error, also where there are many', () => {
     const error = { code: 'APPLY_FAILED', message: 'Refused' } as const;
     const names = Array.from({ length: 14 }, (_, i) => `public.t${String(i).padStart(2, '0')}`);
-    model.setTables(names.map((name) => listing(name, { state: 'error', error: { ...error, remedy: `mend ${name};` } })));
+    model.followed.list(names.map((name) => listing(name, { state: 'error', error: { ...error, remedy: `mend ${name};` } })));
     for (const name of names) model.problem({ ...error, remedy: `mend ${name};`, table: name });
     const page = renderMain(view());
     for (const name of names) expect(page.split(`mend ${name};`)).toHaveLength(2);
@@ -249,18 +249,18 @@ describe('the page', () => {
 
   it('names the slowest part, and why', () => {
     model.setState('streaming');
-    model.heartbeatEmitted('a', nowMs);
-    model.heartbeatApplied('a');
-    model.heartbeatEmitted('b', nowMs);
+    model.stream.heartbeatEmitted('a', nowMs);
+    model.stream.heartbeatApplied('a');
+    model.stream.heartbeatEmitted('b', nowMs);
     nowMs += 60_000;
-    for (let second = 0; second < 60; second++) model.spent('apply', 1000);
+    for (let second = 0; second < 60; second++) model.stream.spent('apply', 1000);
     const page = renderMain(view());
     expect(page).toContain('Why it is behind');
     expect(page).toMatch(/Batches\s*<strong>slowest part<\/strong>/);
   });
 
   it('shows what a comparison of both sides finds, while it runs and when it is over', () => {
-    model.setTables([listing('public.orders')]);
+    model.followed.list([listing('public.orders')]);
     const at = '2026-01-02T03:04:00.000Z';
     const card = (): string => {
       const page = renderPart(view(), tablePage(view(), model.tables()[0]!));
@@ -285,7 +285,7 @@ describe('the page', () => {
     const found = { ...waiting(), state: 'different', finishedAt: at, rows: 5000, missing: 1, examples } as const;
     model.validations.table('public.orders', found);
     model.validations.end(at);
-    model.validated('public.orders', found);
+    model.followed.validated('public.orders', found);
     model.problem({
       code: 'ROWS_DIFFER',
       message: '1 row differs',
@@ -303,12 +303,12 @@ describe('the page', () => {
     const refresh = '<meta http-equiv="refresh" content="5" />';
     expect(renderPage(view())).toContain(refresh);
     expect(renderPage(view('still=1'))).not.toContain(refresh);
-    model.setTables([listing('public.a')]);
+    model.followed.list([listing('public.a')]);
     expect(renderDocument(view(), resyncPage(view(), model.tables()[0]!))).not.toContain(refresh);
   });
 
   it('carries the form token in every form that changes something', () => {
-    model.setTables([listing('public.a', { state: 'error', error: { code: 'COPY_FAILED', message: 'No', remedy: 'x' } })]);
+    model.followed.list([listing('public.a', { state: 'error', error: { code: 'COPY_FAILED', message: 'No', remedy: 'x' } })]);
     const [table] = model.tables();
     for (const page of [
       renderPage(view()),

@@ -11,7 +11,7 @@ let server: Harness;
 beforeAll(async () => {
   server = await serve();
   const { model, events } = server;
-  model.setTables(Array.from({ length: 5000 }, (_, i) => listing(`tenant_${i}.table_with_a_name_${i}`)));
+  model.followed.list(Array.from({ length: 5000 }, (_, i) => listing(`tenant_${i}.table_with_a_name_${i}`)));
   for (let i = 0; i < 1000; i++)
     events.append({ level: 'info', code: `EVENT_${i}`, message: `Something number ${i} has happened here.` });
 });

@@ -32,7 +32,7 @@ async function everything({ model, events, metrics, settings }: HttpContext): Pr
     },
     process: { uptimeSeconds: Math.round(process.uptime()), residentBytes: process.memoryUsage.rss() },
     status,
-    tables: model.tableList(),
+    tables: model.followed.all(),
     findings: model.findings.read(),
     validations: model.validations.read(),
     events: events.after(),

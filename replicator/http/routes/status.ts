@@ -18,7 +18,7 @@ export interface TablePath {
 export function statusRoutes(app: FastifyInstance, { model, events }: HttpContext): void {
   app.get('/api/v1/status', async () => model.status());
 
-  app.get('/api/v1/tables', async () => ({ tables: model.tableList() }));
+  app.get('/api/v1/tables', async () => ({ tables: model.followed.all() }));
 
   app.get<{ Params: TablePath }>('/api/v1/tables/:schema/:table', async (request) => followedTable(model, request.params));
 
