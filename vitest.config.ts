@@ -10,5 +10,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     maxWorkers: 2,
+    // Of tests that mostly wait, side by side in one file.
+    maxConcurrency: 4,
   },
 });

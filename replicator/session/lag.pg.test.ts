@@ -52,7 +52,32 @@ async function growsSteadily(running: RunningPipeline): Promise<void> {
 const backToNearZero = (running: RunningPipeline): Promise<void> =>
   eventually(async () => expect((await lagOf(running)).value).toBeLessThan(1));
 
-test('idle: near zero, the heartbeat moves, and so does the slot while only other tables are written', async () => {
+// First, since it takes the longest.
+test.concurrent('the target is away: what the source keeps for the slot is still measured, and nobody is said to read it', async () => {
+  await using db = await withTables();
+  await using proxy = await startProxy(db.target.url);
+  await using running = startPipeline(db, { ...QUICK, target: { url: proxy.url } });
+  await running.caughtUp();
+  await eventually(async () => expect((await metric(running, 'slot_active')).value).toBe(1));
+  proxy.open = false;
+  proxy.cutAll();
+  await eventually(async () => expect((await metric(running, 'slot_active')).value).toBe(0));
+  const kept = (await metric(running, 'slot_retained_wal_bytes')).value ?? NaN;
+  await sql(db.source, `SELECT pg_logical_emit_message(false, 'test', repeat('x', 1000000)) FROM generate_series(1, 3)`);
+  await eventually(
+    async () => expect((await metric(running, 'slot_retained_wal_bytes')).value).toBeGreaterThan(kept + 3_000_000),
+    { timeout: 40_000 },
+  );
+  const reconnects = async (): Promise<number | undefined> => (await metric(running, 'reconnects_total{role="target"}')).value;
+  // Attempts are none.
+  expect(await reconnects()).toBe(0);
+  proxy.open = true;
+  await eventually(async () => expect((await metric(running, 'slot_active')).value).toBe(1), { timeout: 60_000 });
+  expect(await reconnects()).toBe(1);
+  await backToNearZero(running);
+});
+
+test.concurrent('idle: near zero, the heartbeat moves, and so does the slot while only other tables are written', async () => {
   await using db = await withTables();
   await sql(db.source, 'CREATE TABLE other (filler text)');
   await using running = startPipeline(db, { ...QUICK, tables: { include: ['public.t'] } });
@@ -71,7 +96,7 @@ test('idle: near zero, the heartbeat moves, and so does the slot while only othe
   await backToNearZero(running);
 });
 
-test('stuck: grows by a second a second while keepalives and heartbeats keep coming, and ends with the cause', async () => {
+test.concurrent('stuck: grows by a second a second while keepalives and heartbeats keep coming, and ends with the cause', async () => {
   await using db = await withTables();
   await using running = startPipeline(db, QUICK);
   await running.caughtUp();
@@ -85,7 +110,7 @@ test('stuck: grows by a second a second while keepalives and heartbeats keep com
   await backToNearZero(running);
 });
 
-test('cut off from the source: grows, and is not near zero again before what was written meanwhile has come', async () => {
+test.concurrent('cut off from the source: grows, and is not near zero again before what was written meanwhile has come', async () => {
   await using db = await withTables();
   await using proxy = await startProxy(db.source.url);
   await using running = startPipeline(db, { ...QUICK, source: { url: proxy.url } });
@@ -108,7 +133,7 @@ test('cut off from the source: grows, and is not near zero again before what was
   await backToNearZero(running);
 });
 
-test('after a downtime: the age of what the target shows, until the backlog has been worked off', async () => {
+test.concurrent('after a downtime: the age of what the target shows, until the backlog has been worked off', async () => {
   await using db = await withTables();
   {
     await using running = startPipeline(db, QUICK);
@@ -128,7 +153,7 @@ test('after a downtime: the age of what the target shows, until the backlog has 
   await backToNearZero(running);
 });
 
-test('copying: the others are followed meanwhile; paused: grows', { timeout: 90_000 }, async () => {
+test.concurrent('copying: the others are followed meanwhile; paused: grows', { timeout: 90_000 }, async () => {
   await using db = await withTables();
   await sql(db.source, 'INSERT INTO t VALUES (1)');
   await using lock = await locked(db);
@@ -143,29 +168,5 @@ test('copying: the others are followed meanwhile; paused: grows', { timeout: 90_
   await eventually(async () => expect((await lagOf(running)).value).toBeGreaterThan(1));
   await growsSteadily(running);
   await running.pipeline.controls.resume('the test');
-  await backToNearZero(running);
-});
-
-test('the target is away: what the source keeps for the slot is still measured, and nobody is said to read it', async () => {
-  await using db = await withTables();
-  await using proxy = await startProxy(db.target.url);
-  await using running = startPipeline(db, { ...QUICK, target: { url: proxy.url } });
-  await running.caughtUp();
-  await eventually(async () => expect((await metric(running, 'slot_active')).value).toBe(1));
-  proxy.open = false;
-  proxy.cutAll();
-  await eventually(async () => expect((await metric(running, 'slot_active')).value).toBe(0));
-  const kept = (await metric(running, 'slot_retained_wal_bytes')).value ?? NaN;
-  await sql(db.source, `SELECT pg_logical_emit_message(false, 'test', repeat('x', 1000000)) FROM generate_series(1, 3)`);
-  await eventually(
-    async () => expect((await metric(running, 'slot_retained_wal_bytes')).value).toBeGreaterThan(kept + 3_000_000),
-    { timeout: 40_000 },
-  );
-  const reconnects = async (): Promise<number | undefined> => (await metric(running, 'reconnects_total{role="target"}')).value;
-  // Attempts are none.
-  expect(await reconnects()).toBe(0);
-  proxy.open = true;
-  await eventually(async () => expect((await metric(running, 'slot_active')).value).toBe(1), { timeout: 60_000 });
-  expect(await reconnects()).toBe(1);
   await backToNearZero(running);
 });

@@ -309,7 +309,11 @@ test(
     await sql(db.target, 'UPDATE t SET v = 7 WHERE id > 23900');
     await running.pipeline.controls.resyncTable('public.t', 'test');
     await eventually(
-      async () => (await value(db.target, `SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'UPDATE ONLY%'`)) !== '0',
+      async () =>
+        (await value(
+          db.target,
+          `SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'UPDATE ONLY%' AND datname = current_database()`,
+        )) !== '0',
       {
         timeout: 30_000,
         interval: 2,

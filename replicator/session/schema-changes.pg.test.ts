@@ -16,7 +16,7 @@ function table(running: RunningPipeline, name: string) {
 const becomes = (running: RunningPipeline, name: string, state: string): Promise<void> =>
   eventually(() => expect(table(running, name)?.state).toBe(state), PATIENCE);
 
-test('columns that the target lacks: that table waits with the ALTER TABLE, and has everything after it', async () => {
+test.concurrent('columns that the target lacks: that table waits with the ALTER TABLE, and has everything after it', async () => {
   await using db = await testDatabases();
   const types = `CREATE TYPE mood AS ENUM ('so', 'la')`;
   for (const side of [db.source, db.target])
@@ -49,7 +49,7 @@ test('columns that the target lacks: that table waits with the ALTER TABLE, and 
   expect(running.pipeline.model.status().problems).toEqual([]);
 });
 
-test('a column of another type, and one that is dropped', async () => {
+test.concurrent('a column of another type, and one that is dropped', async () => {
   await using db = await testDatabases();
   for (const side of [db.source, db.target])
     await sql(side, 'CREATE TABLE t (id int PRIMARY KEY, n int, gone text DEFAULT $$d$$, f bool)');
@@ -77,7 +77,7 @@ test('a column of another type, and one that is dropped', async () => {
   expect(table(running, 't')?.conflicts).toEqual(NO_CONFLICTS);
 });
 
-test('another replica identity again and again, NOTHING among them: no write fails for long, and none is lost', async () => {
+test.concurrent('another replica identity again and again, NOTHING among them: no write fails for long, and none is lost', async () => {
   await using db = await testDatabases();
   const ddl =
     'CREATE TABLE t (id int PRIMARY KEY, code text NOT NULL UNIQUE, n int, big text); ALTER TABLE t ALTER big SET STORAGE EXTERNAL';
@@ -118,7 +118,7 @@ test('another replica identity again and again, NOTHING among them: no write fai
   expect(table(running, 't')).toMatchObject({ state: 'streaming', conflicts: NO_CONFLICTS });
 });
 
-test('dropped and made anew, with other columns: copied again', async () => {
+test.concurrent('dropped and made anew, with other columns: copied again', async () => {
   await using db = await testDatabases();
   for (const side of [db.source, db.target])
     await sql(side, 'CREATE TABLE t (id int PRIMARY KEY, v text, extra int); CREATE TABLE other (id int PRIMARY KEY)');
@@ -141,7 +141,7 @@ test('dropped and made anew, with other columns: copied again', async () => {
   await compareTables(db.source, db.target, { source: 'public.t', target: 'public.t', columns: ['id', 'v'] });
 });
 
-test('a publication that is used as it is changes: tables join and leave, columns too', async () => {
+test.concurrent('a publication that is used as it is changes: tables join and leave, columns too', async () => {
   await using db = await testDatabases();
   const ddl =
     'CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY, v text); CREATE TABLE c (id int PRIMARY KEY)';
@@ -170,7 +170,7 @@ test('a publication that is used as it is changes: tables join and leave, column
   expect(running.pipeline.model.status().problems).toEqual([]);
 });
 
-test('renamed: it counts as a new table, and the old one stays as it was', async () => {
+test.concurrent('renamed: it counts as a new table, and the old one stays as it was', async () => {
   await using db = await testDatabases();
   for (const side of [db.source, db.target])
     await sql(side, 'CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE renamed (id int PRIMARY KEY, local int)');
@@ -187,7 +187,7 @@ test('renamed: it counts as a new table, and the old one stays as it was', async
   expect(left.slice(0, 3)).toEqual([{ id: '1' }, { id: '2' }, { id: '3' }]);
 });
 
-test.each(['auto', 'never'])(
+test.concurrent.each(['auto', 'never'])(
   'a composite type gets a field: its tables wait for it on the target, the others go on (binary: %s)',
   async (binary) => {
     await using db = await testDatabases();
