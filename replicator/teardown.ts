@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { originsOf } from './apply/target-session.ts';
-import { displayName, type RelationName } from './catalog/relation.ts';
+import { displayName } from './catalog/relation.ts';
 import type { Config } from './config/schema.ts';
 import { isSameSource, lockPipeline, readPipeline, type PipelineRow } from './metadata/pipeline-row.ts';
 import { readCreatedTables } from './metadata/created-tables.ts';
@@ -109,7 +109,9 @@ async function planTarget(
   if (row) {
     const name = quoteLiteral(config.name);
     const drops = (await shadowsOf(target, config.name))
-      .map((shadow) => `DROP TABLE IF EXISTS ${quoteRelation(shadow)}; `)
+      .map(
+        (id) => `DROP TABLE IF EXISTS ${quoteRelation(shadowName(id))}; DELETE FROM pgfollow.shadow_chunk WHERE shadow = ${id}; `,
+      )
       .join('');
     const sql = `${drops}DELETE FROM pgfollow.event WHERE pipeline = ${name}; DELETE FROM pgfollow.pipeline WHERE name = ${name};`;
     actions.push({ where: 'target', kind: 'metadata', what: `checkpoint, table states and events of ${config.name}`, sql });
@@ -126,9 +128,9 @@ async function planTarget(
 }
 
 // What a copy that was killed has left. Metadata of an older version has none.
-async function shadowsOf(target: Client, pipeline: string): Promise<RelationName[]> {
+async function shadowsOf(target: Client, pipeline: string): Promise<number[]> {
   if (!(await exists(target, `SELECT WHERE pg_catalog.to_regclass($1) IS NOT NULL`, 'pgfollow.shadow'))) return [];
-  return (await readShadows(target, pipeline)).map(({ id }) => shadowName(id));
+  return (await readShadows(target, pipeline)).map(({ id }) => id);
 }
 
 async function mayDropOrigin(target: Client): Promise<boolean> {

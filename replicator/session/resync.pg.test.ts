@@ -369,7 +369,7 @@ test(
      CREATE TRIGGER rest BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION rest(); ALTER TABLE t ENABLE REPLICA TRIGGER rest`,
     );
     const merging = async (): Promise<void> => {
-      const updates = `SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'UPDATE ONLY%'`;
+      const updates = `SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'UPDATE ONLY%' AND state = 'active' AND datname = current_database()`;
       await eventually(async () => expect(await value(db.target, updates)).not.toBe('0'), { timeout: 30_000, interval: 2 });
     };
     await running.pipeline.controls.resyncTable('public.t', 'test');
