@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { Logger } from 'pino';
 import { Applier, type ApplierOptions } from './apply/applier.ts';
+import { readTypes } from './catalog/read-relations.ts';
 import type { Config } from './config/schema.ts';
 import { takesChanges, nextProgress } from './metadata/table-state.ts';
 import { storeCaughtUp } from './metadata/table-states.ts';
@@ -224,6 +225,7 @@ export class Pipeline {
     signal: AbortSignal,
   ): Promise<void> {
     const { config } = ends;
+    const versions = { sourceVersion: ends.sourceIdentity.version, targetVersion: ends.targetVersion };
     const tables = new TableSet(followed);
     const applierOn = (client: Client, quarantine: ApplierOptions['quarantine']): Applier =>
       new Applier({
@@ -231,6 +233,7 @@ export class Pipeline {
         pipeline: config.name,
         checkpoint: from,
         binary,
+        source: { versions, types: (oids) => on('source', readTypes(ends.source, oids)) },
         onConflict: config.apply.onConflict,
         onMissing: config.apply.onMissing,
         routeOf: (relation) => tables.route(relation),
@@ -260,7 +263,7 @@ export class Pipeline {
       clock: this.#clock,
       recent: this.#recent,
       since: this.#since,
-      versions: { sourceVersion: ends.sourceIdentity.version, targetVersion: ends.targetVersion },
+      versions,
       observer: this.#reporter.tables.copyObserver(),
       told: {
         ...told,

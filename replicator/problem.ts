@@ -50,6 +50,8 @@ export const PROBLEM_CODES = {
   SCHEMA_NOT_CREATED: 'The target table does not exist, and it could not be created.',
   TARGET_COLUMN_MISSING: 'The target table lacks a column of the source table.',
   TARGET_COLUMN_TYPE: 'The target column has a type that the source column cannot be cast to.',
+  TYPE_EXCHANGED:
+    'Changes that are still on their way are of a type that a column has no longer, and cannot be read as the type of now.',
   TARGET_TABLE_NOT_EMPTY: 'The target table already holds rows and snapshot.existingRows is error.',
   ROW_FILTER_UNSUPPORTED: 'Row filters need PostgreSQL 15 or newer on the source.',
   COPY_FAILED: 'The initial copy of this table failed.',

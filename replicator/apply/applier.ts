@@ -169,6 +169,7 @@ export class Applier {
     } catch (error) {
       if (sqlState(error) === null && !(error instanceof Problem)) throw error;
       await this.#rollback();
+      this.#routes.forgetSpooled();
       throw error instanceof Problem ? error : cannotNow(spooled.mapping, error);
     }
   }

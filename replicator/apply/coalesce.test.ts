@@ -128,7 +128,7 @@ function changesOf(
   });
   const described = changes[0]?.relation;
   if (!described) throw new Error('no changes');
-  return { map: mapRows(described, buildMapping('t'), target, false), changes };
+  return { map: mapRows(described, buildMapping('t'), target, { binary: false }), changes };
 }
 
 const step = fc.oneof(

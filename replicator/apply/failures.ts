@@ -69,4 +69,5 @@ const TABLE_FAULTS: ReadonlySet<string> = new Set([
   'TARGET_COLUMN_MISSING',
   'TARGET_COLUMN_TYPE',
   'TARGET_TABLE_MISSING',
+  'TYPE_EXCHANGED',
 ]);

@@ -29,7 +29,7 @@ function scene(options: { firesOnReplica?: boolean } = {}) {
       });
       maps.set(
         described,
-        described.name === 'unfollowed' ? null : mapRows(described, buildMapping(described.name), target, false),
+        described.name === 'unfollowed' ? null : mapRows(described, buildMapping(described.name), target, { binary: false }),
       );
     }
     return maps.get(described) ?? null;

@@ -1,5 +1,6 @@
 import type { Change, DeleteMessage, InsertMessage, StreamRelation, UpdateMessage } from '../pgoutput/messages.ts';
 import { coalesce, type NetChanges } from './coalesce.ts';
+import { reshapeChange, reshapeChanges } from './reshape-rows.ts';
 import type { RowMap } from './row-map.ts';
 
 export type RowChange = InsertMessage | UpdateMessage | DeleteMessage;
@@ -43,7 +44,7 @@ export async function plan(changes: readonly Change[], options: PlanOptions): Pr
     const folded = new Set<RowMap>();
     for (const [map, rows] of part.tables) {
       if (!worthFolding(map, rows, options)) continue;
-      const net = await coalesce(map, rows);
+      const net = await coalesce(map, await reshapeChanges(map, rows));
       if (!net) continue;
       folded.add(map);
       steps.push({ kind: 'set', map, net, changes: rows });
@@ -67,7 +68,7 @@ function inOrder(
   const planned: PlannedChange[] = [];
   for (const change of changes.slice(from, to)) {
     const map = change.kind === 'truncate' ? null : mapOf(change.relation);
-    if (change.kind !== 'truncate' && map && wanted(map)) planned.push({ change, map });
+    if (change.kind !== 'truncate' && map && wanted(map)) planned.push({ change: reshapeChange(change, map), map });
   }
   return { kind: 'ordered', changes: planned };
 }

@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { readsHighChars } from '../catalog/binary.ts';
 import type { ColumnPair } from '../catalog/match-target.ts';
 import { readRelations } from '../catalog/read-relations.ts';
 import type { Relation, RelationName, TableMapping } from '../catalog/relation.ts';
@@ -6,12 +7,14 @@ import type { Change, StreamRelation } from '../pgoutput/messages.ts';
 import type { ArrayTypes } from './array-types.ts';
 import type { Route } from './route.ts';
 import { mapRows, type RowMap } from './row-map.ts';
+import { knownColumns, refuseOtherTypes, type SourceCatalog } from './stream-types.ts';
 
 export interface RoutesOptions {
   readonly client: Client;
   readonly arrays: ArrayTypes;
   /** The stream sends binary values. */
   readonly binary: boolean;
+  readonly source: SourceCatalog;
   /** Where a relation's changes go. Asked once a relation, until forget(). */
   readonly routeOf: (relation: StreamRelation) => Route;
 }
@@ -61,6 +64,11 @@ export class Routes {
     this.#version++;
   }
 
+  /** What kept changes did not fit with is read anew. */
+  forgetSpooled(): void {
+    this.#fromSpool.clear();
+  }
+
   /** Nothing of these changes has to be asked of the target. */
   knows(changes: readonly Change[]): boolean {
     return changes.every((change) =>
@@ -68,7 +76,7 @@ export class Routes {
     );
   }
 
-  /** Throws TARGET_TABLE_MISSING or TARGET_COLUMN_MISSING. */
+  /** Throws TARGET_TABLE_MISSING, TARGET_COLUMN_MISSING or TYPE_EXCHANGED. */
   async learn(changes: readonly Change[]): Promise<void> {
     for (const change of changes) {
       if (change.kind === 'truncate') for (const relation of change.relations) await this.#learn(relation);
@@ -100,12 +108,14 @@ export class Routes {
 
   async #map(
     relation: StreamRelation,
-    { mapping, columns, target: known }: { mapping: TableMapping; columns: readonly ColumnPair[]; target?: Relation },
+    { mapping, columns, target: read }: { mapping: TableMapping; columns: readonly ColumnPair[]; target?: Relation },
     binary: boolean,
   ): Promise<RowMap> {
-    const { client, arrays } = this.#options;
-    const target = known ?? (await readRelations(client, { names: [mapping.target] }))[0];
-    const map = mapRows(relation, mapping, target, binary, columns);
+    const { client, arrays, source } = this.#options;
+    const target = read ?? (await readRelations(client, { names: [mapping.target] }))[0];
+    const known = await knownColumns(relation, { columns, binary }, this.#options);
+    const map = mapRows(relation, mapping, target, { binary, known, octalChars: !readsHighChars(source.versions) });
+    refuseOtherTypes(map, known, source.versions);
     const types = [...map.columns, ...map.find.columns].map((column) => column.parameterType);
     await arrays.learn(client, types);
     return map;

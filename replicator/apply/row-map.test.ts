@@ -25,24 +25,29 @@ function names(map: RowMap): string[] {
 describe('columns', () => {
   test('match by name, whatever their order; the target may have more', () => {
     const target = buildRelation('t', { columns: ['local', 'b', 'a'] });
-    expect(names(mapRows(stream(['a', 'b']), buildMapping('t'), target, false))).toEqual(['0:a', '1:b']);
+    expect(names(mapRows(stream(['a', 'b']), buildMapping('t'), target, { binary: false }))).toEqual(['0:a', '1:b']);
   });
 
   test('are left out and renamed as the mapping says, also where a name means something to JavaScript', () => {
     const target = buildRelation('t', { columns: ['amount', 'constructor', '__proto__', 'toString'] });
     const mapping = buildMapping('t', { excludeColumns: ['secret'], renameColumns: { value: 'amount' } });
     const relation = stream(['secret', 'value', 'constructor', '__proto__', 'toString']);
-    expect(names(mapRows(relation, mapping, target, false))).toEqual(['1:amount', '2:constructor', '3:__proto__', '4:toString']);
+    expect(names(mapRows(relation, mapping, target, { binary: false }))).toEqual([
+      '1:amount',
+      '2:constructor',
+      '3:__proto__',
+      '4:toString',
+    ]);
   });
 
   test('that the target generates are not written', () => {
     const target = buildRelation('t', { columns: ['a', buildColumn('g', { generated: 'stored' })] });
-    expect(names(mapRows(stream(['a', 'g']), buildMapping('t'), target, false))).toEqual(['0:a']);
+    expect(names(mapRows(stream(['a', 'g']), buildMapping('t'), target, { binary: false }))).toEqual(['0:a']);
   });
 
   test('that are missing are named, all of them', () => {
     const target = buildRelation('t', { columns: ['a'] });
-    expect(() => mapRows(stream(['a', 'b', 'odd "c"']), buildMapping('t'), target, false)).toThrow(
+    expect(() => mapRows(stream(['a', 'b', 'odd "c"']), buildMapping('t'), target, { binary: false })).toThrow(
       expect.objectContaining({
         code: 'TARGET_COLUMN_MISSING',
         message: expect.stringContaining('"b", "odd "c""'),
@@ -51,7 +56,7 @@ describe('columns', () => {
         table: 'public.t',
       }),
     );
-    expect(() => mapRows(stream(['a']), buildMapping('t', { target: 'there' }), undefined, false)).toThrow(
+    expect(() => mapRows(stream(['a']), buildMapping('t', { target: 'there' }), undefined, { binary: false })).toThrow(
       expect.objectContaining({ code: 'TARGET_TABLE_MISSING', message: expect.stringContaining('public.there') }),
     );
   });
@@ -85,7 +90,7 @@ describe('what the received bytes are taken for', () => {
         : { oid: sourceType, ...(sourceType === 17002 ? { form: { is: 'unsent', name: 'feeling' } } : {}) };
     const pairs = [{ source: buildColumn('a', { type: known }), target: buildColumn('a') }];
     const of = (binary: boolean): string => {
-      const [column] = mapRows(stream(['a'], { type: sourceType }), buildMapping('t'), target, binary, pairs).columns;
+      const [column] = mapRows(stream(['a'], { type: sourceType }), buildMapping('t'), target, { binary, known: pairs }).columns;
       return `${column?.parameterType} ${column?.conversion}`;
     };
     expect([of(false), of(true)]).toEqual([asText, asBinary]);
@@ -94,7 +99,7 @@ describe('what the received bytes are taken for', () => {
   test('what the catalog knows of another type under the name does not count', () => {
     const pairs = [{ source: buildColumn('a', { type: { oid: 17001, baseOid: TYPE_OID.int4 } }), target: buildColumn('a') }];
     const target = buildRelation('t', { columns: [buildColumn('a', { type: int8 })] });
-    const [column] = mapRows(stream(['a'], { type: 17005 }), buildMapping('t'), target, true, pairs).columns;
+    const [column] = mapRows(stream(['a'], { type: 17005 }), buildMapping('t'), target, { binary: true, known: pairs }).columns;
     expect(column).toMatchObject({ parameterType: TYPE_OID.int8, conversion: 'none' });
   });
 });
@@ -119,7 +124,9 @@ describe('what finds the old row', () => {
       'image id,a',
     ],
     ['under NOTHING nothing', stream(['id', 'a', 'b'], { replicaIdentity: 'nothing' }), 'key '],
-  ])('%s', (_, relation, expected) => expect(found(mapRows(relation, buildMapping('t'), target, false))).toBe(expected));
+  ])('%s', (_, relation, expected) =>
+    expect(found(mapRows(relation, buildMapping('t'), target, { binary: false }))).toBe(expected),
+  );
 });
 
 describe('a key for people', () => {
@@ -130,7 +137,7 @@ describe('a key for people', () => {
     const message = decoder.decode(wire.insert(1, cells));
     if (message.kind !== 'insert') throw new Error('no insert');
     const target = buildRelation('t', { columns: columns.map(({ name, type }) => buildColumn(name, { type: { oid: type } })) });
-    return describeKey(mapRows(message.relation, buildMapping('t'), target, true), message.row);
+    return describeKey(mapRows(message.relation, buildMapping('t'), target, { binary: true }), message.row);
   }
 
   test('text as it came, NULL and unchanged by name', () => {

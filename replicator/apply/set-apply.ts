@@ -7,7 +7,7 @@ import type { ArrayTypes } from './array-types.ts';
 import type { ImageCount, NetChanges, NetUpdate, RowVersions } from './coalesce.ts';
 import { copyRows, olderPlace } from './copy-rows.ts';
 import type { RowChange } from './plan.ts';
-import type { MappedColumn, RowMap } from './row-map.ts';
+import type { Conversion, MappedColumn, RowMap } from './row-map.ts';
 import { stagedDeleteSql, stagedImageDeleteSql, stagedInsertSql, stagedUpdateSql } from './set-statements.ts';
 import { kindAt, locateColumns, newOffsets } from './tuple.ts';
 
@@ -43,6 +43,9 @@ export interface StagedStep {
   readonly inserts: readonly RowVersions[];
 }
 
+/** What text in an array becomes a column's value by; see staged() in set-statements.ts. */
+const FROM_TEXT: readonly Conversion[] = ['none', 'char', 'marked'];
+
 type AddColumns = (tuple: Tuple, columns: readonly MappedColumn[], first: number, older?: readonly Tuple[]) => void;
 
 /**
@@ -69,7 +72,7 @@ export class SetApply {
    * column as they are. COPY takes arrays, too, and a DELETE needs no more than the key.
    */
   canStage(map: RowMap, changes: readonly RowChange[]): boolean {
-    if (!this.#binary) return map.columns.every(({ conversion }) => conversion === 'none' || conversion === 'char');
+    if (!this.#binary) return map.columns.every(({ conversion }) => FROM_TEXT.includes(conversion));
     const fits = (columns: readonly MappedColumn[]): boolean =>
       columns.every((column) => this.#arrays.of(column.parameterType) !== 0);
     if (fits(map.columns) && fits(map.find.columns)) return true;

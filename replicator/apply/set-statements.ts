@@ -103,5 +103,6 @@ function keyMatch(keys: readonly MappedColumn[], first: number, binary: boolean)
 }
 
 function staged(column: MappedColumn, i: number, binary: boolean): string {
-  return binary || column.conversion === 'char' ? converted(column, `s.v${i}`) : `s.v${i}::${column.target.type.sqlName}`;
+  const { conversion, target } = column;
+  return binary || conversion !== 'none' ? converted(column, `s.v${i}`) : `s.v${i}::${target.type.sqlName}`;
 }

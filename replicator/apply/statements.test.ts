@@ -28,7 +28,7 @@ function streamOf(
 
 function keyed(columns: Column[] = [id, v], more: Partial<Omit<Relation, 'columns'>> = {}, identity = ['id']): RowMap {
   const target = buildRelation('t', { columns, ...key, ...more });
-  return mapRows(streamOf(target, 'default', identity), buildMapping('t'), target, false);
+  return mapRows(streamOf(target, 'default', identity), buildMapping('t'), target, { binary: false });
 }
 
 function keyless(columns: Column[], more: Partial<Omit<Relation, 'columns'>> = {}): RowMap {
@@ -41,7 +41,7 @@ function keyless(columns: Column[], more: Partial<Omit<Relation, 'columns'>> = {
     ),
     buildMapping('t'),
     target,
-    false,
+    { binary: false },
   );
 }
 
@@ -223,7 +223,7 @@ test('values of another built-in type are read as what they are, and cast', () =
       { name: 'v', typeOid: TYPE_OID.varchar, typmod: -1, identity: false },
     ],
   };
-  const map = mapRows(relation, buildMapping('t'), target, false);
+  const map = mapRows(relation, buildMapping('t'), target, { binary: false });
   expect(shown(insertStatement(map, 'error'))).toMatchInlineSnapshot(
     `"INSERT INTO "public"."t" ("id", "done", "v") VALUES ($1::bigint, $2::integer, $3) -- (id 1700, done 16, v 25) touched"`,
   );

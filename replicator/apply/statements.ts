@@ -1,6 +1,7 @@
 import { TYPE_OID, type Oid } from '../postgres/oid.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
 import { unreachable } from '../problem.ts';
+import { MARK } from './reshape-text.ts';
 import type { MappedColumn, RowMap } from './row-map.ts';
 
 export type OnConflict = 'error' | 'source_wins';
@@ -137,7 +138,7 @@ function value(column: MappedColumn, n: number): string {
 }
 
 /** The column's value out of a parameter's. The assignment to the column does what an assignment may; what more it takes is here. */
-export function converted({ conversion, target, parameterType }: MappedColumn, parameter: string): string {
+export function converted({ conversion, target, parameterType, via }: MappedColumn, parameter: string): string {
   switch (conversion) {
     case 'none':
       return parameter;
@@ -147,6 +148,8 @@ export function converted({ conversion, target, parameterType }: MappedColumn, p
       return `${textOf(parameterType, parameter)}::${target.type.sqlName}`;
     case 'char':
       return charOf(`${parameter}::pg_catalog.text`);
+    case 'marked':
+      return `${markedSql(parameter)}${via === undefined ? '' : `::${via}`}::${target.type.sqlName}`;
     default:
       return unreachable(conversion);
   }
@@ -164,6 +167,16 @@ function charOf(text: string): string {
   const zeroes = 48 * 64 + 48 * 8 + 48;
   const number = `${digit(2)} * 64 + ${digit(3)} * 8 + ${digit(4)} - ${zeroes + 256}`;
   return `(CASE pg_catalog.length(${text}) WHEN 4 THEN (${number})::"char" ELSE ${text}::"char" END)`;
+}
+
+// The text behind each mark begins with three digits for a byte. Such a text is in no encoding: it is put together on the target, which
+// before 16 gives the byte of a "char" as it is, and reads it so inside of another value.
+function markedSql(text: string): string {
+  const byte = `(pg_catalog.substr(m.piece, 1, 3)::pg_catalog.int4 - 128)::"char"::pg_catalog.text`;
+  return (
+    `(SELECT pg_catalog.string_agg(CASE m.n WHEN 1 THEN m.piece ELSE ${byte} || pg_catalog.substr(m.piece, 4) END, '' ORDER BY m.n) ` +
+    `FROM pg_catalog.unnest(pg_catalog.string_to_array(${text}::pg_catalog.text, pg_catalog.chr(${MARK}))) WITH ORDINALITY AS m(piece, n))`
+  );
 }
 
 // A key finds its row by =, so by its index. An image finds exactly one of the rows that equal it (invariant: each

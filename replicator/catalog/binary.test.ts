@@ -12,11 +12,11 @@ const int4 = type(TYPE_OID.int4, 'integer');
 const regclass = type(2205, 'regclass');
 
 const ENUM: TypeForm = { is: 'enum', name: 'public.mood' };
-const MOODS: TypeForm = { is: 'array', name: 'public.mood[]', of: ENUM };
+const MOODS: TypeForm = { is: 'array', name: 'public.mood[]', of: ENUM, element: 20001 };
 const INTEGER = { is: 'built-in', name: 'integer', oid: TYPE_OID.int4 } as const;
 const TEXT_FORM = { is: 'built-in', name: 'text', oid: TYPE_OID.text } as const;
 const REGCLASS = { is: 'built-in', name: 'regclass', oid: 2205 } as const;
-const field = (name: string, form: TypeForm): TypeField => ({ name, form, typeText: form.name });
+const field = (name: string, form: TypeForm): TypeField => ({ name, form, typeText: form.name, typeOid: 20002 });
 const PAIR = { is: 'composite', name: 'public.c', fields: [field('a', INTEGER), field('b', ENUM)] } as const;
 const extension = (name: string, version = '1'): TypeForm => ({ is: 'base', name, extension: name, version });
 
@@ -53,10 +53,11 @@ const CASES: [name: string, source: Partial<ColumnType>, target: Partial<ColumnT
   ],
   [
     'a composite whose fields differ further down',
-    own('public.c[]', 'base', { is: 'array', name: 'public.c[]', of: PAIR }),
+    own('public.c[]', 'base', { is: 'array', name: 'public.c[]', of: PAIR, element: 20003 }),
     own('public.c[]', 'base', {
       is: 'array',
       name: 'public.c[]',
+      element: 20004,
       of: { ...PAIR, fields: [field('a', INTEGER), field('b', TEXT_FORM)] },
     }),
     'public.c.b: public.mood and text differ',
@@ -166,7 +167,7 @@ test('the stream is binary where the target can make its own type of what comes'
     streamsInBinary([{ source: buildColumn('c', { type: source }), target: buildColumn('c', { type: target }) }], versions);
   const bigint = type(TYPE_OID.int8, 'bigint');
   const isbn = own('isbn', 'base', { is: 'unsent', name: 'isbn' });
-  const isbns = own('isbn[]', 'base', { is: 'array', name: 'isbn[]', of: { is: 'unsent', name: 'isbn' } });
+  const isbns = own('isbn[]', 'base', { is: 'array', name: 'isbn[]', of: { is: 'unsent', name: 'isbn' }, element: 20005 });
   expect(streams(int4, bigint)).toBe(true);
   expect(streams(int4, own('public.mood', 'enum', ENUM))).toBe(true);
   expect(streams(isbn, isbn)).toBe(true);

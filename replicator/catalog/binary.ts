@@ -88,10 +88,22 @@ export function cameAsText(source: Pick<ColumnType, 'form'>): boolean {
 
 /** Why the target's type does not read the binary form of the source's; null when it does. */
 export function binaryFault(source: ColumnType, target: ColumnType, versions: ServerVersions): string | null {
-  const { sourceVersion, targetVersion } = versions;
-  if (Math.min(sourceVersion, targetVersion) < OLDEST_VERSION) return 'a server is older than PostgreSQL 14';
+  if (Math.min(versions.sourceVersion, versions.targetVersion) < OLDEST_VERSION) return 'a server is older than PostgreSQL 14';
   if (sentAlike(source, target)) return null;
-  return formFault(formOf(source), formOf(target), sourceVersion >= INFINITE_INTERVALS && targetVersion < INFINITE_INTERVALS);
+  return formFault(formOf(source), formOf(target), { moreIntervals: sendsMoreIntervals(versions), further: false });
+}
+
+/**
+ * As binaryFault(), for a type of one's own in the stream: the target's composites may have further fields, which older values lack
+ * (see reshape-binary.ts).
+ */
+export function streamFault(source: TypeForm, target: ColumnType, versions: ServerVersions): string | null {
+  if (source.is === 'enum' && STRINGS.has(target.baseOid)) return null;
+  return formFault(source, formOf(target), { moreIntervals: sendsMoreIntervals(versions), further: true });
+}
+
+function sendsMoreIntervals({ sourceVersion, targetVersion }: ServerVersions): boolean {
+  return sourceVersion >= INFINITE_INTERVALS && targetVersion < INFINITE_INTERVALS;
 }
 
 /** A string or label for a string: no parts, no OIDs. */
@@ -109,23 +121,31 @@ function formOf(type: ColumnType): TypeForm {
   return { name: type.sqlName, ...(isBuiltIn(type.baseOid) ? { is: 'built-in', oid: type.baseOid } : { is: 'unsent' }) };
 }
 
-function formFault(source: TypeForm, target: TypeForm, moreIntervals: boolean): string | null {
+interface Allowance {
+  /** The source knows intervals that the target does not. */
+  readonly moreIntervals: boolean;
+  /** The target's composites may have fields behind those of the source. */
+  readonly further: boolean;
+}
+
+function formFault(source: TypeForm, target: TypeForm, allowance: Allowance): string | null {
   const differ = `${source.name} and ${target.name} differ`;
   switch (source.is) {
     case 'built-in':
       if (target.is !== 'built-in' || target.oid !== source.oid) return differ;
-      if (moreIntervals && INTERVALS.has(source.oid)) return 'the target knows no infinite interval';
+      if (allowance.moreIntervals && INTERVALS.has(source.oid)) return 'the target knows no infinite interval';
       return UNSAFE_BUILT_INS.has(source.oid) ? `${source.name} has no binary form that holds in another database` : null;
     case 'enum':
       return target.is === 'enum' ? null : differ;
     case 'array':
     case 'range':
     case 'multirange':
-      return target.is === source.is ? formFault(source.of, target.of, moreIntervals) : differ;
+      return target.is === source.is ? formFault(source.of, target.of, allowance) : differ;
     case 'composite': {
-      if (target.is !== 'composite' || target.fields.length !== source.fields.length) return differ;
+      if (target.is !== 'composite' || target.fields.length < source.fields.length) return differ;
+      if (target.fields.length > source.fields.length && !allowance.further) return differ;
       for (const [i, { name, form }] of source.fields.entries()) {
-        const fault = formFault(form, target.fields[i]?.form ?? form, moreIntervals);
+        const fault = formFault(form, target.fields[i]?.form ?? form, allowance);
         if (fault !== null) return `${source.name}.${name}: ${fault}`;
       }
       return null;

@@ -48,7 +48,8 @@ export async function readRelations(client: Client, filter?: RelationFilter): Pr
     const oids = some.map((table) => table.oid);
     const columnRows = await rowsOf<ColumnRow>(client, COLUMNS, [oids]);
     const indexes = groupBy(await rowsOf<IndexRow>(client, INDEXES, [oids]), (row) => row.relation);
-    await learnTypes(client, columnRows, types, forms);
+    const typeOids = columnRows.map((row) => row.type_oid);
+    await learnTypes(client, typeOids, types, forms);
     const columns = groupBy(columnRows, (row) => row.relation);
     for (const table of some) {
       const own = (columns.get(table.oid) ?? []).map((row) =>
@@ -62,11 +63,11 @@ export async function readRelations(client: Client, filter?: RelationFilter): Pr
 
 async function learnTypes(
   client: Client,
-  columns: readonly ColumnRow[],
+  oids: readonly Oid[],
   types: Map<Oid, TypeRow>,
   forms: Map<Oid, TypeForm>,
 ): Promise<void> {
-  const unknown = [...new Set(columns.map((column) => column.type_oid))].filter((oid) => !types.has(oid));
+  const unknown = [...new Set(oids)].filter((oid) => !types.has(oid));
   if (unknown.length === 0) return;
   const rows = await rowsOf<TypeRow>(client, TYPES, [unknown]);
   for (const row of rows) types.set(row.oid, row);
@@ -86,6 +87,15 @@ function onceEach<Row, Made>(keyOf: (row: Row) => string): (row: Row, make: () =
     known.set(key, made);
     return made;
   };
+}
+
+/** These types as the catalog describes them; missing ones are left out. The session's search_path must be empty. */
+export async function readTypes(client: Client, oids: readonly Oid[]): Promise<Map<Oid, ColumnType>> {
+  const types = new Map<Oid, TypeRow>();
+  const forms = new Map<Oid, TypeForm>();
+  await learnTypes(client, oids, types, forms);
+  const columnType = memoizedType(types, forms);
+  return new Map([...types.keys()].map((oid) => [oid, columnType(oid, true)]));
 }
 
 async function rowsOf<Row>(client: Client, text: string, values: unknown[]): Promise<Row[]> {

@@ -10,7 +10,9 @@ export type TypeForm = { readonly name: string } & (
   | { readonly is: 'built-in'; readonly oid: Oid }
   /** Its label. */
   | { readonly is: 'enum' }
-  | { readonly is: 'array' | 'range' | 'multirange'; readonly of: TypeForm }
+  | { readonly is: 'range' | 'multirange'; readonly of: TypeForm }
+  /** `element`: what its values hold as their elements' type, which may be a domain. */
+  | { readonly is: 'array'; readonly of: TypeForm; readonly element: Oid }
   /** `fields` without those that were dropped. */
   | { readonly is: 'composite'; readonly fields: readonly TypeField[] }
   /** Whatever its functions make of it; `extension` brought it, in this version. */
@@ -24,6 +26,7 @@ export interface TypeField {
   readonly form: TypeForm;
   /** The type itself, where `form` is that behind a domain. */
   readonly typeText: string;
+  readonly typeOid: Oid;
 }
 
 interface FormRow {
@@ -68,11 +71,13 @@ function makeForm(row: FormRow, formOf: (oid: Oid) => TypeForm): TypeForm {
       name: field,
       form: formOf(row.field_types[i] ?? 0),
       typeText: row.field_texts[i] ?? '',
+      typeOid: row.field_types[i] ?? 0,
     }));
     return { is: 'composite', name, fields };
   }
   if (inner === null) return { is: 'base', name, extension: row.extension, version: row.version };
-  return { is: row.element ? 'array' : kind === 'm' ? 'multirange' : 'range', name, of: formOf(inner) };
+  if (row.element) return { is: 'array', name, of: formOf(inner), element: inner };
+  return { is: kind === 'm' ? 'multirange' : 'range', name, of: formOf(inner) };
 }
 
 const FORMS = `with recursive reached (oid) as (

@@ -1,4 +1,4 @@
-import { RELATION, type Decoder } from '../pgoutput/decoder.ts';
+import { RELATION, TYPE, type Decoder } from '../pgoutput/decoder.ts';
 import type { StreamedMessage, StreamMessage } from '../pgoutput/messages.ts';
 import { Problem } from '../problem.ts';
 import type { CommitPoint } from './batcher.ts';
@@ -13,7 +13,7 @@ export class StreamedTransaction {
   /** Where the first change of each subtransaction is, in the order of the log. */
   #firsts: { readonly subxid: number; readonly position: number }[] = [];
   readonly #known = new Set<number>();
-  /** The relations that it described, still as bytes: they count from its commit on. */
+  /** The relations that it described, and their types, still as bytes: they count from its commit on. */
   #descriptions: { readonly position: number; readonly bytes: Buffer }[] = [];
   /** Its commit, once that has come. */
   committed: CommitPoint | null = null;
@@ -31,7 +31,8 @@ export class StreamedTransaction {
       this.#known.add(subxid);
       this.#firsts.push({ subxid, position });
     }
-    if (code === RELATION) this.#descriptions.push({ position, bytes: Buffer.from([code, ...data.subarray(start, end)]) });
+    if (code === RELATION || code === TYPE)
+      this.#descriptions.push({ position, bytes: Buffer.from([code, ...data.subarray(start, end)]) });
     this.log.add(code, data, start, end);
   }
 

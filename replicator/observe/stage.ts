@@ -34,6 +34,7 @@ const STAGE_OF: Readonly<Record<ProblemCode, Stage>> = {
   SCHEMA_NOT_CREATED: 'catalog',
   TARGET_COLUMN_MISSING: 'catalog',
   TARGET_COLUMN_TYPE: 'catalog',
+  TYPE_EXCHANGED: 'catalog',
   ROW_FILTER_UNSUPPORTED: 'catalog',
   CONFIG_INVALID: 'pipeline',
   SAME_DATABASE: 'pipeline',

@@ -198,6 +198,27 @@ describe('stretches of transactions in progress', () => {
     expectInvalid(it, messages.at(-1) ?? Buffer.alloc(0));
   });
 
+  test('the type behind a column of a type of ones own is known by what was said last before the relation', () => {
+    const decoder = new Decoder();
+    const base = (): unknown => {
+      decoder.decode(
+        wire.relation({
+          oid: 9,
+          columns: [
+            { name: 'a', type: 23 },
+            { name: 'b', type: 70_000 },
+          ],
+        }),
+      );
+      return decoder.relation(9)?.columns.map((column) => column.base ?? null);
+    };
+    expect(base()).toEqual([null, null]);
+    decoder.decode(wire.type(70_000, '', 'int4'));
+    expect(base()).toEqual([null, { schema: 'pg_catalog', name: 'int4' }]);
+    decoder.decode(wire.type(70_000, 'public', 'colour'));
+    expect(base()).toEqual([null, { schema: 'public', name: 'colour' }]);
+  });
+
   test('a relation that two decoders describe alike is the same object', () => {
     const it = decoder();
     const other = new Decoder(it);

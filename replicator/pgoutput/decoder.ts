@@ -3,7 +3,7 @@ import { Problem } from '../problem.ts';
 import { DescribedRelations } from './described-relations.ts';
 import { invalidStream } from './invalid-stream.ts';
 import { MessageReader } from './message-reader.ts';
-import type { Message, OldRow, StreamColumn, StreamRelation } from './messages.ts';
+import type { Message, OldRow, StreamColumn, StreamRelation, TypeName } from './messages.ts';
 
 const BEGIN = 0x42;
 const COMMIT = 0x43;
@@ -18,7 +18,8 @@ const STREAM_COMMIT = 0x63;
 const STREAM_START = 0x53;
 const STREAM_STOP = 0x45;
 const TRUNCATE = 0x54;
-const TYPE = 0x59;
+/** Type: what a column's type is called, ahead of the Relation that has it. */
+export const TYPE = 0x59;
 const UPDATE = 0x55;
 
 const NEW_TUPLE = 0x4e;
@@ -47,6 +48,8 @@ const DESCRIPTION: Message = { kind: 'description' };
  */
 export class Decoder {
   readonly #relations: DescribedRelations;
+  /** As they were described last. */
+  readonly #types = new Map<Oid, TypeName>();
   readonly #reader = new MessageReader();
   /** Between Stream Start and Stream Stop. */
   #inStretch = false;
@@ -181,22 +184,19 @@ export class Decoder {
     if (!replicaIdentity) throw new RangeError('unknown replica identity');
     const columns: StreamColumn[] = [];
     for (let left = reader.count16(); left > 0; left--) {
-      columns.push({
-        identity: (reader.byte() & 1) === 1,
-        name: reader.string(),
-        typeOid: reader.uint32(),
-        typmod: reader.int32(),
-      });
+      const identity = (reader.byte() & 1) === 1;
+      const column = { identity, name: reader.string(), typeOid: reader.uint32(), typmod: reader.int32() };
+      const base = this.#types.get(column.typeOid);
+      columns.push(base ? { ...column, base } : column);
     }
     this.#relations.describe({ oid, schema, name, replicaIdentity, columns });
     return DESCRIPTION;
   }
 
-  // Type: int32 OID, string schema, string name. Types are matched by the catalogs of both sides, not by this.
+  // Type: int32 OID, string schema (empty for pg_catalog), string name; those of the type behind it for a domain. It comes
+  // ahead of each Relation that has such a column.
   #type(reader: MessageReader): Message {
-    reader.uint32();
-    reader.string();
-    reader.string();
+    this.#types.set(reader.uint32(), { schema: reader.string() || 'pg_catalog', name: reader.string() });
     return DESCRIPTION;
   }
 

@@ -26,6 +26,14 @@ export interface StreamColumn {
   /** As on the source; that of a domain is the domain's own. */
   readonly typeOid: Oid;
   readonly typmod: number;
+  /** What the source calls the type, or the one behind a domain, at that time; absent for built-in types. */
+  readonly base?: TypeName;
+}
+
+/** As the source has it, unquoted. */
+export interface TypeName {
+  readonly schema: string;
+  readonly name: string;
 }
 
 /** A relation as the stream describes it before its first row and again after every change of it. */

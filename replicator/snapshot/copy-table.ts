@@ -2,10 +2,10 @@ import { needsCast } from '../catalog/casts.ts';
 import type { ColumnPair } from '../catalog/match-target.ts';
 import type { Relation, RelationName, TableMapping } from '../catalog/relation.ts';
 import type { Difference } from '../metadata/shadows.ts';
-import { TYPE_OID } from '../postgres/oid.ts';
 import { quoteIdent, quoteLiteral, quoteRelation } from '../postgres/quote.ts';
 import type { Problem } from '../problem.ts';
 import type { BlockRange, Chunk } from './chunks.ts';
+import { holdsHighCharSql } from './high-chars.ts';
 
 /** `replace`: as truncate, but readers see the old rows until the new ones are there, and rows that are the same stay. */
 export type ExistingRows = 'error' | 'truncate' | 'keep' | 'replace';
@@ -82,12 +82,16 @@ function blocksOf({ from, to }: { from: number; to: number | null }): string[] {
 function sent(pair: ColumnPair, { binary, refusesHighChars = false }: Pick<CopyTask, 'binary' | 'refusesHighChars'>): string {
   const name = quoteIdent(pair.source.name);
   if (isCast(pair)) return `${name}::${pair.target.type.sqlName}`;
-  if (binary || !refusesHighChars || pair.source.type.baseOid !== TYPE_OID.char) return name;
+  const { form, baseOid, sqlName } = pair.source.type;
+  const high =
+    binary || !refusesHighChars ? null : holdsHighCharSql(name, form ?? { is: 'built-in', name: sqlName, oid: baseOid });
+  if (!high) return name;
   const fault = quoteLiteral(
     `"char" above 127 in column ${pair.source.name}, whose text PostgreSQL 15 and older do not read; binary values are needed (apply.binary): `,
   );
   // A number that is none: the only way for a query to refuse a row with a reason.
-  return `CASE WHEN ${name}::pg_catalog.int4 < 0 THEN (${fault} || ${name}::pg_catalog.int4)::pg_catalog.int4::"char" ELSE ${name} END`;
+  const refused = `(${fault} || pg_catalog.pg_column_size(${name}))::pg_catalog.int4 IS NULL`;
+  return `CASE WHEN ${high} THEN CASE WHEN ${refused} THEN NULL ELSE ${name} END ELSE ${name} END`;
 }
 
 function isCast({ source, target }: ColumnPair): boolean {

@@ -13,7 +13,7 @@ const BEGIN_BYTES = 21;
 const TRUNCATE_BYTES = 10;
 
 /**
- * Writes changes of one relation back into the bytes they came as, each message behind an int32 length: a Relation, then
+ * Writes changes of one relation back into the bytes they came as, each message behind an int32 length: its Types, a Relation, then
  * a Begin where the transaction changes, and the changes. A tuple still is what was received, so this is a header and
  * a copy. https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
  */
@@ -73,6 +73,14 @@ export class SpoolEncoder {
   #describe(): void {
     const { oid, schema, name, replicaIdentity, columns } = this.relation;
     const writer = this.#writer;
+    for (const { typeOid, base } of columns) {
+      if (!base) continue;
+      writer.int32(HEAD_BYTES + Buffer.byteLength(base.schema) + Buffer.byteLength(base.name) + 2);
+      this.#letter('Y');
+      writer.uint32(typeOid);
+      writer.cstring(base.schema);
+      writer.cstring(base.name);
+    }
     const text = Buffer.byteLength(schema) + Buffer.byteLength(name) + 2;
     const columnBytes = columns.reduce((sum, column) => sum + Buffer.byteLength(column.name) + 10, 0);
     writer.int32(HEAD_BYTES + text + 3 + columnBytes);

@@ -3,15 +3,16 @@ import { expect, test } from 'vitest';
 import type { RelationName } from '../catalog/relation.ts';
 import { Decoder } from '../pgoutput/decoder.ts';
 import type { Change, StreamRelation } from '../pgoutput/messages.ts';
-import { insert, relation, remove, truncate, UNCHANGED, update, type Cell } from '../testing/pgoutput-bytes.ts';
+import { insert, relation, remove, truncate, type, UNCHANGED, update, type Cell } from '../testing/pgoutput-bytes.ts';
 import { parseSnapshot } from './pg-snapshot.ts';
 import { SpoolDecoder, spoolRows } from './spooled-changes.ts';
 
 const COLUMNS = [
   { name: 'id', key: true, type: 23 },
-  { name: 'größe', typmod: 68 },
+  { name: 'größe', typmod: 68, type: 70_000 },
 ];
 const DESCRIPTIONS = [
+  type(70_000, '', 'text'),
   relation({ oid: 4_000_000_001, name: 'a', columns: COLUMNS }),
   relation({ oid: 2, schema: 's.x', name: 'b', identity: 'f', columns: COLUMNS }),
 ];

@@ -1,5 +1,6 @@
 import { namesObjects } from '../catalog/binary.ts';
 import { isBuiltIn } from '../catalog/built-in.ts';
+import { holdsChar } from '../catalog/chars.ts';
 import { needsCast, sameTypeName } from '../catalog/casts.ts';
 import type { ColumnPair } from '../catalog/match-target.ts';
 import type { ColumnType } from '../catalog/relation.ts';
@@ -29,7 +30,7 @@ export function comparedColumns(pairs: readonly ColumnPair[]): ComparedColumns {
     const source = inTargetForm(pair);
     if (isChar(pair.source.type) && isChar(pair.target.type))
       compared.push({ source: charCode(pair.source.name), target: charCode(pair.target.name) });
-    else if (source === null || isChar(pair.source.type) || isChar(pair.target.type)) left.push(pair.source.name);
+    else if (source === null || printsChars(pair.source.type) || printsChars(pair.target.type)) left.push(pair.source.name);
     else compared.push({ source, target: quoteIdent(pair.target.name) });
   }
   return { compared, left };
@@ -76,6 +77,10 @@ function inTargetForm({ source, target }: ColumnPair): string | null {
 // Above 127 it is printed in another way since 16.
 function isChar({ baseOid }: ColumnType): boolean {
   return baseOid === TYPE_OID.char;
+}
+
+function printsChars({ form, baseOid, sqlName }: ColumnType): boolean {
+  return holdsChar(form ?? { is: 'built-in', name: sqlName, oid: baseOid });
 }
 
 function charCode(name: string): string {
