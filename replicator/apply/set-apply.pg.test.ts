@@ -98,7 +98,7 @@ for (const binary of ['auto', 'never'] as const) {
     running.pipeline.model.onBatch((batch) => ways[batch.way ?? 'in order']++);
     await running.caughtUp();
     await fc.assert(
-      fc.asyncProperty(fc.array(operation, { minLength: 100, maxLength: 900 }), async (history) => {
+      fc.asyncProperty(fc.array(operation, { minLength: 100, maxLength: 450 }), async (history) => {
         // Held while the history is written, so that all of it arrives in one batch and is folded.
         await running.pipeline.controls.pause('test');
         await run(db, history);
