@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import type { RelationName } from '../catalog/relation.ts';
 import { formatLsn } from '../postgres/lsn.ts';
+import type { Oid } from '../postgres/oid.ts';
 import type { CopiedAsOf } from './table-states.ts';
 
 // One statement for all of them: there may be thousands.
@@ -28,6 +29,20 @@ export async function enrollTables(
     [pipeline, ...columns(tables.map(({ source }) => source)), ...columns(tables.map((table) => table.target))],
   );
   return rows.filter(({ ours }) => ours);
+}
+
+/** Notes which table of the source each is. */
+export async function storeSourceOids(
+  target: Client,
+  pipeline: string,
+  tables: readonly { readonly source: RelationName; readonly oid: Oid }[],
+): Promise<void> {
+  await target.query(
+    `UPDATE pgfollow.table_state SET source_oid = t.oid
+       FROM unnest($2::pg_catalog.text[], $3::pg_catalog.text[], $4::pg_catalog.oid[]) AS t (schema, name, oid)
+      WHERE pipeline = $1 AND source_schema = t.schema AND source_table = t.name`,
+    [pipeline, ...columns(tables.map(({ source }) => source)), tables.map(({ oid }) => oid)],
+  );
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import type { RelationName } from '../catalog/relation.ts';
 import { formatLsn, parseLsn, type Lsn } from '../postgres/lsn.ts';
+import type { Oid } from '../postgres/oid.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
 import { clearSpool } from './spool.ts';
 import type { ProblemCode } from '../problem.ts';
@@ -23,6 +24,8 @@ export interface CopiedAsOf {
 export interface StoredTable {
   readonly source: RelationName;
   readonly target: RelationName;
+  /** Of the source's table; null where a version before this one has stored it. */
+  readonly sourceOid: Oid | null;
   readonly progress: TableProgress;
   /** Its changes go to the spool. */
   readonly spooling: boolean;
@@ -43,6 +46,7 @@ interface Row {
   source_table: string;
   target_schema: string;
   target_table: string;
+  source_oid: Oid | null;
   state: TableStateName;
   spooling: boolean;
   has_rows: boolean;
@@ -61,7 +65,7 @@ interface Row {
 /** All tables of a pipeline, by source name. */
 export async function readTables(target: Client, pipeline: string): Promise<StoredTable[]> {
   const { rows } = await target.query<Row>(
-    `SELECT source_schema, source_table, target_schema, target_table, state, spooling, has_rows,
+    `SELECT source_schema, source_table, target_schema, target_table, source_oid, state, spooling, has_rows,
             copy_snapshot, copy_wal_end::text AS copy_wal_end, rows_copied, bytes_copied, copy_started_at, copy_finished_at, error_code, error_message, error_remedy,
             EXISTS (SELECT FROM pgfollow.copy_chunk c WHERE (c.pipeline, c.source_schema, c.source_table) = (t.pipeline, t.source_schema, t.source_table)) AS partial
        FROM pgfollow.table_state t WHERE pipeline = $1 AND left_at IS NULL ORDER BY source_schema, source_table`,
@@ -70,6 +74,7 @@ export async function readTables(target: Client, pipeline: string): Promise<Stor
   return rows.map((row) => ({
     source: { schema: row.source_schema, name: row.source_table },
     target: { schema: row.target_schema, name: row.target_table },
+    sourceOid: row.source_oid,
     progress:
       row.state === 'error'
         ? { state: 'error', code: row.error_code ?? 'INTERNAL', message: row.error_message ?? '', remedy: row.error_remedy ?? '' }

@@ -7,10 +7,11 @@ import { displayName, type Relation, type RelationName, type TableMapping } from
 import type { Config } from '../config/schema.ts';
 import type { Finding } from '../finding.ts';
 import { nextProgress, takesChanges, type TableProgress } from '../metadata/table-state.ts';
-import { enrollTables } from '../metadata/many-tables.ts';
+import { enrollTables, storeSourceOids } from '../metadata/many-tables.ts';
 import { forgetTable, readTables, storeRoute, type CopiedAsOf, type StoredTable } from '../metadata/table-states.ts';
 import { readChoices } from '../metadata/table-choices.ts';
 import { formatLsn, ZERO_LSN, type Lsn } from '../postgres/lsn.ts';
+import type { Oid } from '../postgres/oid.ts';
 import { Problem } from '../problem.ts';
 import { findTargets } from './create-tables.ts';
 import { boundHeapGrowth } from './heap-growth.ts';
@@ -26,6 +27,10 @@ export interface FollowedTable {
   /** Empty while the target does not fit. */
   columns: readonly ColumnPair[];
   readonly stored: StoredTable | null;
+  /** The source has another table under this name than before: what is known of that one does not hold for it. */
+  replaced: boolean;
+  /** OID of the source's table as it is stored. */
+  storedOid: Oid | null;
   progress: TableProgress;
   /** Its changes go to the spool. */
   spooling: boolean;
@@ -99,6 +104,7 @@ export async function resolveFollowedTables(
     const target = targetByName.get(displayName(mapping.target)) ?? null;
     const match = matchTarget(source, target ?? undefined, mapping, { castExists, generatedColumnsSent });
     const before = stored.get(name) ?? null;
+    const replaced = !options.copyAhead && isAnother(source, before);
     const ofOurs = found.made.get(displayName(mapping.target));
     const table: FollowedTable = {
       name,
@@ -107,8 +113,10 @@ export async function resolveFollowedTables(
       target,
       columns: match.ok ? match.columns : [],
       stored: before,
+      replaced,
+      storedOid: before?.sourceOid ?? null,
       // The first copy begins with every table, also with those that an earlier attempt has copied or given up.
-      ...standing(options.copyAhead ? null : before),
+      ...standing(options.copyAhead || replaced ? null : before),
       ours: (before?.copyFinishedAt ?? null) !== null,
       partial: before?.partial ?? false,
       spooledBytes: 0,
@@ -145,6 +153,13 @@ export async function storeFollowedTables(
     table.saved = savedAs(standing(null));
   }
   for (const table of tables) await saveTable(target, pipeline, table);
+  // After their states: a table that took the place of another one must not be taken for that.
+  const others = tables.filter((table) => table.storedOid !== table.source.oid);
+  if (others.length > 0) {
+    const oids = others.map(({ mapping, source }) => ({ source: mapping.source, oid: source.oid }));
+    await storeSourceOids(target, pipeline, oids);
+    for (const table of others) table.storedOid = table.source.oid;
+  }
   return left;
 }
 
@@ -181,6 +196,11 @@ export function binaryForStream(
   versions: { sourceVersion: number; targetVersion: number },
 ): boolean {
   return tables.every((table) => streamsInBinary(table.columns, versions));
+}
+
+// Made anew, or another one has taken its name: the rows on the target are not its rows.
+function isAnother({ oid }: Relation, before: StoredTable | null): boolean {
+  return before !== null && before.sourceOid !== null && before.sourceOid !== oid;
 }
 
 // Where a table goes on from. A copy that was interrupted, or failed, is made again.

@@ -89,8 +89,8 @@ function showsAll({ copiedAsOf }: FollowedTable, applied: Lsn): boolean {
 
 /** True when something was done. */
 async function slice(table: FollowedTable, decoder: SpoolDecoder, applied: Lsn, options: DrainOptions): Promise<boolean> {
-  // Much may have happened since this was asked for.
-  if (!isDue(table, options)) return false;
+  // Much may have happened since this was asked for; another table may have the name.
+  if (options.tables.get(table.name) !== table || !isDue(table, options)) return false;
   const { pipeline, target, applier } = options;
   const { source } = table.mapping;
   const startedAt = performance.now();

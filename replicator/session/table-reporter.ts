@@ -63,6 +63,15 @@ export class TableReporter {
     const names = new Set(tables.map((table) => table.name));
     for (const gone of [...this.#errors.keys()].filter((name) => !names.has(name))) this.#recovered(gone);
     for (const { source } of this.#model.followed.all()) if (!names.has(source)) this.#replaced(source);
+    for (const { name } of tables.filter((table) => table.replaced)) {
+      this.#replaced(name);
+      this.#teller.tell({
+        level: 'warn',
+        table: name,
+        code: 'TABLE_REPLACED',
+        message: `${name} is another table on the source than before: it was made anew, or another one took its name. It is taken up like a new table.`,
+      });
+    }
     this.#model.followed.list(
       tables.map((table) => ({
         source: table.name,

@@ -9,7 +9,15 @@ import type { FollowedTable } from './followed-tables.ts';
 export function takeOver(known: FollowedTable, fresh: FollowedTable): FollowedTable {
   const { mapping, source, target, columns, partial, unbuilt, unlinked } = fresh;
   // With its rows there nobody has created it in between.
-  return Object.assign(known, { mapping, source, target, columns, partial, ...(known.hasRows ? {} : { unbuilt, unlinked }) });
+  return Object.assign(known, {
+    replaced: false,
+    mapping,
+    source,
+    target,
+    columns,
+    partial,
+    ...(known.hasRows ? {} : { unbuilt, unlinked }),
+  });
 }
 
 /** For so long after a session has read the target's tables they are taken to be what they were. */
@@ -41,13 +49,12 @@ export class TableSet {
 
   /**
    * Takes over what was resolved anew: tables that stay are the same objects, with the same standing, so that whoever
-   * works on one goes on with it.
+   * works on one goes on with it. A table that has the name of another one is another object.
    */
   replace(resolved: readonly FollowedTable[]): void {
     const next = resolved.map((table) => {
       const known = this.#byName.get(table.name);
-      if (!known) return table;
-      return takeOver(known, table);
+      return known && !table.replaced ? takeOver(known, table) : table;
     });
     this.#index(next);
   }

@@ -278,7 +278,7 @@ export class TableTender {
 
   #merge(fresh: FollowedTable): FollowedTable {
     const known = this.#options.tables.get(fresh.name);
-    if (!known) return fresh;
+    if (!known || fresh.replaced) return fresh;
     takeOver(known, fresh);
     if (known.hasRows || known.spooling || known.progress.state !== 'error' || !this.#options.clock.due(known.name)) return known;
     known.progress = fresh.progress;

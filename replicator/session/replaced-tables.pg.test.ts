@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest';
+import { compareTables } from '../testing/compare.ts';
+import { sql, testDatabases, type TestDatabases } from '../testing/databases.ts';
+import { eventually } from '../testing/eventually.ts';
+import { startCaughtUp, startPipeline, type RunningPipeline } from '../testing/run-pipeline.ts';
+
+// A followed name that stands for another table on the source than the one whose rows the target has.
+
+/** As jobs do it that fill a table beside the one that is read, and put it in its place. */
+const SWAP = 'BEGIN; ALTER TABLE t RENAME TO t_old; ALTER TABLE t_new RENAME TO t; COMMIT';
+const FILL = `CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'old'), (2, 'old'), (3, 'old');
+  CREATE TABLE t_new (id int PRIMARY KEY, v text); INSERT INTO t_new VALUES (2, 'new'), (4, 'new')`;
+
+async function copiedAgain(db: TestDatabases, running: RunningPipeline): Promise<void> {
+  await sql(db.source, `INSERT INTO t VALUES (5, 'later'); UPDATE t SET v = 'newer' WHERE id = 2`);
+  await eventually(
+    async () => {
+      await running.caughtUp();
+      await compareTables(db.source, db.target);
+    },
+    { timeout: 30_000 },
+  );
+  expect(running.pipeline.model.status()).toMatchObject({ state: 'streaming', problems: [] });
+  expect(running.pipeline.events.after()).toContainEqual(
+    expect.objectContaining({ table: 'public.t', code: 'TABLE_REPLACED', level: 'warn' }),
+  );
+}
+
+test('followed tables that take each other’s names are copied again', { timeout: 60_000 }, async () => {
+  await using db = await testDatabases();
+  await sql(db.source, FILL);
+  await using running = await startCaughtUp(db);
+  await sql(db.source, SWAP);
+  await copiedAgain(db, running);
+});
+
+test('so are those that did it while pgfollow was away', { timeout: 60_000 }, async () => {
+  await using db = await testDatabases();
+  await sql(db.source, FILL);
+  await (await startCaughtUp(db)).stop();
+  await sql(db.source, `${SWAP}; INSERT INTO t VALUES (6, 'meanwhile')`);
+  await using running = startPipeline(db);
+  await copiedAgain(db, running);
+});
+
+test('dropped and made anew under a publication FOR ALL TABLES: copied again', { timeout: 60_000 }, async () => {
+  await using db = await testDatabases();
+  await sql(db.source, `${FILL}; CREATE PUBLICATION ${db.name}_own FOR ALL TABLES`);
+  await using running = await startCaughtUp(db, { publication: { managed: false, names: [`${db.name}_own`] } });
+  await sql(db.source, `BEGIN; DROP TABLE t; ALTER TABLE t_new RENAME TO t; COMMIT`);
+  await copiedAgain(db, running);
+});
