@@ -46,6 +46,15 @@ export const drains = [
     backlog: ({ sql }) => sql('UPDATE orders SET amount = amount + 1, note = md5(note)'),
   },
   {
+    name: 'array-update',
+    title: 'drain one 200 k-row UPDATE of rows with arrays',
+    reach: 1,
+    setup: (scaled) => `
+      CREATE TABLE articles (id int PRIMARY KEY, revision int NOT NULL, tags text[], parts int[]);
+      INSERT INTO articles SELECT id, 0, ARRAY['a' || id % 7, 'b'], ARRAY[id, NULL] FROM generate_series(1, ${scaled(200_000)}) id`,
+    backlog: ({ sql }) => sql(`UPDATE articles SET revision = revision + 1, tags = tags || 'c'::text`),
+  },
+  {
     name: 'big-delete',
     title: 'drain one 500 k-row DELETE',
     reach: 1.5,

@@ -42,13 +42,25 @@ export class ArrayParameter {
 
   /** Writes length and array, as Bind wants a parameter. */
   writeTo(writer: FrameWriter): void {
-    const elements = this.#elements.take();
-    writer.int32(HEADER_BYTES + elements.length);
-    writer.int32(1);
-    writer.int32(this.#hasNulls);
-    writer.uint32(this.#elementType);
-    writer.int32(this.#count);
-    writer.int32(1);
-    writer.bytes(elements);
+    writeArray(writer, {
+      element: this.#elementType,
+      count: this.#count,
+      hasNulls: this.#hasNulls,
+      elements: this.#elements.take(),
+    });
   }
+}
+
+/** Writes length and bytes of a one-dimensional array; `elements` have their lengths before them. */
+export function writeArray(
+  writer: FrameWriter,
+  { element, count, hasNulls, elements }: { element: Oid; count: number; hasNulls: number; elements: Buffer },
+): void {
+  writer.int32(HEADER_BYTES + elements.length);
+  writer.int32(1);
+  writer.int32(hasNulls);
+  writer.uint32(element);
+  writer.int32(count);
+  writer.int32(1);
+  writer.bytes(elements);
 }

@@ -118,6 +118,7 @@ export class Routes {
     refuseOtherTypes(map, known, source.versions);
     const types = [...map.columns, ...map.find.columns].map((column) => column.parameterType);
     await arrays.learn(client, types);
+    if (target && types.some((type) => arrays.of(type) === 0)) await arrays.learnRows(client, target.oid);
     return map;
   }
 }

@@ -1,21 +1,19 @@
 import type { StatementPipe } from '../postgres/statement-pipe.ts';
-import { Turns } from '../postgres/turns.ts';
 import { TYPE_OID, type Oid } from '../postgres/oid.ts';
 import { COLUMN, type Tuple } from '../pgoutput/messages.ts';
 import { ArrayParameter } from './array-parameter.ts';
 import type { ArrayTypes } from './array-types.ts';
 import type { ImageCount, NetChanges, NetUpdate, RowVersions } from './coalesce.ts';
-import { copyRows, olderPlace } from './copy-rows.ts';
+import { copyRows } from './copy-rows.ts';
 import type { RowChange } from './plan.ts';
 import type { Conversion, MappedColumn, RowMap } from './row-map.ts';
-import { stagedDeleteSql, stagedImageDeleteSql, stagedInsertSql, stagedUpdateSql } from './set-statements.ts';
+import { stagedDeleteSql, stagedImageDeleteSql, stagedInsertSql, stagedUpdateSql, type StagedSql } from './set-statements.ts';
+import { StagedRows, type ManyValues } from './staged-rows.ts';
 import { kindAt, locateColumns, newOffsets } from './tuple.ts';
 
 const INT4_ARRAY = 1007;
 /** Rows of one statement: a parameter stays far below the 1 GB that a message may have. */
 const ROWS_A_STATEMENT = 20_000;
-/** Rows that are staged before it is asked whether the event loop is due for a turn. */
-const ROWS_A_LOOK = 1024;
 /** A table has at most 1,600 columns; an update has its key beside them. */
 const ALL_BINARY: readonly number[] = Array.from({ length: 3300 }, () => 1);
 
@@ -31,7 +29,7 @@ export interface StagedStatement {
   readonly sql: string;
   /** Array types of the parameters. */
   readonly types: readonly Oid[];
-  readonly arrays: readonly ArrayParameter[];
+  readonly arrays: readonly ManyValues[];
   /** How many it is to touch. */
   readonly rows: number;
 }
@@ -46,19 +44,17 @@ export interface StagedStep {
 /** What text in an array becomes a column's value by; see staged() in set-statements.ts. */
 const FROM_TEXT: readonly Conversion[] = ['none', 'char', 'marked'];
 
-type AddColumns = (tuple: Tuple, columns: readonly MappedColumn[], first: number, older?: readonly Tuple[]) => void;
-
 /**
  * Brings the net effect of a batch on one table to the target: deletes, updates by the columns they carry, inserts. In
  * two parts, so that one batch can be made ready while the one before is under way.
  */
 export class SetApply {
-  readonly #arrays: ArrayTypes;
+  readonly #rows: StagedRows;
   readonly #binary: boolean;
   #join: Join | null = null;
 
   constructor(options: { arrays: ArrayTypes; binary: boolean }) {
-    this.#arrays = options.arrays;
+    this.#rows = new StagedRows(options.arrays, options.binary);
     this.#binary = options.binary;
   }
 
@@ -68,16 +64,15 @@ export class SetApply {
   }
 
   /**
-   * Whether these changes can go to the target many at a time: every column's values fit into an array, and as text into its
-   * column as they are. COPY takes arrays, too, and a DELETE needs no more than the key.
+   * Whether these changes can go to the target many at a time: every column's values can be staged, and as text they fit into its
+   * column as they are. COPY takes whatever its columns take, and a DELETE needs no more than the key.
    */
   canStage(map: RowMap, changes: readonly RowChange[]): boolean {
     if (!this.#binary) return map.columns.every(({ conversion }) => FROM_TEXT.includes(conversion));
-    const fits = (columns: readonly MappedColumn[]): boolean =>
-      columns.every((column) => this.#arrays.of(column.parameterType) !== 0);
-    if (fits(map.columns) && fits(map.find.columns)) return true;
+    const key = map.find.columns;
+    if (this.#rows.fits(map, [...map.columns.filter((column) => !key.includes(column)), ...key])) return true;
     if (takesCopy(map) && changes.every((change) => change.kind === 'insert')) return true;
-    return fits(map.find.columns) && changes.every((change) => change.kind === 'delete');
+    return this.#rows.fits(map, key) && changes.every((change) => change.kind === 'delete');
   }
 
   /** The statements for a net effect, with their rows, ready to be sent; without inserts that can be copied. */
@@ -113,63 +108,39 @@ export class SetApply {
       counts.addInt(count);
       rows += count;
     }
-    const { types, arrays } = await this.#arraysOf(columns, images, ({ image }, add) => add(image, columns, 0));
-    const sql = stagedImageDeleteSql({ map, binary: this.#binary });
+    const { types, arrays } = await this.#rows.parameters(map, columns, images, ({ image }, add) => add(image, columns, 0));
+    const sql = stagedImageDeleteSql(this.#staged(map, columns));
     return { join: 'hash', sql, types: [...types, INT4_ARRAY], arrays: [...arrays, counts], rows };
   }
 
   async #deletes(map: RowMap, keys: readonly Tuple[]): Promise<StagedStatement> {
     const columns = map.find.columns;
-    const arrays = await this.#arraysOf(columns, keys, (key, add) => add(key, columns, 0));
-    return { join: joinFor(map), sql: stagedDeleteSql({ map, binary: this.#binary }), ...arrays, rows: keys.length };
+    const arrays = await this.#rows.parameters(map, columns, keys, (key, add) => add(key, columns, 0));
+    return { join: joinFor(map), sql: stagedDeleteSql(this.#staged(map, columns)), ...arrays, rows: keys.length };
   }
 
   async #updates(map: RowMap, sent: readonly MappedColumn[], updates: readonly NetUpdate[]): Promise<StagedStatement> {
     const keys = map.find.columns;
-    const arrays = await this.#arraysOf([...sent, ...keys], updates, ({ row, older, key }, add) => {
+    const arrays = await this.#rows.parameters(map, [...sent, ...keys], updates, ({ row, older, key }, add) => {
       add(row, sent, 0, older);
       add(key, keys, sent.length);
     });
-    return { join: joinFor(map), sql: stagedUpdateSql({ map, binary: this.#binary }, sent), ...arrays, rows: updates.length };
+    return {
+      join: joinFor(map),
+      sql: stagedUpdateSql(this.#staged(map, [...sent, ...keys]), sent),
+      ...arrays,
+      rows: updates.length,
+    };
   }
 
   async #inserts(map: RowMap, inserts: readonly RowVersions[]): Promise<StagedStatement> {
     const { columns } = map;
-    const arrays = await this.#arraysOf(columns, inserts, ({ row, older }, add) => add(row, columns, 0, older));
-    return { join: joinFor(map), sql: stagedInsertSql({ map, binary: this.#binary }), ...arrays, rows: inserts.length };
+    const arrays = await this.#rows.parameters(map, columns, inserts, ({ row, older }, add) => add(row, columns, 0, older));
+    return { join: joinFor(map), sql: stagedInsertSql(this.#staged(map, columns)), ...arrays, rows: inserts.length };
   }
 
-  // Columns come row by row and leave as one array a column.
-  async #arraysOf<T>(
-    columns: readonly MappedColumn[],
-    rows: readonly T[],
-    fill: (row: T, add: AddColumns) => void,
-  ): Promise<Pick<StagedStatement, 'types' | 'arrays'>> {
-    const elementTypes = columns.map((column) => (this.#binary ? column.parameterType : TYPE_OID.text));
-    const arrays = elementTypes.map((type) => new ArrayParameter(type));
-    const offsets = newOffsets();
-    const turns = new Turns();
-    const add: AddColumns = (tuple, of, first, older) => {
-      locateColumns(tuple, offsets);
-      for (let i = 0; i < of.length; i++) {
-        const column = of[i];
-        const array = arrays[first + i];
-        if (!column || !array) continue;
-        const at = offsets[column.index] ?? tuple.start;
-        if (older && tuple.data[at] === COLUMN.unchangedToast) {
-          const place = olderPlace(older, column);
-          array.add(place.tuple, place.at);
-        } else {
-          array.add(tuple, at);
-        }
-      }
-    };
-    for (let i = 0; i < rows.length; i++) {
-      const row = rows[i];
-      if (row !== undefined) fill(row, add);
-      if (i % ROWS_A_LOOK === 0) await turns.give();
-    }
-    return { types: elementTypes.map((type) => this.#arrays.of(type)), arrays };
+  #staged(map: RowMap, columns: readonly MappedColumn[]): StagedSql {
+    return { map, binary: this.#binary, inRows: this.#rows.inRows(columns) };
   }
 
   #prefer(pipe: StatementPipe, join: Join): void {

@@ -6,45 +6,50 @@ import { converted, equalityExpression, insertInto, only, sameValueExpression } 
 /**
  * Statements that take whole columns as arrays, $1, $2, … in the order of the columns given. unnest() of them is the
  * staging table: nothing is created, nothing is left behind, and it goes down the same pipe.
- * In a text stream the arrays are text[] and each value is cast to its column's type.
+ * In a text stream the arrays are text[] and each value is cast to its column's type. Some columns may go together, as an array of rows of
+ * the target table, behind the other arrays.
  */
-interface StagedSql {
+export interface StagedSql {
   readonly map: RowMap;
   readonly binary: boolean;
+  readonly inRows: ReadonlySet<MappedColumn>;
 }
 
 /** UPDATE of `sent` columns of the rows with these keys: parameters are the sent columns, then the key columns. */
-export function stagedUpdateSql({ map, binary }: StagedSql, sent: readonly MappedColumn[]): string {
+export function stagedUpdateSql(how: StagedSql, sent: readonly MappedColumn[]): string {
+  const { map, binary } = how;
   const keys = map.find.columns;
   const sets = sent.map((column, i) => `${quoteIdent(column.target.name)} = ${staged(column, i, binary)}`).join(', ');
-  return `UPDATE ${only(map)} AS t SET ${sets} FROM ${byKey(keys, sent.length, binary)} WHERE ${keyMatch(keys, sent.length, binary)}`;
+  return `UPDATE ${only(map)} AS t SET ${sets} FROM ${byKey(how, sent)} WHERE ${keyMatch(keys, sent.length, binary)}`;
 }
 
 /** DELETE of the rows with these keys: parameters are the key columns. */
-export function stagedDeleteSql({ map, binary }: StagedSql): string {
+export function stagedDeleteSql(how: StagedSql): string {
+  const { map, binary } = how;
   const keys = map.find.columns;
-  return `DELETE FROM ${only(map)} AS t USING ${byKey(keys, 0, binary)} WHERE ${keyMatch(keys, 0, binary)}`;
+  return `DELETE FROM ${only(map)} AS t USING ${byKey(how, [])} WHERE ${keyMatch(keys, 0, binary)}`;
 }
 
 /**
  * Removes each image exactly as often as it is to be removed: parameters are all columns, then an int4 array of counts.
  * One hash join, so one pass over the table a batch, where a statement a row would pass over it a row.
  */
-export function stagedImageDeleteSql({ map, binary }: StagedSql): string {
+export function stagedImageDeleteSql(how: StagedSql): string {
+  const { map, binary } = how;
   const columns = map.find.columns;
   const rowId = map.target.kind === 'table' ? 't.ctid' : 't.tableoid, t.ctid';
   const same = map.target.kind === 'table' ? 't.ctid = hit.ctid' : 't.tableoid = hit.tableoid AND t.ctid = hit.ctid';
   return (
     `WITH hit AS MATERIALIZED (SELECT ${rowId}, pg_catalog.row_number() OVER (PARTITION BY s.n) AS nth, s.v${columns.length} AS most ` +
-    `FROM ${only(map)} AS t JOIN ${unnest(columns.length + 1, true)} ON ${imageMatch(columns, binary)}) ` +
+    `FROM ${only(map)} AS t JOIN ${unnest(how, columns, { counted: true })} ON ${imageMatch(columns, binary)}) ` +
     `DELETE FROM ${only(map)} AS t USING hit WHERE ${same} AND hit.nth <= hit.most`
   );
 }
 
 /** INSERT of many rows whose values are not the target's as they were sent; COPY has the others. */
-export function stagedInsertSql({ map, binary }: StagedSql): string {
-  const { columns } = map;
-  return insertInto(map, 'SELECT ', ` FROM ${unnest(columns.length)}`, (column, i) => staged(column, i, binary));
+export function stagedInsertSql(how: StagedSql): string {
+  const { map, binary } = how;
+  return insertInto(map, 'SELECT ', ` FROM ${unnest(how, map.columns)}`, (column, i) => staged(column, i, binary));
 }
 
 /** Types that cost little to compare, and how they are: a collation would cost more than the order brings. */
@@ -62,11 +67,12 @@ const QUICK_ORDER: ReadonlyMap<Oid, string> = new Map([
 
 // The staged rows, key columns last. In the order of the key the pages of index and table are found in the cache more
 // often: a quarter less work for keys at random, measured, and for keys in order sorting is next to nothing.
-function byKey(keys: readonly MappedColumn[], first: number, binary: boolean): string {
-  const rows = unnest(first + keys.length);
+function byKey(how: StagedSql, sent: readonly MappedColumn[]): string {
+  const keys = how.map.find.columns;
+  const rows = unnest(how, [...sent, ...keys]);
   const orders = keys.map(({ parameterType }) => QUICK_ORDER.get(parameterType));
-  if (!binary || orders.includes(undefined)) return rows;
-  return `(SELECT * FROM ${rows} ORDER BY ${orders.map((order, i) => `v${first + i}${order}`).join(', ')}) AS s`;
+  if (!how.binary || orders.includes(undefined)) return rows;
+  return `(SELECT * FROM ${rows} ORDER BY ${orders.map((order, i) => `v${sent.length + i}${order}`).join(', ')}) AS s`;
 }
 
 // A hash join needs an equality: that of a NOT NULL column where equal means the same, else that of the whole row as text.
@@ -88,12 +94,28 @@ function imageMatch(columns: readonly MappedColumn[], binary: boolean): string {
     .join(' AND ');
 }
 
-function unnest(parameters: number, numbered = false): string {
-  const places = Array.from({ length: parameters }, (_, i) => i);
-  const functions = places.map((i) => `pg_catalog.unnest($${i + 1})`).join(', ');
-  const names = places.map((i) => `v${i}`);
-  if (numbered) names.push('n');
-  return `ROWS FROM (${functions})${numbered ? ' WITH ORDINALITY' : ''} AS s(${names.join(', ')})`;
+// Values of the nth column are called vn; with counts, these come last, and n is the number of the row.
+function unnest(
+  { map, inRows }: StagedSql,
+  columns: readonly MappedColumn[],
+  { counted = false }: { counted?: boolean } = {},
+): string {
+  const names = columns.flatMap((column, i) => (inRows.has(column) ? [] : [`v${i}`]));
+  let parameters = names.length;
+  if (columns.some((column) => inRows.has(column))) {
+    parameters++;
+    // Each column of the table is one of the rows'.
+    for (const [i, { name }] of map.target.columns.entries()) {
+      const staged = columns.findIndex((column) => column.target.name === name && inRows.has(column));
+      names.push(staged < 0 ? `u${i}` : `v${staged}`);
+    }
+  }
+  if (counted) {
+    parameters++;
+    names.push(`v${columns.length}`, 'n');
+  }
+  const functions = Array.from({ length: parameters }, (_, i) => `pg_catalog.unnest($${i + 1})`).join(', ');
+  return `ROWS FROM (${functions})${counted ? ' WITH ORDINALITY' : ''} AS s(${names.join(', ')})`;
 }
 
 function keyMatch(keys: readonly MappedColumn[], first: number, binary: boolean): string {
