@@ -73,12 +73,14 @@ from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamesp
   left join pg_catalog.pg_am am on am.oid = c.relam
 where c.oid = any ($1)`;
 
+// A default speaks of no column, and only 18 makes names for those of a table without comparing all of them with each other: with
+// 1,600 columns their defaults took 16 s.
 export const COLUMNS = `select a.attrelid as relation, a.attnum, a.attname as name, pg_catalog.format_type(a.atttypid, a.atttypmod) as type,
   case when a.attcollation <> t.typcollation then pg_catalog.format('%I.%I', cn.nspname, co.collname) end as collation,
   a.attnotnull as not_null, nn.conname as not_null_name,
   coalesce(nn.convalidated, true) as not_null_valid, not coalesce(nn.connoinherit, false) as not_null_inherits,
   coalesce(nn.conislocal, true) as not_null_local,
-  a.attidentity as identity, a.attgenerated as generated, pg_catalog.pg_get_expr(d.adbin, d.adrelid) as expression,
+  a.attidentity as identity, a.attgenerated as generated, pg_catalog.pg_get_expr(d.adbin, case when a.attgenerated = '' then 0::pg_catalog.oid else d.adrelid end) as expression,
   case when a.attstorage <> t.typstorage then a.attstorage end as storage, a.attcompression as compression,
   coalesce(a.attstattarget, -1) as statistics, a.attoptions as options, a.attislocal as local,
   pg_catalog.col_description(a.attrelid, a.attnum) as comment

@@ -37,7 +37,7 @@ SELECT line FROM (
     WHERE inhrelid IN (SELECT oid FROM rel)
   UNION ALL
   SELECT format('column %s.%I %s collation %s%s default %s identity %s generated %s storage %s compression %s statistics %s options %s comment %s', full_name, attname,
-      format_type(atttypid, atttypmod), attcollation::regcollation, CASE WHEN attnotnull THEN ' not null' END, pg_get_expr(adbin, adrelid), attidentity, attgenerated, attstorage,
+      format_type(atttypid, atttypmod), attcollation::regcollation, CASE WHEN attnotnull THEN ' not null' END, pg_get_expr(adbin, CASE WHEN attgenerated = '' THEN 0 ELSE adrelid::int8 END::oid), attidentity, attgenerated, attstorage,
       attcompression, nullif(attstattarget, -1), attoptions, col_description(attrelid, attnum))
     FROM rel JOIN pg_attribute a ON a.attrelid = rel.oid AND attnum > 0 AND NOT attisdropped LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
     WHERE relkind IN ('r', 'p', 'c')
