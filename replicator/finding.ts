@@ -41,6 +41,7 @@ export const FINDING_CODES = {
   LONG_TRANSACTION: 'Transactions of the source that have been open for long.',
   PREPARED_TRANSACTION: 'Prepared transactions of the source that nobody has ended.',
   EMIT_MESSAGE: "Whether the source's role may write messages into the WAL, as the heartbeat does.",
+  SYNCHRONOUS_STANDBY: "Whether the source's role sees which commits wait for a synchronous standby.",
   SLOT: 'The slot of the pipeline: there or not, and how it is.',
   PUBLICATION: 'The publication: whether it can be made, changed and used.',
   PUBLISHED_OPERATIONS: 'Operations that a publication used as it is does not publish.',

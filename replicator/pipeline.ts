@@ -39,6 +39,7 @@ import { firstCopyIsOpen, TableTender } from './session/tend-tables.ts';
 import { together } from './session/together.ts';
 import { Validator } from './session/validator.ts';
 import { catalogFingerprint } from './source/fingerprint.ts';
+import { nextXid } from './spool/old-commits.ts';
 import { RecentXids } from './spool/pg-snapshot.ts';
 import { WalStream } from './source/wal-stream.ts';
 
@@ -76,9 +77,10 @@ export class Pipeline {
   /** Transactions in progress are left to the source in this session: the one before could not go on with them. */
   #unstreamed = false;
   readonly #clock = new RetryClock(Date.now);
-  /** What the stream has brought, since when: over all sessions of this process. */
+  /** What the stream has brought, over all sessions of this process. */
   readonly #recent = new RecentXids();
-  readonly #since = new Date();
+  /** Transactions below this ID may have come before; null before the first session. */
+  #knownFrom: string | null = null;
 
   constructor(config: Config, options: { log: Logger; version: string }) {
     this.#config = config;
@@ -95,7 +97,7 @@ export class Pipeline {
     this.events = new EventLog({ now: Date.now });
     this.metrics = new Metrics({ model: this.model, tableLimit: config.http.metricsTables });
     this.#reporter = new Reporter({ model: this.model, events: this.events, log: options.log, gate: this.#gate });
-    this.#validator = new Validator({ observer: this.#reporter.validation, since: this.#since });
+    this.#validator = new Validator({ observer: this.#reporter.validation });
     this.#checkup = new Checkup(config, (findings) => this.#reporter.examined(findings));
     this.controls = controls({
       config,
@@ -226,6 +228,7 @@ export class Pipeline {
   ): Promise<void> {
     const { config } = ends;
     const versions = { sourceVersion: ends.sourceIdentity.version, targetVersion: ends.targetVersion };
+    const knownFrom = (this.#knownFrom ??= await on('source', nextXid(ends.source)));
     const tables = new TableSet(followed);
     const applierOn = (client: Client, quarantine: ApplierOptions['quarantine']): Applier =>
       new Applier({
@@ -262,7 +265,7 @@ export class Pipeline {
       fingerprint: this.#fingerprint,
       clock: this.#clock,
       recent: this.#recent,
-      since: this.#since,
+      knownFrom,
       versions,
       observer: this.#reporter.tables.copyObserver(),
       told: {
@@ -344,7 +347,7 @@ export class Pipeline {
         ...tender.loops(inner),
         sequences.keep(inner),
         this.#checkup.loop(inner, { tables: followed.length }),
-        this.#validator.loop({ ends, config, tables, tide }, inner),
+        this.#validator.loop({ ends, config, tables, tide, knownFrom }, inner),
       ];
     });
   }

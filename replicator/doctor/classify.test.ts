@@ -39,6 +39,7 @@ const SETTINGS: SourceSettings = {
   hotStandbyFeedback: true,
   mayEmitMessages: true,
   largeObjects: false,
+  hiddenWaits: false,
 };
 
 describe('the source', () => {
@@ -64,6 +65,7 @@ describe('the source', () => {
     ['with little memory for decoding', {}, { decodingMemory: 64 * 1024 }, ['warning DECODING_MEMORY']],
     ['that allows no messages', {}, { mayEmitMessages: false }, ['error EMIT_MESSAGE']],
     ['with large objects', {}, { largeObjects: true }, ['warning LARGE_OBJECTS']],
+    ['whose commits wait unseen', {}, { hiddenWaits: true }, ['warning SYNCHRONOUS_STANDBY']],
     ['a standby before 16', { inRecovery: true, version: 150000 }, {}, ['error SOURCE_STANDBY']],
     ['a standby that is to be published', { inRecovery: true }, {}, ['error SOURCE_STANDBY']],
   ])('%s', (_, source, settings, expected) => {
@@ -73,9 +75,11 @@ describe('the source', () => {
   it('a standby with a publication of its primary, but without feedback', () => {
     const standby = { ...SOURCE, inRecovery: true };
     const needs = { managedPublication: false };
-    expect(grade(classifySource(standby, { ...SETTINGS, hotStandbyFeedback: false, mayEmitMessages: false }, needs))).toEqual([
-      'warning HOT_STANDBY_FEEDBACK',
-    ]);
+    expect(
+      grade(
+        classifySource(standby, { ...SETTINGS, hotStandbyFeedback: false, mayEmitMessages: false, hiddenWaits: true }, needs),
+      ),
+    ).toEqual(['warning HOT_STANDBY_FEEDBACK']);
     expect(grade(classifySource(standby, SETTINGS, needs))).toEqual([]);
   });
 

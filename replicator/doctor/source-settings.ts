@@ -21,6 +21,8 @@ export interface SourceSettings {
   readonly hotStandbyFeedback: boolean;
   readonly mayEmitMessages: boolean;
   readonly largeObjects: boolean;
+  /** Some commits may wait for a standby (synchronous_standby_names), and this role does not see which. */
+  readonly hiddenWaits: boolean;
 }
 
 export async function readSourceSettings(client: Client): Promise<SourceSettings> {
@@ -31,6 +33,7 @@ export async function readSourceSettings(client: Client): Promise<SourceSettings
     feedback: boolean;
     emit: boolean;
     large_objects: boolean;
+    hidden_waits: boolean;
   }>(SETTINGS);
   const [row] = rows;
   const idle = Number(row?.idle ?? 0) * (row?.idle_unit === 'min' ? 60 : row?.idle_unit === 'ms' ? 0.001 : 1);
@@ -40,6 +43,7 @@ export async function readSourceSettings(client: Client): Promise<SourceSettings
     hotStandbyFeedback: row?.feedback ?? true,
     mayEmitMessages: row?.emit ?? true,
     largeObjects: row?.large_objects ?? false,
+    hiddenWaits: row?.hidden_waits ?? false,
   };
 }
 
@@ -50,7 +54,9 @@ const SETTINGS = `select
   pg_catalog.current_setting('hot_standby_feedback')::bool as feedback,
   (select bool_and(pg_catalog.has_function_privilege(p.oid, 'execute')) from pg_catalog.pg_proc p
     where p.proname = 'pg_logical_emit_message' and p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace) as emit,
-  exists (select from pg_catalog.pg_largeobject_metadata) as large_objects
+  exists (select from pg_catalog.pg_largeobject_metadata) as large_objects,
+  pg_catalog.current_setting('synchronous_standby_names') <> ''
+    and not pg_catalog.pg_has_role('pg_read_all_stats', 'usage') as hidden_waits
 from (values (1)) one left join pg_catalog.pg_settings i on i.name = 'idle_replication_slot_timeout'`;
 
 /** Pure: everything about the source as a server and its role. What stands in the way is what a start would refuse too. */
@@ -76,6 +82,7 @@ export function classifySource(source: SourceIdentity, settings: SourceSettings,
     decodingMemory(settings),
     ...standbyFeedback(source, settings),
     emitMessage(source, settings),
+    ...(settings.hiddenWaits && !source.inRecovery ? [hiddenWaits(source)] : []),
     ...(settings.largeObjects ? [LARGE_OBJECTS] : []),
   ];
 }
@@ -157,6 +164,14 @@ function emitMessage({ inRecovery, role }: SourceIdentity, { mayEmitMessages }: 
     message:
       'The role may not run pg_logical_emit_message, with which the lag is measured and the slot moved on an idle database.',
     remedy: `GRANT EXECUTE ON FUNCTION pg_catalog.pg_logical_emit_message(boolean, text, text) TO "${role.name}"; (17 and newer: boolean, text, text, boolean)`,
+  });
+}
+
+function hiddenWaits({ role }: SourceIdentity): Finding {
+  return complaint('warning', 'source', 'SYNCHRONOUS_STANDBY', {
+    message:
+      'Commits may wait for a synchronous standby, and the role does not see which: tables that are added, copied again or compared wait for all transactions that were open when pgfollow was started.',
+    remedy: `GRANT pg_read_all_stats TO "${role.name}";`,
   });
 }
 

@@ -21,8 +21,8 @@ export interface LivePointOptions {
   readonly applier: Applier;
   readonly boundary: Boundary;
   readonly recent: RecentXids;
-  /** When this process began to know what the stream has brought. */
-  readonly since: Date;
+  /** nextXid() when this process began to know what the stream has brought. */
+  readonly knownFrom: string;
 }
 
 /**
@@ -44,7 +44,7 @@ export async function livePoint(
     await on('source', afterOldWriters(tables, holder, config, signal));
     await streamPassed(tables, boundary, signal);
     const arrived = await boundary.at(() => startSpooling(tables, options));
-    const point = await on('source', beginOnSnapshot(holder, { arrived, since: options.since }, signal));
+    const point = await on('source', beginOnSnapshot(holder, { arrived, knownFrom: options.knownFrom }, signal));
     return { ...point, [Symbol.asyncDispose]: () => disconnect(holder) };
   } catch (error) {
     await disconnect(holder);

@@ -33,7 +33,7 @@ const LOOK_MS = 500;
 
 export interface TendOptions extends Pick<
   CopyRoundsOptions,
-  'config' | 'ends' | 'tables' | 'clock' | 'applier' | 'boundary' | 'recent' | 'since' | 'versions' | 'first' | 'observer'
+  'config' | 'ends' | 'tables' | 'clock' | 'applier' | 'boundary' | 'recent' | 'knownFrom' | 'versions' | 'first' | 'observer'
 > {
   /** Of the source's catalog as it was before the tables were resolved: what has changed since is not missed. */
   readonly fingerprint: string;

@@ -36,6 +36,8 @@ interface Run {
 /** What a session gives to compare tables by. */
 export interface ValidationSession extends Pick<FollowingSession, 'ends' | 'config' | 'tables'> {
   readonly tide: Tide;
+  /** nextXid() when this process began to know what the stream has brought. */
+  readonly knownFrom: string;
 }
 
 /**
@@ -44,16 +46,13 @@ export interface ValidationSession extends Pick<FollowingSession, 'ends' | 'conf
  */
 export class Validator {
   readonly #observer: ValidationObserver;
-  readonly #since: Date;
   #run: Run | null = null;
   /** When the last one ended, or this process began; ms since 1970. */
   #lastMs = Date.now();
   #wake: () => void = () => {};
 
-  /** `since`: when this process began to know what the stream has brought. */
-  constructor({ observer, since }: { observer: ValidationObserver; since: Date }) {
+  constructor({ observer }: { observer: ValidationObserver }) {
     this.#observer = observer;
-    this.#since = since;
   }
 
   /** Begins to compare these tables; all that stream where none are named. Throws NOT_POSSIBLE_NOW. */
@@ -153,7 +152,7 @@ export class Validator {
 
   async #attempt(
     name: string,
-    { ends, config, tables, tide }: ValidationSession,
+    { ends, config, tables, tide, knownFrom }: ValidationSession,
     signal: AbortSignal,
   ): Promise<{ source: RelationName; found: TableFound }> {
     const table = tables.get(name);
@@ -161,7 +160,7 @@ export class Validator {
     await using source = new Side({ role: 'source', url: config.source.url, purpose: `${config.name} validate` }, signal);
     await using target = new Side({ role: 'target', url: config.target.url, purpose: `${config.name} validate` }, signal);
     const standby = ends.sourceIdentity.inRecovery;
-    const clock = new SourceClock({ side: source, stream: tide, standby, since: this.#since, signal });
+    const clock = new SourceClock({ side: source, stream: tide, standby, knownFrom, signal });
     const { progress, mapping, columns } = table;
     const shape = shapeOf(table);
     // As they are now: the indexes of a table that we have made came after it.

@@ -3,6 +3,7 @@ import type { Client } from 'pg';
 import type { CopiedAsOf } from '../metadata/table-states.ts';
 import { parseLsn } from '../postgres/lsn.ts';
 import type { CopyPoint } from './copy-pool.ts';
+import { OLD_COMMIT_WAITS } from '../spool/old-commits.ts';
 import { parseSnapshot, seesAll } from '../spool/pg-snapshot.ts';
 
 /** A commit leaves the list of running transactions a moment after its record is written; later where it waits for a standby. */
@@ -12,16 +13,17 @@ const AGAIN_MS = 50;
  * Begins a transaction of the source as of a plain snapshot, exported for as long as that lasts, and returns what is needed to
  * tell which transactions it contains. `arrived` are those whose commits the stream had brought before the table's changes were kept: one that the
  * snapshot does not see yet would be neither in the spool nor in the copy, and another snapshot is taken. It need not be
- * listed as running: the newest ones are not, they lie beyond xmax.
+ * listed as running: the newest ones are not, they lie beyond xmax. `knownFrom`: nextXid() when this process began; what came
+ * before is not among `arrived`.
  * https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT
  */
 export async function beginOnSnapshot(
   source: Client,
-  options: { arrived: Uint32Array; since: Date },
+  options: { arrived: Uint32Array; knownFrom: string },
   signal: AbortSignal,
 ): Promise<CopyPoint & { asOf: CopiedAsOf }> {
   for (;;) {
-    if (!(await oldCommitWaits(source, options.since))) {
+    if (!(await oldCommitWaits(source, options.knownFrom))) {
       await source.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
       const { rows } = await source.query<{ snapshot: string; wal_end: string }>(
         `SELECT pg_catalog.pg_current_snapshot()::text AS snapshot, pg_catalog.pg_current_wal_insert_lsn()::text AS wal_end`,
@@ -37,14 +39,7 @@ export async function beginOnSnapshot(
   }
 }
 
-// What an earlier process has received is not known to this one. Where such a commit still waits for a standby, its
-// session says so; asked before the snapshot is taken, which then sees those that have gone.
-async function oldCommitWaits(source: Client, since: Date): Promise<boolean> {
-  const { rows } = await source.query(
-    `SELECT FROM pg_catalog.pg_stat_activity
-      WHERE wait_event = 'SyncRep' AND backend_xid IS NOT NULL AND xact_start < $1
-        AND datname = pg_catalog.current_database() LIMIT 1`,
-    [since.toISOString()],
-  );
-  return rows.length > 0;
+async function oldCommitWaits(source: Client, knownFrom: string): Promise<boolean> {
+  const { rows } = await source.query<{ waits: boolean }>(OLD_COMMIT_WAITS, [knownFrom]);
+  return rows[0]?.waits ?? false;
 }

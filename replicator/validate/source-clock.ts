@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseLsn, type Lsn } from '../postgres/lsn.ts';
+import { OLD_COMMIT_WAITS } from '../spool/old-commits.ts';
 import { parseSnapshot, seesAll } from '../spool/pg-snapshot.ts';
 import type { Side } from './side.ts';
 
@@ -29,15 +30,15 @@ export class SourceClock {
   readonly #side: Side;
   readonly #stream: StreamView;
   readonly #standby: boolean;
-  /** When this process began to know what has arrived. */
-  readonly #since: Date;
+  /** nextXid() when this process began to know what has arrived. */
+  readonly #knownFrom: string;
   readonly #signal: AbortSignal;
 
-  constructor(options: { side: Side; stream: StreamView; standby: boolean; since: Date; signal: AbortSignal }) {
+  constructor(options: { side: Side; stream: StreamView; standby: boolean; knownFrom: string; signal: AbortSignal }) {
     this.#side = options.side;
     this.#stream = options.stream;
     this.#standby = options.standby;
-    this.#since = options.since;
+    this.#knownFrom = options.knownFrom;
     this.#signal = options.signal;
   }
 
@@ -57,7 +58,7 @@ export class SourceClock {
     if (this.#standby) return true;
     const arrived = this.#stream.arrived();
     for (const patience = Date.now() + PATIENCE_MS; Date.now() < patience;) {
-      const { waits } = await this.#side.row<{ waits: boolean }>({ text: OLD_WAITS, values: [this.#since.toISOString()] });
+      const { waits } = await this.#side.row<{ waits: boolean }>({ text: OLD_COMMIT_WAITS, values: [this.#knownFrom] });
       // Asked after that, so that it sees those that have gone meanwhile.
       const { snapshot } = await this.#side.row<{ snapshot: string }>({ text: SNAPSHOT, values: [] });
       if (!waits && seesAll(parseSnapshot(snapshot), arrived)) return true;
@@ -68,7 +69,3 @@ export class SourceClock {
 }
 
 const SNAPSHOT = 'SELECT pg_catalog.pg_current_snapshot()::text AS snapshot';
-// What arrived in an earlier process, or too long ago to be known, and still waits for a standby.
-const OLD_WAITS = `SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity
-  WHERE wait_event = 'SyncRep' AND backend_xid IS NOT NULL AND datname = pg_catalog.current_database()
-    AND (xact_start < $1::pg_catalog.timestamptz OR state_change < pg_catalog.clock_timestamp() - interval '1 second')) AS waits`;
