@@ -196,7 +196,8 @@ export class Pipeline {
     });
     const identityChanges = await publishTables(ends, ends.config, resolved);
     this.#reporter.tables.prepared(resolved, identityChanges);
-    await on('target', this.#reporter.validation.connected(ends.target, ends.config.name));
+    const comparedAtMs = await on('target', this.#reporter.validation.connected(ends.target, ends.config.name));
+    if (comparedAtMs !== null) this.#validator.comparedBefore(comparedAtMs);
     return resolved.tables;
   }
 

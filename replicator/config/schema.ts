@@ -245,7 +245,7 @@ export const fileSchema = z.strictObject({
     .strictObject({
       interval: durationOrOff(
         { min: 1000, max: 2_592_000_000 },
-        'How long after the start, and after each comparison, the rows of both sides are compared by themselves, as pgfollow validate does.',
+        'How long after each comparison, and after the first start, the rows of both sides are compared by themselves, as pgfollow validate does.',
       ),
     })
     .prefault({}),

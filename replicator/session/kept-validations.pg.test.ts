@@ -57,6 +57,20 @@ test('a restart forgets neither rows that differ nor tables that were equal', as
   await eventually(async () => expect(await stored(db)).toEqual(['Wrong equal 0', 'once equal 0']));
 });
 
+test('the schedule goes on from the last time, so that restarts do not put it off', async () => {
+  await using db = await testDatabases();
+  await sql(db.source, 'CREATE TABLE a (id int PRIMARY KEY)');
+  {
+    await using running = await startCaughtUp(db);
+    await validated(running);
+    await eventually(async () => expect(await stored(db)).toEqual(['a equal 0']));
+  }
+  await sql(db.target, `UPDATE pgfollow.validation SET finished_at = finished_at - interval '25 hours'`);
+  await using running = await startCaughtUp(db, { validation: { interval: '1d' } });
+  await eventually(() => expect(running.pipeline.model.validations.read().requestedBy).toBe('the schedule'));
+  await eventually(() => expect(running.pipeline.model.validations.read().running).toBe(false));
+});
+
 test('what was found before a table was copied again or was not followed for a while is over after a restart, too', async () => {
   await using db = await testDatabases();
   await sql(

@@ -27,14 +27,21 @@ export class ValidationReporter implements ValidationObserver {
     this.#kept = new KeptValidations(log);
   }
 
-  /** The tables are known to the model: what earlier processes have found of them is shown again. */
-  async connected(target: Client, pipeline: string): Promise<void> {
-    for (const { source, found } of await this.#kept.connected(target, pipeline)) {
+  /**
+   * The tables are known to the model: what earlier processes have found of them is shown again. Gives when they compared last, ms
+   * since 1970; null where that is not known, or was told before.
+   */
+  async connected(target: Client, pipeline: string): Promise<number | null> {
+    const recalled = await this.#kept.connected(target, pipeline);
+    for (const { source, found } of recalled) {
       const table = displayName(source);
+      // No longer wished for: it is about to be forgotten.
+      if (!this.#model.table(table)) continue;
       const validation: TableValidation = { ...waiting(), ...found };
       this.#model.followed.validated(table, validation, found.equalAt);
       if (mismatches(validation) > 0) this.#showDiffering(table, validation);
     }
+    return recalled.length === 0 ? null : Math.max(...recalled.map(({ found }) => Date.parse(found.finishedAt)));
   }
 
   disconnected(): void {

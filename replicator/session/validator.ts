@@ -15,6 +15,8 @@ import { openUnless } from './together.ts';
 /** A table that was changed while it was compared is compared again, so often. */
 const ATTEMPTS = 3;
 const AGAIN_MS = 2000;
+/** When nothing could be compared at the time for it. */
+const SCHEDULE_AGAIN_MS = 60_000;
 /** A timer can wait no longer. */
 const LONGEST_SLEEP_MS = 2 ** 31 - 1;
 
@@ -53,6 +55,11 @@ export class Validator {
 
   constructor({ observer }: { observer: ValidationObserver }) {
     this.#observer = observer;
+  }
+
+  /** An earlier process compared last at this time, ms since 1970: the schedule goes on from there. */
+  comparedBefore(atMs: number): void {
+    this.#lastMs = Math.min(this.#lastMs, atMs);
   }
 
   /** Begins to compare these tables; all that stream where none are named. Throws NOT_POSSIBLE_NOW. */
@@ -105,19 +112,20 @@ export class Validator {
   async #rest(session: ValidationSession, signal: AbortSignal): Promise<void> {
     const { interval } = session.config.validation;
     const dueIn = interval === null ? Infinity : this.#lastMs + interval - Date.now();
-    if (dueIn <= 0) return this.#requestOnSchedule(session);
+    if (interval !== null && dueIn <= 0) return this.#requestOnSchedule(session, interval);
     const woken = new AbortController();
     this.#wake = () => woken.abort();
     await sleep(Math.min(dueIn, LONGEST_SLEEP_MS), null, { signal: AbortSignal.any([signal, woken.signal]) }).catch(() => {});
   }
 
-  #requestOnSchedule(session: ValidationSession): void {
+  #requestOnSchedule(session: ValidationSession, interval: number): void {
     this.#lastMs = Date.now();
     try {
       this.request(session, [], 'the schedule');
     } catch (error) {
-      // No table streams yet, or nothing can be compared at all: its time comes again.
       if (!(error instanceof Problem)) throw error;
+      // No table streams yet, or nothing can be compared at all.
+      this.#lastMs += Math.min(0, SCHEDULE_AGAIN_MS - interval);
     }
   }
 
