@@ -207,7 +207,7 @@ async function lookAtTargetTables(report: Report, target: Client, known: Tables 
       classifySequences(await readSequenceSight({ source, target }, pairs.pairs), { source: identity.role.name, target: user }),
     );
   }
-  const empty = uncopied(pairs.pairs, standing?.tables ?? []);
+  const empty = uncopied(pairs.pairs, standing ?? { tables: [], copied: new Set() });
   const readable = empty.filter(({ target: relation }) => relation !== null && mayRead(rights?.get(relation.oid)));
   if (config.snapshot.copy) {
     await report.check('target', async () => classifyExistingRows(config, readable, await readFilled(target, readable)));

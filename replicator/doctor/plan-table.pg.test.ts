@@ -95,6 +95,28 @@ test('a table that is copied again: how much is read, and what becomes of its ro
   });
 });
 
+test('a table that was followed before: its rows become those of the source again', async () => {
+  await using db = await testDatabases();
+  await sql(
+    db.source,
+    'CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1), (2); CREATE TABLE other (id int PRIMARY KEY)',
+  );
+  await using running = startPipeline(db);
+  await running.caughtUp();
+  const { controls } = running.pipeline;
+  await controls.removeTable('public.t', 'a test');
+  await eventually(() => expect(running.pipeline.model.table('public.t')).toBeUndefined());
+  await sql(db.target, 'INSERT INTO t VALUES (3)');
+  const plan = await controls.planTable('public.t');
+  expect(plan).toMatchObject({ possible: true, targetHasRows: true, findings: [] });
+  expect(plan.steps.join(' ')).toContain('rows that only the target has are deleted');
+  const kept = await planTable(testConfig(db, { snapshot: { existingRows: 'keep' } }), 'public.t');
+  expect([kept.possible, codes(kept)]).toEqual([false, ['TARGET_TABLE_NOT_EMPTY']]);
+  await controls.addTable('public.t', 'a test');
+  await eventually(() => expect(running.pipeline.model.table('public.t')?.state).toBe('streaming'));
+  expect(await sql(db.target, 'SELECT id FROM t ORDER BY id')).toEqual([{ id: '1' }, { id: '2' }]);
+});
+
 test('what cannot be added is said as the command would', async () => {
   await using db = await testDatabases();
   await sql(

@@ -2,7 +2,7 @@ import type { Client } from 'pg';
 import { displayName } from '../catalog/relation.ts';
 import type { Config } from '../config/schema.ts';
 import { parseRelationName } from '../config/table-pattern.ts';
-import type { Finding } from '../finding.ts';
+import { complaint, type Finding } from '../finding.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { disconnect } from '../postgres/connect.ts';
 import { Problem } from '../problem.ts';
@@ -77,13 +77,14 @@ async function look(sight: Sight, name: string, what: 'add' | 'resync'): Promise
   const rights = pair.target && (await readRights(target, [pair.target.oid])).get(pair.target.oid);
   const readable = pair.target !== null && mayRead(rights ?? undefined);
   const filled = readable ? (await readFilled(target, [pair])).has(name) : null;
+  const ours = filled === true && config.snapshot.copy && (standing?.copied.has(name) ?? false);
   const missing = pairs.missing.some((each) => each.name === name);
   const creates = missing ? await createdFor(sight, pair, pairs) : [];
   const found = [
     ...pairs.findings.filter(({ table }) => table === name),
     ...(await onSource(sight, pair, { pairs, identity, standing })),
     ...(await onTarget(sight, pair, { facts, standing, identity, missing })),
-    ...(what === 'add' && filled && config.snapshot.copy ? classifyExistingRows(config, [pair], new Set([name])) : []),
+    ...(what === 'add' && filled && config.snapshot.copy ? existingRows(config, pair, ours) : []),
   ];
   const findings = found.filter(({ level }) => level !== 'ok');
   const changes = identityChanges(pair, pairs);
@@ -100,7 +101,20 @@ async function look(sight: Sight, name: string, what: 'add' | 'resync'): Promise
     creates,
     findings,
   };
-  return { ...plan, steps: what === 'add' ? addSteps(plan, config) : resyncSteps(plan) };
+  return { ...plan, steps: what === 'add' ? addSteps(plan, config, ours) : resyncSteps(plan) };
+}
+
+// Rows of an earlier copy are replaced, unless those of others are to stay among them.
+function existingRows(config: Config, pair: TablePair, ours: boolean): Finding[] {
+  if (!ours) return classifyExistingRows(config, [pair], new Set([pair.name]));
+  if (config.snapshot.existingRows !== 'keep') return [];
+  return [
+    complaint('error', 'target', 'TARGET_TABLE_NOT_EMPTY', {
+      table: pair.name,
+      message: `${displayName(pair.mapping.target)} holds rows of an earlier copy, which snapshot.existingRows: keep does not tell from those of others.`,
+      remedy: 'Set snapshot.existingRows to truncate or error and start pgfollow again: its rows become those of the source.',
+    }),
+  ];
 }
 
 function notThere({ relations, findings }: Pairs, name: string): Problem {

@@ -5,7 +5,7 @@ import { checkSameSource, readPipeline, type PipelineRow } from '../metadata/pip
 import { metadataFault, readMetadataRights, type MetadataRights } from '../metadata/rights.ts';
 import { readCreatedTables } from '../metadata/created-tables.ts';
 import { readChoices, type TableChoice } from '../metadata/table-choices.ts';
-import { readTables, type StoredTable } from '../metadata/table-states.ts';
+import { readCopied, readTables, type StoredTable } from '../metadata/table-states.ts';
 import { formatLsn } from '../postgres/lsn.ts';
 import { missingMigrations } from '../postgres/migrate.ts';
 import { SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
@@ -20,6 +20,8 @@ export interface Standing {
   readonly row: PipelineRow | null;
   readonly choices: readonly TableChoice[];
   readonly tables: readonly StoredTable[];
+  /** Tables that it has copied once, also those that are no longer followed, by display name of the source table. */
+  readonly copied: ReadonlySet<string>;
   /** Target tables of our making whose keys and indexes are still to come, by display name. */
   readonly unbuilt: ReadonlySet<string>;
   /** A pgfollow of this name is connected. */
@@ -31,7 +33,8 @@ export async function readStanding(target: Client, config: Config): Promise<{ st
   const running = await isRunning(target, config.name);
   const rights = await readMetadataRights(target);
   const findings = classifyMetadata(rights);
-  if (!rights.exists) return { standing: { row: null, choices: [], tables: [], unbuilt: new Set(), running }, findings };
+  if (!rights.exists)
+    return { standing: { row: null, choices: [], tables: [], copied: new Set(), unbuilt: new Set(), running }, findings };
   if (!rights.usage) return { standing: null, findings };
   try {
     const missing = await missingMigrations(target);
@@ -41,9 +44,10 @@ export async function readStanding(target: Client, config: Config): Promise<{ st
     const row = await orNothing(readPipeline(target, config.name), null);
     const choices = await orNothing(readChoices(target, config.name), []);
     const tables = await orNothing(readTables(target, config.name), []);
+    const copied = await orNothing(readCopied(target, config.name), new Set<string>());
     const created = await orNothing(readCreatedTables(target, config.name), new Map());
     const unbuilt = new Set([...created].flatMap(([name, { built }]) => (built ? [] : [name])));
-    return { standing: { row, choices, tables, unbuilt, running }, findings };
+    return { standing: { row, choices, tables, copied, unbuilt, running }, findings };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     return { standing: null, findings: [...findings, ofProblem('target', error)] };

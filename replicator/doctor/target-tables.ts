@@ -113,10 +113,12 @@ export async function readFilled(target: Client, pairs: readonly TablePair[]): P
 }
 
 /** Tables that are still to be copied. */
-export function uncopied(pairs: readonly TablePair[], stored: readonly StoredTable[]): TablePair[] {
-  const copied = stored.filter(({ hasRows, copyFinishedAt }) => hasRows || copyFinishedAt !== null);
-  const done = new Set(copied.map(({ source }) => displayName(source)));
-  return pairs.filter(({ name, target }) => target !== null && !done.has(name));
+export function uncopied(
+  pairs: readonly TablePair[],
+  { tables, copied }: { tables: readonly StoredTable[]; copied: ReadonlySet<string> },
+): TablePair[] {
+  const filled = new Set(tables.filter(({ hasRows }) => hasRows).map(({ source }) => displayName(source)));
+  return pairs.filter(({ name, target }) => target !== null && !filled.has(name) && !copied.has(name));
 }
 
 /** Pure: what snapshot.existingRows means for the target tables that hold rows. */

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import type { RelationName } from '../catalog/relation.ts';
+import { displayName, type RelationName } from '../catalog/relation.ts';
 import { formatLsn, parseLsn, type Lsn } from '../postgres/lsn.ts';
 import type { Oid } from '../postgres/oid.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
@@ -88,6 +88,16 @@ export async function readTables(target: Client, pipeline: string): Promise<Stor
     copyFinishedAt: row.copy_finished_at?.toISOString() ?? null,
     partial: row.partial,
   }));
+}
+
+/** Tables whose copy was complete once, also those that are no longer followed: what they hold is ours. By display name. */
+export async function readCopied(target: Client, pipeline: string): Promise<Set<string>> {
+  const { rows } = await target.query<RelationName>(
+    `SELECT source_schema AS schema, source_table AS name FROM pgfollow.table_state
+      WHERE pipeline = $1 AND copy_finished_at IS NOT NULL`,
+    [pipeline],
+  );
+  return new Set(rows.map(displayName));
 }
 
 /** Whether the copy of a table is committed. Waits for a transaction that is about to, and lets no other change it before this one ends. */
