@@ -1,23 +1,22 @@
 import type { ColumnPair } from '../catalog/match-target.ts';
 import { displayName, type TableMapping } from '../catalog/relation.ts';
 import type { Batch } from '../change/batcher.ts';
-import { CLOCK_SQL, moveCheckpointSql } from '../metadata/checkpoint.ts';
+import { moveCheckpointSql } from '../metadata/checkpoint.ts';
 import { Problem } from '../problem.ts';
 import { spoolRows } from '../spool/spooled-changes.ts';
 import type { Lsn } from '../postgres/lsn.ts';
-import { isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
-import { PipeError, StatementPipe } from '../postgres/statement-pipe.ts';
+import { SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+import type { StatementPipe } from '../postgres/statement-pipe.ts';
 import type { Change, StreamRelation } from '../pgoutput/messages.ts';
 import { ArrayTypes } from './array-types.ts';
-import { cannotNow, checkpointLost, explain, isTableFault } from './failures.ts';
-import { OrderedReplay } from './ordered-replay.ts';
-import { plan, planInOrder, type Step } from './plan.ts';
+import { cannotNow, checkpointLost, isTableFault } from './failures.ts';
+import { plan, planInOrder } from './plan.ts';
 import type { RowMap } from './row-map.ts';
-import { Run, SetMismatch, type Applied } from './run.ts';
-import { SetApply, type StagedStatement } from './set-apply.ts';
+import { Run, type Applied } from './run.ts';
 import { Routes, type RoutesOptions } from './routes.ts';
+import { TargetTransaction, type Ending, type ReadyStep } from './target-transaction.ts';
 import { writeSpoolRow } from './write-spool.ts';
-import { truncateSql, type OnConflict, type OnMissing } from './statements.ts';
+import type { OnConflict, OnMissing } from './statements.ts';
 
 export interface ApplierOptions extends Omit<RoutesOptions, 'arrays'> {
   readonly pipeline: string;
@@ -42,26 +41,11 @@ export interface SpooledChanges {
   readonly after: readonly string[];
 }
 
-/** A step that is ready to be sent. */
-type ReadyStep =
-  | Exclude<Step, { kind: 'set' }>
-  | (Extract<Step, { kind: 'set' }> & { readonly staged: readonly StagedStatement[] });
-
 /** A batch that was made ready while the one before it was under way. */
 export interface ReadyBatch {
   readonly steps: Promise<readonly ReadyStep[]>;
   /** Where changes went when it was made ready. */
   readonly routes: number;
-}
-
-/** How the transaction of some rows goes on after them. */
-interface Ending {
-  /** Further statements; null for none. */
-  readonly write: ((pipe: StatementPipe, run: Run) => Promise<void>) | null;
-  /** Called after the commit; null leaves the transaction open. */
-  readonly committed: (() => void) | null;
-  /** Without rows there is nothing to be done. */
-  readonly skippable: boolean;
 }
 
 /**
@@ -72,18 +56,14 @@ interface Ending {
  */
 export class Applier {
   readonly #options: ApplierOptions;
-  readonly #replay: OrderedReplay;
-  readonly #sets: { readonly binary: SetApply; readonly text: SetApply };
+  readonly #transaction: TargetTransaction;
   readonly #routes: Routes;
   #checkpoint: Lsn;
-  /** A piece of a large transaction has been written, its commit is still to come. */
-  #open = false;
 
   constructor(options: ApplierOptions) {
     this.#options = options;
-    this.#replay = new OrderedReplay(options);
     const arrays = new ArrayTypes();
-    this.#sets = { binary: new SetApply({ arrays, binary: true }), text: new SetApply({ arrays, binary: false }) };
+    this.#transaction = new TargetTransaction({ ...options, arrays });
     this.#routes = new Routes({ ...options, arrays });
     this.#checkpoint = options.checkpoint;
   }
@@ -114,14 +94,14 @@ export class Applier {
 
   /** Rolls back the pieces of a transaction whose commit has not come; this applier goes on. */
   async abandon(): Promise<void> {
-    await this.#rollback();
-    this.#replay.reset();
+    await this.#transaction.rollback();
+    this.#transaction.forget();
   }
 
   /** Asks anew where changes go. Only between batches, never between the pieces of a transaction. */
   reroute(): void {
     this.#routes.forget();
-    this.#replay.reset();
+    this.#transaction.forget();
   }
 
   /**
@@ -142,13 +122,13 @@ export class Applier {
    * Throws APPLY_FAILED with the row, ROW_MISSING, CHECKPOINT_LOST, or the connection's error.
    */
   async apply(batch: Batch, ready: ReadyBatch | null = null): Promise<Applied> {
-    const inPieces = this.#open;
+    const inPieces = this.#transaction.isOpen;
     for (;;) {
       try {
         return await this.#applyBatch(batch, ready?.routes === this.#routes.version ? ready : null);
       } catch (error) {
         if (!isTableFault(error)) throw error;
-        await this.#rollback();
+        await this.#transaction.rollback();
         // What earlier pieces brought this table is gone with them: only from the checkpoint can it be spooled whole.
         if (!(await this.#options.quarantine(error)) || inPieces) throw error;
         this.reroute();
@@ -161,14 +141,11 @@ export class Applier {
     try {
       const mapOf = await this.#routes.learnSpooled(spooled.changes, spooled);
       const write = async (pipe: StatementPipe): Promise<void> => spooled.after.forEach((sql) => pipe.run(sql));
-      return await this.#applyChanges(spooled.changes, mapOf, await this.#ready(spooled.changes, mapOf), {
-        write,
-        committed: () => {},
-        skippable: false,
-      });
+      const steps = await this.#ready(spooled.changes, mapOf);
+      return await this.#applyChanges(spooled.changes, mapOf, steps, { write, committed: () => {} });
     } catch (error) {
       if (sqlState(error) === null && !(error instanceof Problem)) throw error;
-      await this.#rollback();
+      await this.#transaction.rollback();
       this.#routes.forgetSpooled();
       throw error instanceof Problem ? error : cannotNow(spooled.mapping, error);
     }
@@ -176,7 +153,7 @@ export class Applier {
 
   /** Moves the checkpoint past transactions that brought nothing here, durably. The last of them committed when? Null: not known. */
   async moveCheckpoint(to: Lsn, sourceCommittedAtMs: number | null): Promise<void> {
-    if (to <= this.#checkpoint || this.#open) return;
+    if (to <= this.#checkpoint || this.#transaction.isOpen) return;
     const sql = moveCheckpointSql({ pipeline: this.#options.pipeline, from: this.#checkpoint, to, sourceCommittedAtMs });
     await this.#options.client.query(`SET LOCAL synchronous_commit = on; ${sql}`).catch((error: unknown) => {
       throw sqlState(error) === SQLSTATE.division_by_zero ? checkpointLost(error) : error;
@@ -203,12 +180,11 @@ export class Applier {
     const committed = (): void => {
       if (end) this.#checkpoint = end.endLsn;
     };
-    const nothing = spool.length === 0 && !this.#open;
     const steps = await (ready?.steps ?? this.#ready(batch.changes, routes.mapOf));
+    if (steps.length === 0 && spool.length === 0 && !this.#transaction.isOpen) return new Run().result();
     return await this.#applyChanges(batch.changes, routes.mapOf, steps, {
       write: end || spool.length > 0 ? write : null,
       committed: end ? committed : null,
-      skippable: nothing,
     });
   }
 
@@ -218,143 +194,23 @@ export class Applier {
     steps: readonly ReadyStep[],
     ending: Ending,
   ): Promise<Applied> {
-    if (steps.length === 0 && ending.skippable) return new Run().result();
-    if (!steps.some((step) => step.kind === 'set')) return await this.#applyInOrder(steps, ending, 'in order');
+    if (!steps.some((step) => step.kind === 'set')) return await this.#transaction.applyInOrder(steps, ending, 'in order');
     return (
-      (await this.#applyFolded(steps, ending)) ?? (await this.#applyInOrder(planInOrder(changes, mapOf), ending, 'replayed'))
+      (await this.#transaction.applyFolded(steps, ending)) ??
+      (await this.#transaction.applyInOrder(planInOrder(changes, mapOf), ending, 'replayed'))
     );
   }
 
   async #ready(changes: readonly Change[], mapOf: (relation: StreamRelation) => RowMap | null): Promise<ReadyStep[]> {
     const ready: ReadyStep[] = [];
-    for (const step of await plan(changes, { mapOf, canStage: (map, rows) => this.#setsOf(map).canStage(map, rows) })) {
-      if (step.kind === 'set') ready.push({ ...step, staged: await this.#setsOf(step.map).stage(step.map, step.net) });
+    for (const step of await plan(changes, {
+      mapOf,
+      canStage: (map, rows) => this.#transaction.setsOf(map).canStage(map, rows),
+    })) {
+      if (step.kind === 'set')
+        ready.push({ ...step, staged: await this.#transaction.setsOf(step.map).stage(step.map, step.net) });
       else ready.push(step);
     }
     return ready;
-  }
-
-  // Null when the target did not take the net effect: then nothing of this batch is left there.
-  async #applyFolded(steps: readonly ReadyStep[], ending: Ending): Promise<Applied | null> {
-    const run = new Run();
-    run.way = 'folded';
-    // A piece must not take the pieces before it down with it.
-    const inTransaction = this.#open;
-    try {
-      await this.#pipe(run, async (pipe) => {
-        if (inTransaction) pipe.run('SAVEPOINT batch');
-        for (const step of steps) await this.#write(pipe, step, run);
-        if (inTransaction) pipe.run('RELEASE SAVEPOINT batch');
-      });
-      run.refuseMismatch();
-      if (this.#options.onMissing === 'error') run.refuseMisses();
-    } catch (error) {
-      const refused =
-        error instanceof SetMismatch ||
-        (error instanceof PipeError && sqlState(error.cause) !== null && !isTransient(error.cause));
-      if (!refused) throw error instanceof PipeError ? error.cause : error;
-      await this.#options.client.query(inTransaction ? 'ROLLBACK TO SAVEPOINT batch' : 'ROLLBACK');
-      this.#open = inTransaction;
-      return null;
-    }
-    await this.#commit(ending, run);
-    return run.result();
-  }
-
-  async #applyInOrder(steps: readonly ReadyStep[], ending: Ending, way: Applied['way']): Promise<Applied> {
-    const run = new Run();
-    run.way = way;
-    const rows = async (pipe: StatementPipe): Promise<void> => {
-      for (const step of steps) await this.#write(pipe, step, run);
-    };
-    if (this.#options.onMissing === 'error' && steps.length > 0) {
-      // Whether a row was missing is known only from the answers, and must be before the commit.
-      await this.#explained(run, this.#pipe(run, rows));
-      run.refuseMisses();
-      await this.#commit(ending, run);
-    } else {
-      await this.#commit(ending, run, rows);
-    }
-    return run.result();
-  }
-
-  // One round trip: rows, if there are any to come, what goes with them, COMMIT, and where the target's WAL is after it.
-  async #commit(ending: Ending, run: Run, rows: (pipe: StatementPipe) => Promise<void> = async () => {}): Promise<void> {
-    const { committed } = ending;
-    const work = this.#pipe(run, async (pipe) => {
-      await rows(pipe);
-      await ending.write?.(pipe, run);
-      if (!committed) return;
-      pipe.run('COMMIT');
-      run.walStatement = pipe.nextStatement;
-      pipe.run(`SELECT pg_catalog.pg_current_wal_insert_lsn(), ${CLOCK_SQL}`);
-    });
-    await this.#explained(run, work);
-    if (!committed) return;
-    this.#open = false;
-    committed();
-  }
-
-  async #pipe(run: Run, write: (pipe: StatementPipe) => Promise<void>): Promise<void> {
-    run.begin();
-    const pipe = new StatementPipe(
-      this.#options.client,
-      (statement, rows) => run.completed(statement, rows),
-      (statement, fields) => run.returned(statement, fields),
-    );
-    try {
-      if (!this.#open) {
-        pipe.run('BEGIN');
-        this.#sets.binary.begin();
-        this.#sets.text.begin();
-      }
-      this.#open = true;
-      await write(pipe);
-      await pipe.end();
-    } catch (error) {
-      this.#replay.reset();
-      this.#sets.binary.begin();
-      this.#sets.text.begin();
-      throw error;
-    }
-  }
-
-  async #explained(run: Run, work: Promise<void>): Promise<void> {
-    try {
-      await work;
-    } catch (error) {
-      throw error instanceof PipeError ? explain(error, run, run.checkpointStatement) : error;
-    }
-  }
-
-  async #rollback(): Promise<void> {
-    await this.#options.client.query('ROLLBACK');
-    this.#open = false;
-  }
-
-  #setsOf(map: RowMap): SetApply {
-    return map.binary ? this.#sets.binary : this.#sets.text;
-  }
-
-  async #write(pipe: StatementPipe, step: ReadyStep, run: Run): Promise<void> {
-    if (step.kind === 'truncate') {
-      run.expectTruncate(pipe.nextStatement, step.maps);
-      pipe.run(truncateSql(step.maps, step.restartIdentity));
-      return;
-    }
-    if (step.kind === 'set') {
-      const { map, staged, net } = step;
-      await this.#setsOf(map).write(pipe, { map, staged, inserts: net.inserts }, (statement, rows) =>
-        run.expectRows(statement, map, rows),
-      );
-      run.folded(step.map, step.changes);
-      return;
-    }
-    for (const planned of step.changes) {
-      const index = pipe.nextStatement;
-      const statement = this.#replay.write(pipe, planned);
-      if (statement) run.expect(index, planned, statement);
-      if (pipe.full) await pipe.drain();
-    }
   }
 }
