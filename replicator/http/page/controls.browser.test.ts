@@ -34,7 +34,13 @@ describe.each([
     await page.getByRole('button', { name: 'Validate' }).click();
     await expect.poll(() => here.server.calls).toEqual(['validate public.orders by the status page, from 127.0.0.1']);
     here.server.model.validations.begin(['public.orders'], 'a test', new Date().toISOString());
-    await page.reload();
+    // Without JavaScript the answer may still be on its way, and a page that is just leaving cannot be loaded again.
+    const reloaded = async (): Promise<boolean> =>
+      await page.reload().then(
+        () => true,
+        () => false,
+      );
+    await expect.poll(reloaded, { timeout: 20_000 }).toBe(true);
     await page.getByText('waits for its turn').waitFor();
     await page.getByRole('button', { name: 'Cancel validation' }).click();
     await expect.poll(() => here.server.calls.at(-1)).toBe('cancel validation by the status page, from 127.0.0.1');
