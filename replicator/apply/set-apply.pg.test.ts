@@ -89,7 +89,7 @@ async function run(db: TestDatabases, history: readonly Operation[]): Promise<vo
 }
 
 for (const binary of ['auto', 'never'] as const) {
-  test(`any history comes out the same, folded or not (apply.binary: ${binary})`, { timeout: 240_000 }, async () => {
+  test.concurrent(`any history comes out the same, folded or not (apply.binary: ${binary})`, { timeout: 240_000 }, async () => {
     await using db = await testDatabases();
     await sql(db.source, DDL);
     await sql(db.target, DDL);
