@@ -188,7 +188,7 @@ export class Pipeline {
   }
 
   async #prepareTables(ends: Ends, copyAhead: boolean, signal: AbortSignal): Promise<FollowedTable[]> {
-    this.#fingerprint = await on('source', catalogFingerprint(ends.source));
+    this.#fingerprint = await on('source', catalogFingerprint(ends.source, ends.sourceIdentity.version));
     const resolved = await resolveFollowedTables(ends, ends.config, {
       sourceVersion: ends.sourceIdentity.version,
       copyAhead,

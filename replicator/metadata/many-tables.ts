@@ -45,6 +45,21 @@ export async function storeSourceOids(
   );
 }
 
+/** Notes by which entries of the publications each table's changes come. */
+export async function storeMemberships(
+  target: Client,
+  pipeline: string,
+  tables: readonly { readonly source: RelationName; readonly membership: readonly string[] }[],
+): Promise<void> {
+  // One text a table: arrays of arrays must have one length.
+  await target.query(
+    `UPDATE pgfollow.table_state SET membership = pg_catalog.string_to_array(t.entries, ',')
+       FROM unnest($2::pg_catalog.text[], $3::pg_catalog.text[], $4::pg_catalog.text[]) AS t (schema, name, entries)
+      WHERE pipeline = $1 AND source_schema = t.schema AND source_table = t.name`,
+    [pipeline, ...columns(tables.map(({ source }) => source)), tables.map(({ membership }) => membership.join())],
+  );
+}
+
 /**
  * From here on the changes of these tables go to their spools, which are empty, until they are copied. To be called between two
  * batches of the stream, or before it begins.

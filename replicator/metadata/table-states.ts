@@ -26,6 +26,8 @@ export interface StoredTable {
   readonly target: RelationName;
   /** Of the source's table; null where a version before this one has stored it. */
   readonly sourceOid: Oid | null;
+  /** By which entries of the publications its changes come (see readMemberships); null where a version before this one has stored it. */
+  readonly membership: readonly string[] | null;
   readonly progress: TableProgress;
   /** Its changes go to the spool. */
   readonly spooling: boolean;
@@ -47,6 +49,7 @@ interface Row {
   target_schema: string;
   target_table: string;
   source_oid: Oid | null;
+  membership: string[] | null;
   state: TableStateName;
   spooling: boolean;
   has_rows: boolean;
@@ -65,7 +68,7 @@ interface Row {
 /** All tables of a pipeline, by source name. */
 export async function readTables(target: Client, pipeline: string): Promise<StoredTable[]> {
   const { rows } = await target.query<Row>(
-    `SELECT source_schema, source_table, target_schema, target_table, source_oid, state, spooling, has_rows,
+    `SELECT source_schema, source_table, target_schema, target_table, source_oid, membership, state, spooling, has_rows,
             copy_snapshot, copy_wal_end::text AS copy_wal_end, rows_copied, bytes_copied, copy_started_at, copy_finished_at, error_code, error_message, error_remedy,
             EXISTS (SELECT FROM pgfollow.copy_chunk c WHERE (c.pipeline, c.source_schema, c.source_table) = (t.pipeline, t.source_schema, t.source_table)) AS partial
        FROM pgfollow.table_state t WHERE pipeline = $1 AND left_at IS NULL ORDER BY source_schema, source_table`,
@@ -75,6 +78,7 @@ export async function readTables(target: Client, pipeline: string): Promise<Stor
     source: { schema: row.source_schema, name: row.source_table },
     target: { schema: row.target_schema, name: row.target_table },
     sourceOid: row.source_oid,
+    membership: row.membership,
     progress:
       row.state === 'error'
         ? { state: 'error', code: row.error_code ?? 'INTERNAL', message: row.error_message ?? '', remedy: row.error_remedy ?? '' }

@@ -7,12 +7,13 @@ import { displayName, type Relation, type RelationName, type TableMapping } from
 import type { Config } from '../config/schema.ts';
 import type { Finding } from '../finding.ts';
 import { nextProgress, takesChanges, type TableProgress } from '../metadata/table-state.ts';
-import { enrollTables, storeSourceOids } from '../metadata/many-tables.ts';
+import { enrollTables, storeMemberships, storeSourceOids } from '../metadata/many-tables.ts';
 import { forgetTable, readTables, storeRoute, type CopiedAsOf, type StoredTable } from '../metadata/table-states.ts';
 import { readChoices } from '../metadata/table-choices.ts';
 import { formatLsn, ZERO_LSN, type Lsn } from '../postgres/lsn.ts';
 import type { Oid } from '../postgres/oid.ts';
 import { Problem } from '../problem.ts';
+import { isUnbroken, readMemberships, type Membership } from '../source/membership.ts';
 import { findTargets } from './create-tables.ts';
 import { boundHeapGrowth } from './heap-growth.ts';
 import { readMappings } from './mappings.ts';
@@ -27,10 +28,16 @@ export interface FollowedTable {
   /** Empty while the target does not fit. */
   columns: readonly ColumnPair[];
   readonly stored: StoredTable | null;
-  /** The source has another table under this name than before: what is known of that one does not hold for it. */
-  replaced: boolean;
+  /**
+   * What is known of the table of this name does not hold for it any more: the source has another one under the name, or it was not
+   * published for a while.
+   */
+  replaced: 'by another' | 'not published' | null;
   /** OID of the source's table as it is stored. */
   storedOid: Oid | null;
+  /** By which entries of the publications its changes come, as was read last, and as it is stored. */
+  membership: Membership;
+  storedMembership: Membership | null;
   progress: TableProgress;
   /** Its changes go to the spool. */
   spooling: boolean;
@@ -89,6 +96,7 @@ export async function resolveFollowedTables(
     ...options,
     choices,
   });
+  const membershipOf = await readMemberships(ends.source, { ...options, publications: config.publication.names, relations });
   const stored = new Map(known.map((table) => [displayName(table.source), table]));
   boundHeapGrowth(mappings.length);
   const byName = new Map(relations.map((relation) => [displayName(relation), relation]));
@@ -104,7 +112,8 @@ export async function resolveFollowedTables(
     const target = targetByName.get(displayName(mapping.target)) ?? null;
     const match = matchTarget(source, target ?? undefined, mapping, { castExists, generatedColumnsSent });
     const before = stored.get(name) ?? null;
-    const replaced = !options.copyAhead && isAnother(source, before);
+    const membership = membershipOf(source);
+    const replaced = options.copyAhead || !before ? null : whyAnew(before, source, membership);
     const ofOurs = found.made.get(displayName(mapping.target));
     const table: FollowedTable = {
       name,
@@ -115,6 +124,8 @@ export async function resolveFollowedTables(
       stored: before,
       replaced,
       storedOid: before?.sourceOid ?? null,
+      membership,
+      storedMembership: before?.membership ?? null,
       // The first copy begins with every table, also with those that an earlier attempt has copied or given up.
       ...standing(options.copyAhead || replaced ? null : before),
       ours: (before?.copyFinishedAt ?? null) !== null,
@@ -163,6 +174,18 @@ export async function storeFollowedTables(
   return left;
 }
 
+/** Writes down by which entries of the publications the tables' changes come from here on. */
+export async function noteMemberships(target: Client, pipeline: string, tables: readonly FollowedTable[]): Promise<void> {
+  const others = tables.filter((table) => table.storedMembership?.join() !== table.membership.join());
+  if (others.length === 0) return;
+  await storeMemberships(
+    target,
+    pipeline,
+    others.map(({ mapping, membership }) => ({ source: mapping.source, membership })),
+  );
+  for (const table of others) table.storedMembership = table.membership;
+}
+
 /**
  * Stores where a table stands, if that has changed. While it is copied only the copy does: its rows may just have been
  * committed with the state that follows, which is not known here yet.
@@ -198,9 +221,11 @@ export function binaryForStream(
   return tables.every((table) => streamsInBinary(table.columns, versions));
 }
 
-// Made anew, or another one has taken its name: the rows on the target are not its rows.
-function isAnother({ oid }: Relation, before: StoredTable | null): boolean {
-  return before !== null && before.sourceOid !== null && before.sourceOid !== oid;
+// The rows on the target are not its rows, or not all of them. One that is not published now is told by whoever publishes.
+function whyAnew(before: StoredTable, { oid }: Relation, membership: Membership): FollowedTable['replaced'] {
+  if (before.sourceOid !== null && before.sourceOid !== oid) return 'by another';
+  if (!(before.hasRows || before.spooling) || !before.membership || membership.length === 0) return null;
+  return isUnbroken(before.membership, membership) ? null : 'not published';
 }
 
 // Where a table goes on from. A copy that was interrupted, or failed, is made again.

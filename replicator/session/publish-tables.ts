@@ -5,13 +5,21 @@ import { markPipeline } from '../metadata/pipeline-row.ts';
 import { noteIdentities, type GivenIdentity } from '../metadata/replica-identities.ts';
 import { quoteIdent } from '../postgres/quote.ts';
 import { Problem } from '../problem.ts';
+import { readMemberships } from '../source/membership.ts';
 import { ensurePublication, lostPublication, wantedTables } from '../source/publication.ts';
 import type { WantedTable } from '../source/publish-table.ts';
 import { planReplicaIdentity, type IdentityChange } from '../source/replica-identity.ts';
 import { walEnd } from '../source/wal-position.ts';
 import { on } from './blame.ts';
 import type { Ends } from './ends.ts';
-import { failTable, saveTable, storeFollowedTables, type FollowedTable, type ResolvedPipelineTables } from './followed-tables.ts';
+import {
+  failTable,
+  noteMemberships,
+  saveTable,
+  storeFollowedTables,
+  type FollowedTable,
+  type ResolvedPipelineTables,
+} from './followed-tables.ts';
 
 /** The longest that a lock of ours on a source table waits, and so the longest that others queue behind it. */
 const SOURCE_LOCK_TIMEOUT_MS = 250;
@@ -33,6 +41,7 @@ export async function publishTables(
   );
   if (!config.publication.managed) {
     if (row.snapshotFinished) await notePosition(ends, tables, () => false);
+    await on('target', noteMemberships(target, config.name, tables));
     return [];
   }
   const name = config.publication.names[0] ?? config.name;
@@ -59,6 +68,18 @@ export async function publishTables(
   for (const table of tables) if (added.has(table.name)) failUnpublished(table);
   if (row.snapshotFinished) await notePosition(ends, tables, (name) => added.has(name));
   for (const table of tables) await on('target', saveTable(target, config.name, table));
+  // Entries that were made just now. All others are as they were read when it was looked whether they are still the same.
+  const edited = [...outcome.added, ...outcome.filtersChanged, ...outcome.identityChanges.map((change) => change.relation)];
+  if (edited.length > 0) {
+    const names = new Set(edited.map(displayName));
+    const { version: sourceVersion } = ends.sourceIdentity;
+    const membershipOf = await on(
+      'source',
+      readMemberships(source, { publications: [name], relations: resolved.relations, sourceVersion }),
+    );
+    for (const table of tables) if (names.has(table.name)) table.membership = membershipOf(table.source);
+  }
+  await on('target', noteMemberships(target, config.name, tables));
   return outcome.identityChanges;
 }
 
@@ -69,7 +90,7 @@ async function notePosition(ends: Ends, tables: readonly FollowedTable[], isNew:
   const position = await on('source', walEnd(ends.source, ends.sourceIdentity.inRecovery));
   for (const table of without) {
     table.publishedAt = position;
-    if (isNew(table.name)) table.publishedNow = true;
+    if (isNew(table.name) || table.replaced === 'not published') table.publishedNow = true;
   }
 }
 

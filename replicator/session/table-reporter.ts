@@ -63,13 +63,18 @@ export class TableReporter {
     const names = new Set(tables.map((table) => table.name));
     for (const gone of [...this.#errors.keys()].filter((name) => !names.has(name))) this.#recovered(gone);
     for (const { source } of this.#model.followed.all()) if (!names.has(source)) this.#replaced(source);
-    for (const { name } of tables.filter((table) => table.replaced)) {
+    for (const { name, replaced } of tables) {
+      if (!replaced) continue;
       this.#replaced(name);
+      const message =
+        replaced === 'by another'
+          ? `${name} is another table on the source than before: it was made anew, or another one took its name. It is taken up like a new table.`
+          : `${name} was taken out of the publication and put back: what was written there meanwhile is missing on the target. It is taken up like a new table.`;
       this.#teller.tell({
         level: 'warn',
         table: name,
-        code: 'TABLE_REPLACED',
-        message: `${name} is another table on the source than before: it was made anew, or another one took its name. It is taken up like a new table.`,
+        code: replaced === 'by another' ? 'TABLE_REPLACED' : 'TABLE_REPUBLISHED',
+        message,
       });
     }
     this.#model.followed.list(

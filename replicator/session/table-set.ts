@@ -7,14 +7,15 @@ import type { FollowedTable } from './followed-tables.ts';
 
 /** What a table is by what was resolved anew; where it stands is known here. */
 export function takeOver(known: FollowedTable, fresh: FollowedTable): FollowedTable {
-  const { mapping, source, target, columns, partial, unbuilt, unlinked } = fresh;
+  const { mapping, source, target, columns, membership, partial, unbuilt, unlinked } = fresh;
   // With its rows there nobody has created it in between.
   return Object.assign(known, {
-    replaced: false,
+    replaced: null,
     mapping,
     source,
     target,
     columns,
+    membership,
     partial,
     ...(known.hasRows ? {} : { unbuilt, unlinked }),
   });

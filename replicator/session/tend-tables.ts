@@ -230,7 +230,7 @@ export class TableTender {
       if (!this.#rescan) {
         if (Date.now() - at < WATCH_MS) continue;
         at = Date.now();
-        const now = await on('source', catalogFingerprint(ends.source));
+        const now = await on('source', catalogFingerprint(ends.source, ends.sourceIdentity.version));
         if (now === seen) continue;
         seen = now;
       }

@@ -1,0 +1,157 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { compareTables } from '../testing/compare.ts';
+import { sql, testDatabases, value, type TestDatabases } from '../testing/databases.ts';
+import { eventually } from '../testing/eventually.ts';
+import { startCaughtUp, startPipeline, type RunningPipeline } from '../testing/run-pipeline.ts';
+import { TEST_VERSION } from '../testing/servers.ts';
+
+// A table that was not in the publication for a while, however short: what was written then was not sent.
+
+const FILL = `CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a'), (2, 'b'); CREATE TABLE u (id int PRIMARY KEY)`;
+const UNSENT = `INSERT INTO t VALUES (3, 'unsent'); DELETE FROM t WHERE id = 1`;
+
+/** Each statement in a transaction of its own, so that the rows between are written outside of the publication. */
+async function each(db: TestDatabases, ...statements: string[]): Promise<void> {
+  for (const statement of statements) await sql(db.source, statement);
+}
+
+const outAndIn = (publication: string): string[] => [
+  `ALTER PUBLICATION "${publication}" DROP TABLE t`,
+  UNSENT,
+  `ALTER PUBLICATION "${publication}" ADD TABLE t`,
+];
+
+async function copiedAgain(db: TestDatabases, running: RunningPipeline): Promise<void> {
+  await eventually(
+    async () => {
+      expect(told(running)).toEqual(['public.t']);
+      await running.caughtUp();
+      await compareTables(db.source, db.target);
+    },
+    { timeout: 40_000 },
+  );
+  await sql(db.source, `INSERT INTO t VALUES (5, 'later'); INSERT INTO u VALUES (5)`);
+  await running.caughtUp();
+  await compareTables(db.source, db.target);
+  expect(running.pipeline.model.status()).toMatchObject({ state: 'streaming', problems: [] });
+}
+
+/** The tables that were said to have been out of the publication. */
+function told(running: RunningPipeline): (string | undefined)[] {
+  return running.pipeline.events
+    .after()
+    .filter(({ code }) => code === 'TABLE_REPUBLISHED')
+    .map(({ table }) => table);
+}
+
+test('taken out and put back between two looks: copied again', { timeout: 90_000 }, async () => {
+  await using db = await testDatabases();
+  await sql(db.source, FILL);
+  await using running = await startCaughtUp(db);
+  await each(db, ...outAndIn(db.name));
+  await copiedAgain(db, running);
+});
+
+test('so it is when pgfollow was away, and once only', { timeout: 90_000 }, async () => {
+  await using db = await testDatabases();
+  await sql(db.source, FILL);
+  await (await startCaughtUp(db)).stop();
+  await each(db, ...outAndIn(db.name));
+  {
+    await using running = startPipeline(db);
+    await copiedAgain(db, running);
+  }
+  // Its events come back, and there is no second one.
+  await using again = await startCaughtUp(db);
+  expect(told(again)).toEqual(['public.t']);
+});
+
+test('a transaction that writes before, between and after comes whole', { timeout: 90_000 }, async () => {
+  await using db = await testDatabases();
+  await sql(db.source, FILL);
+  await using running = await startCaughtUp(db);
+  await using writer = await db.source.session();
+  await sql(writer, `BEGIN; INSERT INTO t VALUES (10, 'before')`);
+  await each(db, `ALTER PUBLICATION "${db.name}" DROP TABLE t`);
+  await sql(writer, `INSERT INTO t VALUES (11, 'between')`);
+  await each(db, `ALTER PUBLICATION "${db.name}" ADD TABLE t`);
+  await eventually(() => expect(told(running)).toEqual(['public.t']), { timeout: 20_000 });
+  await sql(writer, `INSERT INTO t VALUES (12, 'after'); COMMIT`);
+  await copiedAgain(db, running);
+});
+
+test('a publication of the user’s own: a table, all of them, and a schema', { timeout: 120_000 }, async () => {
+  await using db = await testDatabases();
+  const own = `${db.name}_own`;
+  await sql(db.source, `${FILL}; CREATE PUBLICATION "${own}" FOR TABLE t, u`);
+  await using running = await startCaughtUp(db, { publication: { managed: false, names: [own] } });
+  await each(db, ...outAndIn(own));
+  await copiedAgain(db, running);
+  await each(db, `ALTER PUBLICATION "${own}" DROP TABLE u`, `INSERT INTO u VALUES (6)`, `ALTER PUBLICATION "${own}" ADD TABLE u`);
+  await eventually(
+    async () => {
+      expect(told(running)).toEqual(['public.t', 'public.u']);
+      await running.caughtUp();
+      await compareTables(db.source, db.target);
+    },
+    { timeout: 40_000 },
+  );
+});
+
+if (TEST_VERSION >= 15)
+  test('a schema that was out of the publication', { timeout: 90_000 }, async () => {
+    await using db = await testDatabases();
+    const own = `${db.name}_own`;
+    await sql(db.source, `${FILL}; CREATE PUBLICATION "${own}" FOR TABLES IN SCHEMA public, TABLE u`);
+    await using running = await startCaughtUp(db, { publication: { managed: false, names: [own] } });
+    await each(
+      db,
+      `ALTER PUBLICATION "${own}" DROP TABLES IN SCHEMA public`,
+      `${UNSENT}; INSERT INTO u VALUES (7)`,
+      `ALTER PUBLICATION "${own}" ADD TABLES IN SCHEMA public`,
+    );
+    // The other one was in it by itself all the time.
+    await copiedAgain(db, running);
+  });
+
+test('a publication that was dropped and made anew under its name', { timeout: 90_000 }, async () => {
+  await using db = await testDatabases();
+  const own = `${db.name}_own`;
+  await sql(db.source, `${FILL}; CREATE PUBLICATION "${own}" FOR ALL TABLES`);
+  const settings = { publication: { managed: false, names: [own] } };
+  await (await startCaughtUp(db, settings)).stop();
+  // Both in one transaction: else the stream would find no publication where rows were written.
+  await each(db, `BEGIN; DROP PUBLICATION "${own}"; CREATE PUBLICATION "${own}" FOR ALL TABLES; COMMIT`);
+  await using running = startPipeline(db, settings);
+  await eventually(
+    async () => {
+      expect(told(running)).toEqual(['public.t', 'public.u']);
+      await running.caughtUp();
+      await compareTables(db.source, db.target);
+    },
+    { timeout: 40_000 },
+  );
+});
+
+if (TEST_VERSION >= 15)
+  test('what pgfollow itself changes there has nothing copied again', { timeout: 90_000 }, async () => {
+    await using db = await testDatabases();
+    await sql(db.source, `${FILL}; ALTER TABLE t REPLICA IDENTITY FULL`);
+    const filtered = (where: string): Record<string, unknown> => ({
+      tables: { map: [{ from: 'public.t', to: 'public.t', where }] },
+    });
+    const entry = (): Promise<string | null | undefined> =>
+      value(db.source, `SELECT string_agg(oid::text, ',') FROM pg_publication_rel WHERE prrelid = 't'::regclass`);
+    await (await startCaughtUp(db, filtered('id > 0'))).stop();
+    const before = await entry();
+    {
+      await using running = await startCaughtUp(db, filtered('id < 1000'));
+      await sleep(2500);
+      await running.caughtUp();
+      expect(told(running)).toEqual([]);
+    }
+    expect(await entry()).not.toBe(before);
+    await using again = await startCaughtUp(db, filtered('id < 1000'));
+    expect(told(again)).toEqual([]);
+  });
