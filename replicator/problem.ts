@@ -56,6 +56,8 @@ export const PROBLEM_CODES = {
   ROW_FILTER_UNSUPPORTED: 'Row filters need PostgreSQL 15 or newer on the source.',
   COPY_FAILED: 'The initial copy of this table failed.',
   SNAPSHOT_LOST: 'The connection that held the snapshot of a copy was lost: what was left of it is copied as of another one.',
+  TABLE_REWRITTEN:
+    'A table was written anew or emptied on the source before its copy had read it: it is copied as of a later state.',
   APPLY_FAILED: 'The target refused a change that the source had accepted.',
   ROW_MISSING: 'An UPDATE or DELETE found no row on the target.',
   ROW_EXISTS: 'An INSERT found its key already on the target.',

@@ -11,6 +11,7 @@ const STAGE_OF: Readonly<Record<ProblemCode, Stage>> = {
   SLOT_FOREIGN: 'source',
   SLOT_IN_USE: 'source',
   SNAPSHOT_LOST: 'source',
+  TABLE_REWRITTEN: 'snapshot',
   SLOT_WAITING: 'source',
   PUBLICATION_MISSING: 'source',
   TARGET_UNREACHABLE: 'target',

@@ -6,7 +6,7 @@ import { storeCopied, type CopiedAsOf } from '../metadata/table-states.ts';
 import { displayName } from '../catalog/relation.ts';
 import { Problem } from '../problem.ts';
 import { CopyPool } from '../snapshot/copy-pool.ts';
-import { copyProblem } from '../snapshot/copy-problem.ts';
+import { copyProblem, isPointLost } from '../snapshot/copy-problem.ts';
 import type { CopyObserver, CopyTask } from '../snapshot/copy-table.ts';
 import { on } from './blame.ts';
 import { copyTask, rowsMixed } from './copy-task.ts';
@@ -29,7 +29,10 @@ export interface CopyRoundsOptions extends LivePointOptions {
   readonly versions: { readonly sourceVersion: number; readonly targetVersion: number };
   /** The slot's, which tables that were there at the beginning are copied as of; null once that is over. */
   readonly first: HeldPoint | null;
-  readonly observer: Omit<CopyObserver, 'failed'>;
+  readonly observer: Omit<CopyObserver, 'failed'> & {
+    /** What a table was copied as of cannot be had any more: it is copied as of another state. */
+    beginsAgain(problem: Problem): void;
+  };
   /** A table's state is another one. */
   readonly stands: (table: FollowedTable) => void;
   readonly joined: (table: FollowedTable) => void;
@@ -170,7 +173,7 @@ export class CopyRounds {
         if (!known) return;
         const { table, round } = known;
         this.#dropShadows(signal, (name) => name === table.name)
-          .then(() => (problem.code === 'SNAPSHOT_LOST' ? this.#putBack(table, problem) : this.#giveUp(table, problem)))
+          .then(() => (isPointLost(problem) ? this.#putBack(table, problem) : this.#giveUp(table, problem)))
           .then(() => this.#release(table, round))
           .catch((error: unknown) => this.#break(error, signal));
       },
@@ -213,11 +216,16 @@ export class CopyRounds {
     });
   }
 
-  // As of another snapshot, at once. On a standby there is none: the next session begins anew.
+  // As of another snapshot, at once; where the table has changed, after a look at what it is now. On a standby there is none: the next session begins anew.
   async #putBack(table: FollowedTable, problem: Problem): Promise<void> {
-    const { control, config, ends, tables, stands } = this.#options;
+    const { control, config, ends, tables, stands, observer, clock, rescan } = this.#options;
     if (ends.sourceIdentity.inRecovery) throw problem;
     if (tables.get(table.name) !== table) return;
+    observer.beginsAgain(problem);
+    if (problem.code === 'TABLE_REWRITTEN') {
+      clock.failed(table.name);
+      rescan();
+    }
     table.partial = await on('target', hasChunks(control, config.name, table.mapping.source));
     table.progress = nextProgress(table.progress, { type: 'copy again' });
     stands(table);

@@ -8,9 +8,10 @@ import type { SequencesBrought, TableStatus } from '../observe/status.ts';
 import type { Problem } from '../problem.ts';
 import type { Refusal } from '../schema/build-steps.ts';
 import type { Difference } from '../metadata/shadows.ts';
-import type { CopyObserver, CopyTask } from '../snapshot/copy-table.ts';
+import type { CopyTask } from '../snapshot/copy-table.ts';
 import type { IdentityChange } from '../source/replica-identity.ts';
 import { ConflictTally } from './conflicts.ts';
+import type { CopyRoundsOptions } from './copy-rounds.ts';
 import type { FollowedTable, ResolvedPipelineTables } from './followed-tables.ts';
 import type { Teller } from './teller.ts';
 
@@ -151,7 +152,7 @@ export class TableReporter {
     if (rows > 0) this.#model.batchApplied({ rows, transactions: 0, durationMs, perTable, way, at: Date.now() });
   }
 
-  copyObserver(): Omit<CopyObserver, 'failed'> {
+  copyObserver(): CopyRoundsOptions['observer'] {
     const model = this.#model;
     const name = (task: CopyTask): string => displayName(task.mapping.source);
     return {
@@ -164,6 +165,8 @@ export class TableReporter {
         const table = name(task);
         this.#teller.tell({ level: 'info', table, code: 'RESYNCED', message: resynced(table, found) });
       },
+      beginsAgain: ({ code, message, remedy, table }) =>
+        this.#teller.tell({ level: 'warn', code, message, remedy, ...(table === null ? {} : { table }) }),
       finished: (task, rows, bytes) => {
         model.followed.copyFinished(name(task), rows, bytes);
         this.#replaced(name(task));

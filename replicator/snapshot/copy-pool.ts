@@ -4,7 +4,7 @@ import type { CopiedAsOf } from '../metadata/table-states.ts';
 import { isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
 import { beginOn, closeCopyEnds, cutCopyEnds, openCopyEnds, type CopyEnds, type CopyUrls } from './copy-ends.ts';
-import { copyProblem } from './copy-problem.ts';
+import { copyProblem, isPointLost } from './copy-problem.ts';
 import type { CopyObserver, CopyTask } from './copy-table.ts';
 import { analyze, beginCopy, copyChunk, copyWhole, finishChunks } from './copy-transactions.ts';
 import type { Chunk } from './chunks.ts';
@@ -216,7 +216,7 @@ export class CopyPool {
   async #trouble(piece: Piece, error: unknown): Promise<void> {
     const { round, table } = piece;
     if (table.over) return;
-    if (error instanceof Problem && error.code === 'SNAPSHOT_LOST') {
+    if (isPointLost(error)) {
       table.giveUp(error);
       return;
     }

@@ -6,6 +6,11 @@ import type { CopyTask } from './copy-table.ts';
 
 type Copied = Pick<CopyTask, 'mapping' | 'source'>;
 
+/** The state that a table was to be copied as of cannot be had any more: nothing is wrong with the table, it is copied as of another one. */
+export function isPointLost(error: unknown): error is Problem {
+  return error instanceof Problem && (error.code === 'SNAPSHOT_LOST' || error.code === 'TABLE_REWRITTEN');
+}
+
 /** What stands in the way of a table's copy. */
 export function copyProblem(task: Copied, error: unknown): Problem {
   const table = displayName(task.mapping.source);

@@ -12,6 +12,7 @@ import type { CopyEnds } from './copy-ends.ts';
 import { copyInSql, copyOutSql, type CopyTask } from './copy-table.ts';
 import { isFilled, makeRoom } from './make-room.ts';
 import { makeShadow } from './merge-statements.ts';
+import { refuseRewritten } from './rewritten.ts';
 import { readStores } from './stores.ts';
 
 type Progress = (rows: number, bytes: number) => void;
@@ -23,6 +24,9 @@ export interface CopyPlan {
   /** Where they go, to be merged from there; null is the table itself. */
   readonly shadow: number | null;
 }
+
+/** From here on it is looked beforehand, too, whether reading it is of any use. */
+const LARGE_BYTES = 16 << 20;
 
 const WHOLE: CopyPlan = { chunks: [], shadow: null };
 
@@ -37,7 +41,7 @@ export async function beginCopy(
   const aside = task.existingRows === 'replace';
   // Rows may refer to rows of the same table: one COPY brings them together.
   if (ends.checksForeignKeys && !aside) return WHOLE;
-  const chunks = planChunks(await readStores(source, task.source), { workers });
+  const chunks = planChunks(await lettingGo(source, () => readStores(source, task.source)), { workers });
   if (aside) return { chunks, shadow: await inTransaction(target, () => makeShadow(task, target, pipeline)) };
   if (chunks.length < 2 || (task.existingRows === 'keep' && (await isFilled(target, task)))) return WHOLE;
   await inTransaction(target, async () => {
@@ -126,15 +130,25 @@ async function pipe(
   progress: Progress,
 ): Promise<Relayed> {
   const { source, target } = ends;
-  // The savepoint lets go of the table's lock as soon as it is copied: nobody's ALTER TABLE waits for the others.
-  await source.query('SAVEPOINT copy');
-  const copied = await relayCopy(
-    { client: source, sql: copyOutSql(task, chunk) },
-    { client: target, sql: copyInSql(task, into) },
-    progress,
-  );
-  await source.query('ROLLBACK TO SAVEPOINT copy');
-  return copied;
+  return lettingGo(source, async () => {
+    if (task.source.bytes > LARGE_BYTES) await refuseRewritten(source, task, chunk);
+    const copied = await relayCopy(
+      { client: source, sql: copyOutSql(task, chunk) },
+      { client: target, sql: copyInSql(task, into) },
+      progress,
+    );
+    await refuseRewritten(source, task, chunk);
+    return copied;
+  });
+}
+
+// The savepoint lets go of the table's lock, and of its partitions', as soon as it was read: nobody's ALTER TABLE waits for
+// the other tables, and nobody's writes for that.
+async function lettingGo<T>(source: Client, read: () => Promise<T>): Promise<T> {
+  await source.query('SAVEPOINT reading');
+  const outcome = await read();
+  await source.query('ROLLBACK TO SAVEPOINT reading');
+  return outcome;
 }
 
 /** `how` as in BEGIN. */

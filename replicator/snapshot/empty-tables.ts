@@ -5,15 +5,15 @@ import type { Oid } from '../postgres/oid.ts';
 import type { CopyEnds } from './copy-ends.ts';
 import type { CopyTask } from './copy-table.ts';
 
-// A file without a byte holds no row of the snapshot: what is newer is in the stream, and so is the TRUNCATE that emptied it
-// since. Whoever holds ACCESS EXCLUSIVE would be waited for.
+// A file without a byte holds no row of the snapshot, unless it is another file by now (see refuseRewritten). Whoever holds
+// ACCESS EXCLUSIVE would be waited for.
 const WITHOUT_A_BYTE = `
   SELECT c.oid FROM pg_catalog.pg_class c
    WHERE c.oid = ANY ($1) AND c.relkind = 'r'
      AND c.oid NOT IN (SELECT l.relation FROM pg_catalog.pg_locks l
           WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.granted AND l.relation IS NOT NULL
             AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()))
-     AND pg_catalog.pg_relation_size(c.oid) = 0`;
+     AND c.relfilenode = pg_catalog.pg_relation_filenode(c.oid) AND pg_catalog.pg_relation_size(c.oid) = 0`;
 
 /**
  * Copies the tables that are empty on both sides, all in one go, and returns them: a database may have thousands. `source` is in a
