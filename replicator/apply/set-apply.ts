@@ -5,9 +5,17 @@ import { ArrayParameter } from './array-parameter.ts';
 import type { ArrayTypes } from './array-types.ts';
 import type { ImageCount, NetChanges, NetUpdate, RowVersions } from './coalesce.ts';
 import { copyRows } from './copy-rows.ts';
+import { denseRange, KeyParameter } from './dense-keys.ts';
 import type { RowChange } from './plan.ts';
 import type { Conversion, MappedColumn, RowMap } from './row-map.ts';
-import { stagedDeleteSql, stagedImageDeleteSql, stagedInsertSql, stagedUpdateSql, type StagedSql } from './set-statements.ts';
+import {
+  stagedDeleteSql,
+  stagedImageDeleteSql,
+  stagedInsertSql,
+  stagedUpdateSql,
+  type RangeSql,
+  type StagedSql,
+} from './set-statements.ts';
 import { StagedRows, type ManyValues } from './staged-rows.ts';
 import { kindAt, locateColumns, newOffsets } from './tuple.ts';
 
@@ -18,7 +26,14 @@ const ROWS_A_STATEMENT = 20_000;
 const ALL_BINARY: readonly number[] = Array.from({ length: 3300 }, () => 1);
 
 /** How the planner may join staged rows with the table. Staged rows have no statistics, so it guesses badly when left alone. */
-type Join = 'index' | 'hash';
+type Join = 'index' | 'range' | 'hash';
+
+/** nestloop, mergejoin, hashjoin, seqscan: the key's index once a row; the index from one key to another in one go; one pass over the table. */
+const PLANS: Readonly<Record<Join, readonly [boolean, boolean, boolean, boolean]>> = {
+  index: [true, false, false, true],
+  range: [false, true, false, false],
+  hash: [false, false, true, true],
+};
 
 /** Counts of rows that a statement is expected to touch; another count means that the target is not as the source was. */
 export type Expect = (statement: number, rows: number) => void;
@@ -116,7 +131,8 @@ export class SetApply {
   async #deletes(map: RowMap, keys: readonly Tuple[]): Promise<StagedStatement> {
     const columns = map.find.columns;
     const arrays = await this.#rows.parameters(map, columns, keys, (key, add) => add(key, columns, 0));
-    return { join: joinFor(map), sql: stagedDeleteSql(this.#staged(map, columns)), ...arrays, rows: keys.length };
+    const found = findBy(map, keys, arrays);
+    return { ...found, sql: stagedDeleteSql(this.#staged(map, columns), found.range), rows: keys.length };
   }
 
   async #updates(map: RowMap, sent: readonly MappedColumn[], updates: readonly NetUpdate[]): Promise<StagedStatement> {
@@ -125,12 +141,12 @@ export class SetApply {
       add(row, sent, 0, older);
       add(key, keys, sent.length);
     });
-    return {
-      join: joinFor(map),
-      sql: stagedUpdateSql(this.#staged(map, [...sent, ...keys]), sent),
-      ...arrays,
-      rows: updates.length,
-    };
+    const found = findBy(
+      map,
+      updates.map(({ key }) => key),
+      arrays,
+    );
+    return { ...found, sql: stagedUpdateSql(this.#staged(map, [...sent, ...keys]), sent, found.range), rows: updates.length };
   }
 
   async #inserts(map: RowMap, inserts: readonly RowVersions[]): Promise<StagedStatement> {
@@ -146,10 +162,9 @@ export class SetApply {
   #prefer(pipe: StatementPipe, join: Join): void {
     if (this.#join === join) return;
     this.#join = join;
-    const [nested, other] = join === 'index' ? ['on', 'off'] : ['off', 'on'];
-    pipe.run(
-      `SELECT pg_catalog.set_config('enable_nestloop', '${nested}', true), pg_catalog.set_config('enable_hashjoin', '${other}', true), pg_catalog.set_config('enable_mergejoin', 'off', true)`,
-    );
+    const names = ['nestloop', 'mergejoin', 'hashjoin', 'seqscan'];
+    const settings = names.map((name, i) => `pg_catalog.set_config('enable_${name}', '${PLANS[join][i] ? 'on' : 'off'}', true)`);
+    pipe.run(`SELECT ${settings.join(', ')}`);
   }
 }
 
@@ -162,6 +177,24 @@ function takesCopy(map: RowMap): boolean {
 function joinFor(map: RowMap): Join {
   const names = map.find.columns.map((column) => column.target.name);
   return map.target.uniqueIndexes.some((index) => index.columns.every((name) => names.includes(name))) ? 'index' : 'hash';
+}
+
+// How rows with these keys are found on the target, with the parameters that it takes.
+function findBy(
+  map: RowMap,
+  keys: readonly Tuple[],
+  { types, arrays }: Pick<StagedStatement, 'types' | 'arrays'>,
+): Pick<StagedStatement, 'join' | 'types' | 'arrays'> & { range: RangeSql | null } {
+  const join = joinFor(map);
+  const dense = join === 'index' ? denseRange(map, keys) : null;
+  if (!dense) return { join, types, arrays, range: null };
+  const { column, first, last } = dense;
+  return {
+    join: 'range',
+    types: [...types, column.parameterType, column.parameterType],
+    arrays: [...arrays, new KeyParameter(first), new KeyParameter(last)],
+    range: { column, first: types.length + 1, last: types.length + 2 },
+  };
 }
 
 // One statement for all updates that carry the same columns. The key does not change, so it is never set.

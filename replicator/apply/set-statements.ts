@@ -15,19 +15,26 @@ export interface StagedSql {
   readonly inRows: ReadonlySet<MappedColumn>;
 }
 
+/** Keys of one column that lie close together: from `$first` to `$last`, parameters behind the arrays. */
+export interface RangeSql {
+  readonly column: MappedColumn;
+  readonly first: number;
+  readonly last: number;
+}
+
 /** UPDATE of `sent` columns of the rows with these keys: parameters are the sent columns, then the key columns. */
-export function stagedUpdateSql(how: StagedSql, sent: readonly MappedColumn[]): string {
+export function stagedUpdateSql(how: StagedSql, sent: readonly MappedColumn[], range: RangeSql | null = null): string {
   const { map, binary } = how;
   const keys = map.find.columns;
   const sets = sent.map((column, i) => `${quoteIdent(column.target.name)} = ${staged(column, i, binary)}`).join(', ');
-  return `UPDATE ${only(map)} AS t SET ${sets} FROM ${byKey(how, sent)} WHERE ${keyMatch(keys, sent.length, binary)}`;
+  return `UPDATE ${only(map)} AS t SET ${sets} FROM ${byKey(how, sent)} WHERE ${keyMatch(keys, sent.length, binary)}${within(range)}`;
 }
 
 /** DELETE of the rows with these keys: parameters are the key columns. */
-export function stagedDeleteSql(how: StagedSql): string {
+export function stagedDeleteSql(how: StagedSql, range: RangeSql | null = null): string {
   const { map, binary } = how;
   const keys = map.find.columns;
-  return `DELETE FROM ${only(map)} AS t USING ${byKey(how, [])} WHERE ${keyMatch(keys, 0, binary)}`;
+  return `DELETE FROM ${only(map)} AS t USING ${byKey(how, [])} WHERE ${keyMatch(keys, 0, binary)}${within(range)}`;
 }
 
 /**
@@ -116,6 +123,11 @@ function unnest(
   }
   const functions = Array.from({ length: parameters }, (_, i) => `pg_catalog.unnest($${i + 1})`).join(', ');
   return `ROWS FROM (${functions})${counted ? ' WITH ORDINALITY' : ''} AS s(${names.join(', ')})`;
+}
+
+// Says nothing new, but where to look.
+function within(range: RangeSql | null): string {
+  return range ? ` AND t.${quoteIdent(range.column.target.name)} BETWEEN $${range.first} AND $${range.last}` : '';
 }
 
 function keyMatch(keys: readonly MappedColumn[], first: number, binary: boolean): string {
