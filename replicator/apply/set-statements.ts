@@ -102,11 +102,9 @@ function imageMatch(columns: readonly MappedColumn[], binary: boolean): string {
 }
 
 // Values of the nth column are called vn; with counts, these come last, and n is the number of the row.
-function unnest(
-  { map, inRows }: StagedSql,
-  columns: readonly MappedColumn[],
-  { counted = false }: { counted?: boolean } = {},
-): string {
+function unnest(how: StagedSql, columns: readonly MappedColumn[], { counted = false }: { counted?: boolean } = {}): string {
+  const { map, inRows } = how;
+  if (!counted && inRows.size === 0 && columns.length > 0) return unnestTogether(columns);
   const names = columns.flatMap((column, i) => (inRows.has(column) ? [] : [`v${i}`]));
   let parameters = names.length;
   if (columns.some((column) => inRows.has(column))) {
@@ -123,6 +121,11 @@ function unnest(
   }
   const functions = Array.from({ length: parameters }, (_, i) => `pg_catalog.unnest($${i + 1})`).join(', ');
   return `ROWS FROM (${functions})${counted ? ' WITH ORDINALITY' : ''} AS s(${names.join(', ')})`;
+}
+
+// In the select list arrays are taken apart row by row; in FROM each would go to a store of its own first.
+function unnestTogether(columns: readonly MappedColumn[]): string {
+  return `(SELECT ${columns.map((_, i) => `pg_catalog.unnest($${i + 1}) AS v${i}`).join(', ')}) AS s`;
 }
 
 // Says nothing new, but where to look.
