@@ -240,7 +240,10 @@ export class Pipeline {
         source: { versions, types: (oids) => on('source', readTypes(ends.source, oids)) },
         onConflict: config.apply.onConflict,
         onMissing: config.apply.onMissing,
-        routeOf: (relation) => tables.route(relation),
+        routeOf: (relation) => {
+          tender.meet(relation);
+          return tables.route(relation);
+        },
         quarantine,
       });
     const applier = applierOn(ends.apply, (problem) => tender.quarantine(problem));

@@ -32,6 +32,7 @@ export class TableSet {
   /** Target tables that were complete when the session began: the first change of each need not wait for the catalog again. */
   readonly #fresh: Map<FollowedTable, Relation>;
   readonly #readAt = performance.now();
+  readonly #strangers = new Set<Oid>();
 
   constructor(tables: readonly FollowedTable[]) {
     this.#index(tables);
@@ -60,15 +61,30 @@ export class TableSet {
     this.#index(next);
   }
 
-  /** By OID, which a rename leaves as it is; a table that was made anew under the name is found by that. */
+  /**
+   * By OID, which a rename leaves as it is. Another table under a followed name is no table of ours: not yet, where it has just come to
+   * the name, or not any more. It is copied as of a later state, or its rows were.
+   */
   route(relation: StreamRelation): Route {
-    const table = this.#byOid.get(relation.oid) ?? this.#byName.get(displayName(relation));
+    const table = this.#byOid.get(relation.oid);
     if (!table) return { to: 'nowhere' };
     const { mapping, columns } = table;
     if (table.spooling) return { to: 'spool', mapping };
     if (!takesChanges(table.progress.state)) return { to: 'nowhere' };
     const target = this.#takeFresh(table);
     return { to: 'table', mapping, columns, ...(target ? { target } : {}) };
+  }
+
+  /**
+   * The followed table whose name stands for another one in the stream than is known here, else null. Given once for each: a look at
+   * the catalog, which is ahead of the stream, tells which of the two came later.
+   */
+  displacedBy(relation: StreamRelation): FollowedTable | null {
+    if (this.#byOid.has(relation.oid) || this.#strangers.has(relation.oid)) return null;
+    const table = this.#byName.get(displayName(relation));
+    if (!table) return null;
+    this.#strangers.add(relation.oid);
+    return table;
   }
 
   // Once: who asks again has a reason to.

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Applied } from '../apply/run.ts';
 import { markPipeline } from '../metadata/pipeline-row.ts';
+import { takesChanges } from '../metadata/table-state.ts';
 import { readSpoolBytes } from '../metadata/spool.ts';
 import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
+import type { StreamRelation } from '../pgoutput/messages.ts';
 import { Problem } from '../problem.ts';
 import { catalogFingerprint } from '../source/fingerprint.ts';
 import type { Refusal } from '../schema/build-steps.ts';
@@ -205,6 +207,16 @@ export class TableTender {
   mend(table: FollowedTable): void {
     table.mend = 'asked';
     this.#mend.ring();
+  }
+
+  /** For the applier, before the first change of a relation: another table may have come to a name that is followed. */
+  meet(relation: StreamRelation): void {
+    const { tables, told } = this.#options;
+    const table = tables.displacedBy(relation);
+    if (!table) return;
+    // Until it is looked nobody shall take it for complete.
+    if (takesChanges(table.progress.state)) told.stands({ ...table, progress: { state: 'pending' } });
+    this.rescan();
   }
 
   /** Looks at the source's tables at once, whatever the fingerprint says. */
