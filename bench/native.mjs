@@ -86,7 +86,7 @@ function libpqWords(url) {
 }
 
 /** Waits until nobody reads from the slot. */
-export async function untilInactive(source, slot) {
+async function untilInactive(source, slot) {
   for (let tries = 0; tries < 1000; tries++) {
     const rows = await sql(source, `SELECT FROM pg_replication_slots WHERE slot_name = '${slot}' AND active`);
     if (rows.length === 0) return;

@@ -29,7 +29,7 @@ export function processCpu(pid) {
 }
 
 /** CPU time in ms of a process and all its children, also those that have ended: of a postmaster, the whole server. */
-export function serverCpu(pid) {
+function serverCpu(pid) {
   const own = statOf(pid);
   if (!own) return NaN;
   let ticks = own[USER] + own[SYSTEM] + own[USER_OF_REAPED] + own[SYSTEM_OF_REAPED];

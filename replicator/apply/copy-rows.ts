@@ -26,7 +26,7 @@ const NULL_TEXT = Buffer.from(String.raw`\N`);
 const offsets = newOffsets();
 
 /** COPY … FROM STDIN for the rows of this map, in the stream's own format. */
-export function copyRowsSql(map: RowMap, binary: boolean): string {
+function copyRowsSql(map: RowMap, binary: boolean): string {
   const columns = map.columns.map((column) => quoteIdent(column.target.name)).join(', ');
   return `COPY ${quoteRelation(map.target)}${columns === '' ? '' : ` (${columns})`} FROM STDIN (FORMAT ${binary ? 'binary' : 'text'})`;
 }

@@ -74,7 +74,7 @@ function inShape<T extends RowChange>(change: T, columns: readonly ReshapedColum
 const offsets = newOffsets();
 
 /** The same tuple where nothing has to be changed. */
-export function reshapeTuple(tuple: Tuple, columns: readonly ReshapedColumn[]): Tuple {
+function reshapeTuple(tuple: Tuple, columns: readonly ReshapedColumn[]): Tuple {
   const { data } = tuple;
   locateColumns(tuple, offsets);
   const parts: Buffer[] = [];

@@ -13,7 +13,7 @@ export type ValueShape =
   /** A "char" as text, in octal above 127. */
   | { readonly is: 'char' };
 
-export interface FieldShape {
+interface FieldShape {
   readonly of: ValueShape | null;
   /** As `element` of an array. */
   readonly type: Oid | null;

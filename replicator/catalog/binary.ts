@@ -87,7 +87,7 @@ export function cameAsText(source: Pick<ColumnType, 'form'>): boolean {
 }
 
 /** Why the target's type does not read the binary form of the source's; null when it does. */
-export function binaryFault(source: ColumnType, target: ColumnType, versions: ServerVersions): string | null {
+function binaryFault(source: ColumnType, target: ColumnType, versions: ServerVersions): string | null {
   if (Math.min(versions.sourceVersion, versions.targetVersion) < OLDEST_VERSION) return 'a server is older than PostgreSQL 14';
   if (sentAlike(source, target)) return null;
   return formFault(formOf(source), formOf(target), { moreIntervals: sendsMoreIntervals(versions), further: false });

@@ -109,7 +109,7 @@ export class SpillSpace {
 }
 
 /** Where temporary files go that may become large: TMPDIR where that is set, else /var/tmp, which is on a disk. */
-export function spillDirectory(): string {
+function spillDirectory(): string {
   return process.env['TMPDIR'] || !existsSync('/var/tmp') ? tmpdir() : '/var/tmp';
 }
 

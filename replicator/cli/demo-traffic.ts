@@ -74,7 +74,7 @@ export const TRANSACTIONS: readonly { weight: number; sql: string }[] = [
 const TOTAL_WEIGHT = TRANSACTIONS.reduce((sum, { weight }) => sum + weight, 0);
 
 /** A transaction by weight; `point` is from 0 up to, not including, 1. */
-export function pickTransaction(point: number): string {
+function pickTransaction(point: number): string {
   let rest = point * TOTAL_WEIGHT;
   for (const { weight, sql } of TRANSACTIONS) {
     rest -= weight;

@@ -31,7 +31,7 @@ export class ConfigProblem extends Problem {
 }
 
 /** `apply.onError: "x" (file pgfollow.yaml:3); allowed: one of table, pipeline` */
-export function formatIssue(issue: ConfigIssue): string {
+function formatIssue(issue: ConfigIssue): string {
   const origin = issue.origin === 'default' ? '' : ` (${issue.origin})`;
   return `${issue.path}: ${issue.value}${origin}; ${issue.allowed}`;
 }

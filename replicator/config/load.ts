@@ -7,7 +7,7 @@ import { formatPath, SETTINGS, settingAt, type Path } from './setting-list.ts';
 
 export { ConfigProblem, type ConfigIssue } from './issues.ts';
 export { configFileName, type Sources } from './layers.ts';
-export { redact, redactUrl } from './redact.ts';
+export { redact } from './redact.ts';
 
 export interface LoadedConfig {
   readonly config: Config;

@@ -2,8 +2,6 @@ import type { Config } from './schema.ts';
 import { findSetting, SETTINGS, type Path, formatPath, settingAt } from './setting-list.ts';
 import { passwordsOf, redactUrl } from './source-url.ts';
 
-export { redactUrl };
-
 /** The configuration for printing: passwords in URLs and the token become `***`. */
 export function redact(config: Config): Config {
   return {

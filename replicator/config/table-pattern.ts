@@ -106,7 +106,7 @@ export function patternFault(text: string, kind: 'pattern' | 'concrete'): string
 }
 
 /** Schemas that hold no user tables, and pgfollow's own: no pattern ever matches them. */
-export function isReservedSchema(schema: string): boolean {
+function isReservedSchema(schema: string): boolean {
   return schema.startsWith('pg_') || schema === 'information_schema' || schema === OWN_SCHEMA;
 }
 

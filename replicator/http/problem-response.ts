@@ -34,7 +34,7 @@ export class RefusedRequest extends Error {
 }
 
 /** RFC 9457, with `code` and `remedy`. */
-export interface ProblemDocument {
+interface ProblemDocument {
   type: string;
   title: string;
   status: number;

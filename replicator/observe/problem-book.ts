@@ -2,7 +2,7 @@ import type { ProblemCode } from '../problem.ts';
 import type { StatusProblem } from './status.ts';
 
 /** What is known of trying again: when that is, ms since 1970, and how often it has failed since it last succeeded. */
-export interface Retries {
+interface Retries {
   readonly nextMs: number | null;
   readonly failures: number;
 }

@@ -72,7 +72,7 @@ export interface DeleteMessage {
 }
 
 /** One TRUNCATE statement: all tables of the group at once. */
-export interface TruncateMessage {
+interface TruncateMessage {
   readonly kind: 'truncate';
   readonly relations: readonly StreamRelation[];
   readonly restartIdentity: boolean;
@@ -81,14 +81,14 @@ export interface TruncateMessage {
 /** What changes rows. */
 export type Change = InsertMessage | UpdateMessage | DeleteMessage | TruncateMessage;
 
-export interface BeginMessage {
+interface BeginMessage {
   readonly kind: 'begin';
   readonly finalLsn: Lsn;
   readonly committedAtMs: number;
   readonly xid: number;
 }
 
-export interface CommitMessage {
+interface CommitMessage {
   readonly kind: 'commit';
   readonly commitLsn: Lsn;
   /** The position to store and acknowledge: the first byte after the commit record. */
@@ -97,7 +97,7 @@ export interface CommitMessage {
 }
 
 /** pg_logical_emit_message(). */
-export interface LogicalMessage {
+interface LogicalMessage {
   readonly kind: 'message';
   readonly transactional: boolean;
   readonly prefix: string;
@@ -105,29 +105,29 @@ export interface LogicalMessage {
 }
 
 /** The transaction came to the source by replication from elsewhere. */
-export interface OriginMessage {
+interface OriginMessage {
   readonly kind: 'origin';
   readonly name: string;
 }
 
 /** Tells the decoder something and carries nothing further. */
-export interface DescriptionMessage {
+interface DescriptionMessage {
   readonly kind: 'description';
 }
 
 /** A stretch of a transaction that is still in progress on the source begins. */
-export interface StreamStartMessage {
+interface StreamStartMessage {
   readonly kind: 'stream start';
   /** The top-level transaction's. */
   readonly xid: number;
 }
 
-export interface StreamStopMessage {
+interface StreamStopMessage {
   readonly kind: 'stream stop';
 }
 
 /** A transaction that came in stretches is committed now, at this place among the others. */
-export interface StreamCommitMessage {
+interface StreamCommitMessage {
   readonly kind: 'stream commit';
   readonly xid: number;
   readonly commitLsn: Lsn;
@@ -136,7 +136,7 @@ export interface StreamCommitMessage {
 }
 
 /** A transaction that came in stretches is undone, or one of its subtransactions (then the xids differ). */
-export interface StreamAbortMessage {
+interface StreamAbortMessage {
   readonly kind: 'stream abort';
   readonly xid: number;
   readonly subxid: number;

@@ -7,7 +7,7 @@ export type SslMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' |
 const MODES: readonly string[] = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'];
 
 const BINDINGS = ['disable', 'prefer', 'require'] as const;
-export type ChannelBinding = (typeof BINDINGS)[number];
+type ChannelBinding = (typeof BINDINGS)[number];
 
 /** libpq's TLS parameters of a connection URI. */
 export interface TlsParameters {

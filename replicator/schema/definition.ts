@@ -1,7 +1,7 @@
 import type { RelationName, TableMapping } from '../catalog/relation.ts';
 import type { Oid } from '../postgres/oid.ts';
 
-export interface NotNull {
+interface NotNull {
   /** Only where the server keeps one (PostgreSQL 18). */
   readonly name: string | null;
   /** Tables that inherit have it too. */

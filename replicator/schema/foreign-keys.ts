@@ -55,7 +55,7 @@ export async function planForeignKeys(
 }
 
 /** One foreign key, its names as the target has them. */
-export function foreignKey(
+function foreignKey(
   row: ForeignKeyRow,
   member: RelationName,
   mapping: TableMapping,

@@ -1,7 +1,7 @@
 import type { RelationName } from '../catalog/relation.ts';
 
 /** Where an object is found on the target: what pg_get_object_address() takes. */
-export interface Address {
+interface Address {
   readonly type: string;
   readonly names: readonly string[];
   readonly args: readonly string[];

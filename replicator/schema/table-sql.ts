@@ -24,7 +24,7 @@ export function createTreeSql(tree: TreeDefinition, places: Places): string[] {
 }
 
 /** As createTreeSql(), for one of its members whose parent is there. */
-export function createMemberSql(member: TableDefinition, { mapping, members }: TreeDefinition, places: Places): string[] {
+function createMemberSql(member: TableDefinition, { mapping, members }: TreeDefinition, places: Places): string[] {
   const target = memberTarget(mapping, member);
   const table = quoteRelation(target);
   const columns = member.columns.filter((column) => !mapping.excludeColumns.includes(column.name));
@@ -164,7 +164,7 @@ function withOptions({ options, toastOptions }: TableDefinition): string {
 }
 
 /** `fillfactor=70` as pg_class keeps it -> `"fillfactor" = '70'` */
-export function optionSql(option: string): string {
+function optionSql(option: string): string {
   const at = option.indexOf('=');
   return `${quoteIdent(option.slice(0, at))} = ${quoteLiteral(option.slice(at + 1))}`;
 }

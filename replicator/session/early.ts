@@ -109,7 +109,7 @@ export class EarlyApplier {
 
   /**
    * Its commit has come, and its turn: applies what is left of it, and commits it with the checkpoint, which is at `checkpoint` now.
-   * Null when it is not there: then it is to be applied as any other.
+   * Null when nothing of it is on the target: then it is to be applied as any other.
    */
   async finish(transaction: StreamedTransaction, checkpoint: Applier): Promise<readonly AppliedPiece[] | null> {
     if (this.#attempt?.transaction !== transaction) return null;

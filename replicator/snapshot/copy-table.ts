@@ -8,7 +8,7 @@ import type { BlockRange, Chunk } from './chunks.ts';
 import { holdsHighCharSql } from './high-chars.ts';
 
 /** `replace`: as truncate, but readers see the old rows until the new ones are there, and rows that are the same stay. */
-export type ExistingRows = 'error' | 'truncate' | 'keep' | 'replace';
+type ExistingRows = 'error' | 'truncate' | 'keep' | 'replace';
 
 /** One table to copy. */
 export interface CopyTask {

@@ -4,7 +4,7 @@ import { quoteIdent } from '../postgres/quote.ts';
 import { Problem } from '../problem.ts';
 
 /** A table as the publications together publish it. */
-export interface PublishedTable {
+interface PublishedTable {
   readonly relation: RelationName;
   /** What the column lists let through; null on a source before 15, which knows none: all but generated columns. */
   readonly columns: readonly string[] | null;

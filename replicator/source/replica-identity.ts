@@ -2,7 +2,7 @@ import type { Oid } from '../postgres/oid.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
 import type { Relation, RelationName, UniqueIndex } from '../catalog/relation.ts';
 
-export type IdentityChoice =
+type IdentityChoice =
   | { readonly kind: 'default' }
   | { readonly kind: 'index'; readonly index: string }
   | { readonly kind: 'full' };

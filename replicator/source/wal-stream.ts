@@ -183,7 +183,7 @@ export class WalStream {
 }
 
 /** https://www.postgresql.org/docs/current/protocol-logical-replication.html#PROTOCOL-LOGICAL-REPLICATION-PARAMS */
-export function startReplication(
+function startReplication(
   slot: string,
   from: string,
   options: Pick<WalStreamOptions, 'publications' | 'binary' | 'streaming' | 'origin'>,

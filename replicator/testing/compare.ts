@@ -61,10 +61,7 @@ async function compareTable(source: Side, target: Side, table: TableNames): Prom
 }
 
 /** What `expected` has more often than `actual`, and the other way round; both sorted. */
-export function multisetDifference(
-  expected: readonly string[],
-  actual: readonly string[],
-): { missing: string[]; extra: string[] } {
+function multisetDifference(expected: readonly string[], actual: readonly string[]): { missing: string[]; extra: string[] } {
   const counts = new Map<string, number>();
   for (const row of expected) counts.set(row, (counts.get(row) ?? 0) + 1);
   for (const row of actual) counts.set(row, (counts.get(row) ?? 0) - 1);

@@ -45,8 +45,8 @@ export function startLoad(
   };
 }
 
-export const ACCOUNTS = 50;
-export const BALANCE = 1000;
+const ACCOUNTS = 50;
+const BALANCE = 1000;
 
 /** Accounts, and a journal without a key: every transfer moves an amount between two accounts and notes it. */
 export const BANK = `
@@ -76,7 +76,7 @@ export function startTransfers(source: TestDatabase, clients: number, settings =
 }
 
 /** What a look at the bank shows that cannot be at any commit of the source; null when all is well. */
-export async function bankFault(on: Pick<Session, 'query'>): Promise<string | null> {
+async function bankFault(on: Pick<Session, 'query'>): Promise<string | null> {
   const [row] = await sql(
     on,
     `WITH moved AS (SELECT id, sum(amount) AS amount FROM

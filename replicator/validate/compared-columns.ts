@@ -8,7 +8,7 @@ import { TYPE_OID, type Oid } from '../postgres/oid.ts';
 import { quoteIdent } from '../postgres/quote.ts';
 
 /** SQL on each side that gives a column in the form that the target stores. */
-export interface ComparedColumn {
+interface ComparedColumn {
   readonly source: string;
   readonly target: string;
 }

@@ -29,7 +29,7 @@ export class TableChanged extends Error {
 
 const EXAMPLES = 10;
 /** A table that is another one altogether need not be counted to the end. */
-export const MOST_DIFFERENCES = 10_000;
+const MOST_DIFFERENCES = 10_000;
 
 export interface ComparisonOptions {
   readonly source: { readonly side: Side; readonly sql: SideSql };

@@ -54,7 +54,7 @@ export function eventsPage(view: PageView): PageBody {
 }
 
 /** Those of at least a level, with a text in message, code or table. */
-export function selectEvents(
+function selectEvents(
   events: readonly PipelineEvent[],
   { level, find }: { level: Level; find: string },
 ): readonly PipelineEvent[] {

@@ -4,7 +4,7 @@ export interface Quantity {
   readonly unit: string;
 }
 
-export const UNKNOWN: Quantity = { value: '–', unit: '' };
+const UNKNOWN: Quantity = { value: '–', unit: '' };
 
 const UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB', 'PB'];
 const COUNT = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });

@@ -2,7 +2,7 @@ import type { Range } from '../../observe/history.ts';
 import { TABLE_STATES } from '../../observe/status.ts';
 import type { TableState } from '../../observe/status.ts';
 
-export const SORTS = ['attention', 'name', 'state', 'copied', 'inserts', 'updates', 'deletes', 'rate', 'changed'] as const;
+const SORTS = ['attention', 'name', 'state', 'copied', 'inserts', 'updates', 'deletes', 'rate', 'changed'] as const;
 export type Sort = (typeof SORTS)[number];
 
 export const LEVELS = ['info', 'warn', 'error'] as const;

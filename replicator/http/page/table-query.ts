@@ -2,7 +2,7 @@ import type { TableFacts } from '../../observe/table-book.ts';
 import type { TableState, TableStatus } from '../../observe/status.ts';
 import type { PageQuery, Sort } from './page-query.ts';
 
-export const PAGE_ROWS = 50;
+const PAGE_ROWS = 50;
 
 type Table = Readonly<TableStatus>;
 

@@ -3,7 +3,7 @@ import type { Html } from './html.ts';
 import { backField, formField } from './pieces.ts';
 import type { PageView } from './view.ts';
 
-export const THEMES = ['auto', 'light', 'dark'] as const;
+const THEMES = ['auto', 'light', 'dark'] as const;
 export type Theme = (typeof THEMES)[number];
 export const THEME_COOKIE = 'pgfollow_theme';
 
