@@ -2,7 +2,7 @@ import type { Client } from 'pg';
 import type { RelationName } from '../catalog/relation.ts';
 import { formatLsn } from '../postgres/lsn.ts';
 import type { Oid } from '../postgres/oid.ts';
-import type { CopiedAsOf } from './table-states.ts';
+import type { CopiedAsOf, StoredPartition } from './table-states.ts';
 
 // One statement for all of them: there may be thousands.
 
@@ -42,6 +42,20 @@ export async function storeSourceOids(
        FROM unnest($2::pg_catalog.text[], $3::pg_catalog.text[], $4::pg_catalog.oid[]) AS t (schema, name, oid)
       WHERE pipeline = $1 AND source_schema = t.schema AND source_table = t.name`,
     [pipeline, ...columns(tables.map(({ source }) => source)), tables.map(({ oid }) => oid)],
+  );
+}
+
+/** Notes which partitions each table has. */
+export async function storePartitions(
+  target: Client,
+  pipeline: string,
+  tables: readonly { readonly source: RelationName; readonly partitions: readonly StoredPartition[] }[],
+): Promise<void> {
+  await target.query(
+    `UPDATE pgfollow.table_state SET partitions = t.partitions::pg_catalog.jsonb
+       FROM unnest($2::pg_catalog.text[], $3::pg_catalog.text[], $4::pg_catalog.text[]) AS t (schema, name, partitions)
+      WHERE pipeline = $1 AND source_schema = t.schema AND source_table = t.name`,
+    [pipeline, ...columns(tables.map(({ source }) => source)), tables.map(({ partitions }) => JSON.stringify(partitions))],
   );
 }
 

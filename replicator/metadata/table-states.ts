@@ -20,6 +20,14 @@ export interface CopiedAsOf {
   readonly walEnd: Lsn;
 }
 
+/** A partition of a table, as it was seen last. */
+export interface StoredPartition {
+  readonly oid: Oid;
+  readonly edges: string;
+  readonly file: Oid;
+  readonly name: string;
+}
+
 /** One row of pgfollow.table_state. */
 export interface StoredTable {
   readonly source: RelationName;
@@ -28,6 +36,8 @@ export interface StoredTable {
   readonly sourceOid: Oid | null;
   /** By which entries of the publications its changes come (see readMemberships); null where a version before this one has stored it. */
   readonly membership: readonly string[] | null;
+  /** Null where a version before this one has stored it. */
+  readonly partitions: readonly StoredPartition[] | null;
   readonly progress: TableProgress;
   /** Its changes go to the spool. */
   readonly spooling: boolean;
@@ -50,6 +60,7 @@ interface Row {
   target_table: string;
   source_oid: Oid | null;
   membership: string[] | null;
+  partitions: StoredPartition[] | null;
   state: TableStateName;
   spooling: boolean;
   has_rows: boolean;
@@ -68,7 +79,7 @@ interface Row {
 /** All tables of a pipeline, by source name. */
 export async function readTables(target: Client, pipeline: string): Promise<StoredTable[]> {
   const { rows } = await target.query<Row>(
-    `SELECT source_schema, source_table, target_schema, target_table, source_oid, membership, state, spooling, has_rows,
+    `SELECT source_schema, source_table, target_schema, target_table, source_oid, membership, partitions, state, spooling, has_rows,
             copy_snapshot, copy_wal_end::text AS copy_wal_end, rows_copied, bytes_copied, copy_started_at, copy_finished_at, error_code, error_message, error_remedy,
             EXISTS (SELECT FROM pgfollow.copy_chunk c WHERE (c.pipeline, c.source_schema, c.source_table) = (t.pipeline, t.source_schema, t.source_table)) AS partial
        FROM pgfollow.table_state t WHERE pipeline = $1 AND left_at IS NULL ORDER BY source_schema, source_table`,
@@ -79,6 +90,7 @@ export async function readTables(target: Client, pipeline: string): Promise<Stor
     target: { schema: row.target_schema, name: row.target_table },
     sourceOid: row.source_oid,
     membership: row.membership,
+    partitions: row.partitions,
     progress:
       row.state === 'error'
         ? { state: 'error', code: row.error_code ?? 'INTERNAL', message: row.error_message ?? '', remedy: row.error_remedy ?? '' }

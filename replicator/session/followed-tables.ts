@@ -13,10 +13,12 @@ import { readChoices } from '../metadata/table-choices.ts';
 import { formatLsn, ZERO_LSN, type Lsn } from '../postgres/lsn.ts';
 import type { Oid } from '../postgres/oid.ts';
 import { Problem } from '../problem.ts';
+import { readLeaves, type PresentLeaf } from '../source/partitions.ts';
 import { isUnbroken, readMemberships, type Membership } from '../source/membership.ts';
 import { findTargets } from './create-tables.ts';
 import { boundHeapGrowth } from './heap-growth.ts';
 import { readMappings } from './mappings.ts';
+import { partitionNews, saved as savedPartitions, type PartitionNews } from './partition-news.ts';
 
 /** One table of the pipeline: where it comes from and goes to, and how far it is. */
 export interface FollowedTable {
@@ -30,14 +32,17 @@ export interface FollowedTable {
   readonly stored: StoredTable | null;
   /**
    * What is known of the table of this name does not hold for it any more: the source has another one under the name, or it was not
-   * published for a while.
+   * published for a while, or has got rows with a partition.
    */
-  replaced: 'by another' | 'not published' | null;
+  replaced: 'by another' | 'not published' | 'partition attached' | null;
   /** OID of the source's table as it is stored. */
   storedOid: Oid | null;
   /** By which entries of the publications its changes come, as was read last, and as it is stored. */
   membership: Membership;
   storedMembership: Membership | null;
+  /** Its partitions as they were read last, and as they are stored. */
+  partitions: readonly PresentLeaf[];
+  savedPartitions: string | null;
   progress: TableProgress;
   /** Its changes go to the spool. */
   spooling: boolean;
@@ -73,6 +78,7 @@ export interface ResolvedPipelineTables {
   readonly findings: readonly Finding[];
   /** What was created on the target, for people. */
   readonly created: readonly string[];
+  readonly news: readonly PartitionNews[];
 }
 
 /**
@@ -97,6 +103,7 @@ export async function resolveFollowedTables(
     choices,
   });
   const membershipOf = await readMemberships(ends.source, { ...options, publications: config.publication.names, relations });
+  const leavesOf = await readLeaves(ends.source, relations);
   const stored = new Map(known.map((table) => [displayName(table.source), table]));
   boundHeapGrowth(mappings.length);
   const byName = new Map(relations.map((relation) => [displayName(relation), relation]));
@@ -105,6 +112,7 @@ export async function resolveFollowedTables(
   const castExists = found.created.length === 0 ? casts : await readCastsOfBoth(ends.source, ends.target);
   const targetByName = new Map(found.targets.map((relation) => [displayName(relation), relation]));
   const tables: FollowedTable[] = [];
+  const news: PartitionNews[] = [];
   for (const mapping of mappings) {
     const name = displayName(mapping.source);
     const source = byName.get(name);
@@ -113,7 +121,11 @@ export async function resolveFollowedTables(
     const match = matchTarget(source, target ?? undefined, mapping, { castExists, generatedColumnsSent });
     const before = stored.get(name) ?? null;
     const membership = membershipOf(source);
-    const replaced = options.copyAhead || !before ? null : whyAnew(before, source, membership);
+    const partitions = leavesOf(source);
+    const parts = await partitionNews(ends.source, options.sourceVersion, { mapping, before, partitions });
+    const anew = options.copyAhead || !before ? null : whyAnew(before, source, membership);
+    const replaced = anew ?? (parts.attached ? 'partition attached' : null);
+    if (!replaced) news.push(...parts.news);
     const ofOurs = found.made.get(displayName(mapping.target));
     const table: FollowedTable = {
       name,
@@ -126,6 +138,8 @@ export async function resolveFollowedTables(
       storedOid: before?.sourceOid ?? null,
       membership,
       storedMembership: before?.membership ?? null,
+      partitions,
+      savedPartitions: savedPartitions(before?.partitions ?? null),
       // The first copy begins with every table, also with those that an earlier attempt has copied or given up.
       ...standing(options.copyAhead || replaced ? null : before),
       ours: (before?.copyFinishedAt ?? null) !== null,
@@ -143,7 +157,7 @@ export async function resolveFollowedTables(
     if (!match.ok) unfit(table, found.problems.get(name) ?? (table.hasRows && !target ? dropped(table) : match.problem), config);
     tables.push(table);
   }
-  return { tables, relations, findings: [...findings, ...found.findings], created: found.created };
+  return { tables, relations, findings: [...findings, ...found.findings], created: found.created, news };
 }
 
 /** Writes down which tables belong to the pipeline, and what stands in the way of some. Tables that left are forgotten. */

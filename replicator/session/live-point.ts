@@ -72,7 +72,9 @@ async function afterOldWriters(
     [fresh.map((table) => table.source.oid)],
   );
   const oids = [...fresh.map((table) => table.source.oid), ...rows.map((row) => row.oid)];
-  if (await writersGone(source, oids, signal)) {
+  const waited = await writersGone(source, oids, signal);
+  // Up to 14 nothing else makes them see a partition where they have known a table of its own.
+  if (waited || fresh.some(({ replaced }) => replaced === 'partition attached')) {
     const name = config.publication.names[0] ?? config.name;
     if (config.publication.managed)
       await source.query(`ALTER PUBLICATION ${quoteIdent(name)} SET (publish = 'insert, update, delete, truncate')`);

@@ -20,6 +20,7 @@ import {
   type FollowedTable,
   type ResolvedPipelineTables,
 } from './followed-tables.ts';
+import { notePartitions } from './partition-news.ts';
 
 /** The longest that a lock of ours on a source table waits, and so the longest that others queue behind it. */
 const SOURCE_LOCK_TIMEOUT_MS = 250;
@@ -42,6 +43,7 @@ export async function publishTables(
   if (!config.publication.managed) {
     if (row.snapshotFinished) await notePosition(ends, tables, () => false);
     await on('target', noteMemberships(target, config.name, tables));
+    await on('target', notePartitions(target, config.name, tables));
     return [];
   }
   const name = config.publication.names[0] ?? config.name;
@@ -80,6 +82,7 @@ export async function publishTables(
     for (const table of tables) if (names.has(table.name)) table.membership = membershipOf(table.source);
   }
   await on('target', noteMemberships(target, config.name, tables));
+  await on('target', notePartitions(target, config.name, tables));
   return outcome.identityChanges;
 }
 
@@ -90,7 +93,9 @@ async function notePosition(ends: Ends, tables: readonly FollowedTable[], isNew:
   const position = await on('source', walEnd(ends.source, ends.sourceIdentity.inRecovery));
   for (const table of without) {
     table.publishedAt = position;
-    if (isNew(table.name) || table.replaced === 'not published') table.publishedNow = true;
+    // A partition that was attached is published anew with its table.
+    if (isNew(table.name) || table.replaced === 'not published' || table.replaced === 'partition attached')
+      table.publishedNow = true;
   }
 }
 

@@ -15,6 +15,21 @@ import type { CopyRoundsOptions } from './copy-rounds.ts';
 import type { FollowedTable, ResolvedPipelineTables } from './followed-tables.ts';
 import type { Teller } from './teller.ts';
 
+const TAKEN_UP_ANEW: Readonly<Record<NonNullable<FollowedTable['replaced']>, { readonly code: string; readonly why: string }>> = {
+  'by another': {
+    code: 'TABLE_REPLACED',
+    why: 'is another table on the source than before: it was made anew, or another one took its name.',
+  },
+  'not published': {
+    code: 'TABLE_REPUBLISHED',
+    why: 'was taken out of the publication and put back: what was written there meanwhile is missing on the target.',
+  },
+  'partition attached': {
+    code: 'PARTITION_ATTACHED',
+    why: 'has got a partition on the source that had rows already: these are not in the stream.',
+  },
+};
+
 /** The log names every row, so many a line. */
 const CONFLICTS_A_LINE = 100;
 
@@ -60,24 +75,17 @@ export class TableReporter {
   }
 
   /** The set of tables, at the beginning of a session and whenever it changes. What was told already is not told again. */
-  prepared({ tables, findings, created }: ResolvedPipelineTables, changes: readonly IdentityChange[]): void {
+  prepared({ tables, findings, created, news }: ResolvedPipelineTables, changes: readonly IdentityChange[]): void {
     const names = new Set(tables.map((table) => table.name));
     for (const gone of [...this.#errors.keys()].filter((name) => !names.has(name))) this.#recovered(gone);
     for (const { source } of this.#model.followed.all()) if (!names.has(source)) this.#replaced(source);
     for (const { name, replaced } of tables) {
       if (!replaced) continue;
       this.#replaced(name);
-      const message =
-        replaced === 'by another'
-          ? `${name} is another table on the source than before: it was made anew, or another one took its name. It is taken up like a new table.`
-          : `${name} was taken out of the publication and put back: what was written there meanwhile is missing on the target. It is taken up like a new table.`;
-      this.#teller.tell({
-        level: 'warn',
-        table: name,
-        code: replaced === 'by another' ? 'TABLE_REPLACED' : 'TABLE_REPUBLISHED',
-        message,
-      });
+      const { code, why } = TAKEN_UP_ANEW[replaced];
+      this.#teller.tell({ level: 'warn', table: name, code, message: `${name} ${why} It is taken up like a new table.` });
     }
+    for (const each of news) this.#teller.tell({ level: 'warn', ...each });
     this.#model.followed.list(
       tables.map((table) => ({
         source: table.name,

@@ -7,7 +7,7 @@ import type { FollowedTable } from './followed-tables.ts';
 
 /** What a table is by what was resolved anew; where it stands is known here. */
 export function takeOver(known: FollowedTable, fresh: FollowedTable): FollowedTable {
-  const { mapping, source, target, columns, membership, partial, unbuilt, unlinked } = fresh;
+  const { mapping, source, target, columns, membership, partitions, partial, unbuilt, unlinked } = fresh;
   // With its rows there nobody has created it in between.
   return Object.assign(known, {
     replaced: null,
@@ -16,6 +16,7 @@ export function takeOver(known: FollowedTable, fresh: FollowedTable): FollowedTa
     target,
     columns,
     membership,
+    partitions,
     partial,
     ...(known.hasRows ? {} : { unbuilt, unlinked }),
   });

@@ -1,0 +1,185 @@
+import { expect, test } from 'vitest';
+import { compareTables } from '../testing/compare.ts';
+import { sql, testDatabases, value, type TestDatabases } from '../testing/databases.ts';
+import { eventually } from '../testing/eventually.ts';
+import { startCaughtUp, startPipeline, type RunningPipeline } from '../testing/run-pipeline.ts';
+
+// Rows come to a partitioned table and leave it with its partitions, without a word in the stream.
+
+const TREE = `CREATE TABLE t (id int, v text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+  CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (0) TO (100); CREATE TABLE t_2 PARTITION OF t FOR VALUES FROM (100) TO (200);
+  INSERT INTO t SELECT n, 'old' FROM generate_series(50, 149) n`;
+const BESIDE = 'CREATE TABLE t_3 (LIKE t INCLUDING ALL)';
+const ATTACH = 'ALTER TABLE t ATTACH PARTITION t_3 FOR VALUES FROM (200) TO (300)';
+
+const told = (running: RunningPipeline): string[] =>
+  running.pipeline.events
+    .after()
+    .map(({ code }) => code)
+    .filter((code) => code.startsWith('PARTITION_'));
+
+/** Until both sides are the same, with a change in every part of the table. */
+async function becomesEqual(db: TestDatabases, running: RunningPipeline): Promise<void> {
+  await eventually(
+    async () => {
+      await running.caughtUp();
+      await compareTables(db.source, db.target);
+    },
+    { timeout: 30_000 },
+  );
+  expect(running.pipeline.model.status()).toMatchObject({ state: 'streaming', problems: [] });
+}
+
+/** Something that is noticed after a look at the source's tables that began later than now. */
+async function looked(db: TestDatabases, running: RunningPipeline): Promise<void> {
+  const name = `look_${Date.now()}`;
+  await sql(db.source, `CREATE TABLE ${name} (id int PRIMARY KEY)`);
+  await eventually(() => expect(running.pipeline.model.table(`public.${name}`)?.state).toBe('streaming'), { timeout: 30_000 });
+}
+
+test.concurrent.for([
+  { what: 'attached with rows', statements: [BESIDE, `INSERT INTO t_3 VALUES (201, 'before')`, ATTACH] },
+  {
+    what: 'made, filled and attached in one transaction',
+    statements: [`BEGIN; ${BESIDE}; INSERT INTO t_3 VALUES (201, 'before'); ${ATTACH}; COMMIT`],
+  },
+  {
+    what: 'whose rows were moved there from another one',
+    statements: [
+      `BEGIN; ${BESIDE}; WITH moved AS (DELETE FROM t_2 WHERE id > 120 RETURNING id + 100, v) INSERT INTO t_3 SELECT * FROM moved; ${ATTACH}; COMMIT`,
+    ],
+  },
+  {
+    what: 'detached, written to and attached again between two looks',
+    statements: [
+      'ALTER TABLE t DETACH PARTITION t_2',
+      `UPDATE t_2 SET v = 'apart'`,
+      'ALTER TABLE t ATTACH PARTITION t_2 FOR VALUES FROM (100) TO (200)',
+    ],
+  },
+  {
+    what: 'attached with partitions of its own',
+    statements: [
+      `CREATE TABLE t_3 (id int NOT NULL, v text) PARTITION BY LIST (id); CREATE TABLE t_31 PARTITION OF t_3 DEFAULT; INSERT INTO t_3 VALUES (250, 'before')`,
+      ATTACH,
+    ],
+  },
+])('a partition $what: the table is copied again', async ({ statements }) => {
+  await using db = await testDatabases();
+  await sql(db.source, TREE);
+  await using running = await startCaughtUp(db);
+  for (const statement of statements) await sql(db.source, statement);
+  await becomesEqual(db, running);
+  await sql(
+    db.source,
+    `INSERT INTO t VALUES (60 + 100, 'later') ON CONFLICT (id) DO UPDATE SET v = 'later'; UPDATE t SET v = 'newer' WHERE id % 50 = 1`,
+  );
+  await becomesEqual(db, running);
+  expect(told(running)).toEqual(['PARTITION_ATTACHED']);
+});
+
+test.concurrent('so it is when that happened while pgfollow was away', async () => {
+  await using db = await testDatabases();
+  await sql(db.source, TREE);
+  await (await startCaughtUp(db)).stop();
+  await sql(db.source, `${BESIDE}; INSERT INTO t_3 VALUES (201, 'before')`);
+  await sql(db.source, ATTACH);
+  await sql(db.source, `INSERT INTO t VALUES (202, 'after')`);
+  await using running = startPipeline(db);
+  await becomesEqual(db, running);
+  expect(told(running)).toEqual(['PARTITION_ATTACHED']);
+});
+
+test.concurrent('partitions that come without rows are no reason to copy anything', async () => {
+  await using db = await testDatabases();
+  const version = Number(await value(db.source, `SELECT current_setting('server_version_num')`));
+  await sql(db.source, TREE);
+  await using running = await startCaughtUp(db);
+  await sql(db.source, 'CREATE TABLE t_4 PARTITION OF t FOR VALUES FROM (300) TO (400)');
+  await sql(db.source, BESIDE);
+  await sql(db.source, ATTACH);
+  await sql(db.source, `INSERT INTO t VALUES (201, 'x'), (301, 'x')`);
+  await sql(db.source, `UPDATE t SET v = 'y' WHERE id > 200`);
+  await looked(db, running);
+  await becomesEqual(db, running);
+  // Before 15 a sender may take one that was attached for no partition.
+  const expected = version < 150_000 ? ['PARTITION_ATTACHED'] : [];
+  expect(told(running)).toEqual(expected);
+  await running.stop();
+  // Nor while it is away.
+  await sql(db.source, 'CREATE TABLE t_5 PARTITION OF t FOR VALUES FROM (400) TO (500)');
+  await sql(db.source, `INSERT INTO t VALUES (401, 'x')`);
+  await using next = startPipeline(db);
+  await looked(db, next);
+  await becomesEqual(db, next);
+  expect(told(next)).toEqual(expected);
+});
+
+test.concurrent('a role that may read the table and not its partitions sees the same', async () => {
+  await using db = await testDatabases();
+  const role = `${db.name}_reader`;
+  await sql(
+    db.source,
+    `${TREE}; CREATE ROLE ${role} LOGIN REPLICATION PASSWORD 'secret'; GRANT SELECT ON t TO ${role}; CREATE PUBLICATION ${db.name}_own FOR TABLE t`,
+  );
+  await sql(db.source, `ALTER PUBLICATION ${db.name}_own SET (publish_via_partition_root = true)`);
+  const url = new URL(db.source.url);
+  url.username = role;
+  url.password = 'secret';
+  try {
+    await using running = await startCaughtUp(db, {
+      source: { url: url.href },
+      publication: { managed: false, names: [`${db.name}_own`] },
+    });
+    await sql(db.source, 'CREATE TABLE t_4 PARTITION OF t FOR VALUES FROM (300) TO (400)');
+    await sql(db.source, `INSERT INTO t VALUES (301, 'x')`);
+    await eventually(async () => expect(await value(db.target, `SELECT to_regclass('t_4')::text`)).toBe('t_4'), {
+      timeout: 20_000,
+    });
+    await becomesEqual(db, running);
+    expect(told(running)).toEqual([]);
+    await sql(db.source, `${BESIDE}; INSERT INTO t_3 VALUES (201, 'before')`);
+    await sql(db.source, ATTACH);
+    await becomesEqual(db, running);
+    expect(told(running)).toEqual(['PARTITION_ATTACHED']);
+  } finally {
+    await sql(db.source, `DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  }
+});
+
+test.concurrent.for(['DROP TABLE t_1', 'ALTER TABLE t DETACH PARTITION t_1; DELETE FROM t_1'])(
+  '%s: the rows stay on the target, which is told once, with what can be done',
+  async (statement) => {
+    await using db = await testDatabases();
+    await sql(db.source, TREE);
+    await using running = await startCaughtUp(db);
+    await sql(db.source, statement);
+    await eventually(() => expect(told(running)).toEqual(['PARTITION_GONE']), { timeout: 20_000 });
+    const event = running.pipeline.events.after().find(({ code }) => code === 'PARTITION_GONE');
+    expect(event).toMatchObject({ level: 'warn', table: 'public.t' });
+    expect(event?.message).toMatch(/^Partition public\.t_1 of public\.t was dropped or detached/);
+    await looked(db, running);
+    expect(await value(db.target, 'SELECT count(*) FROM t')).toBe('100');
+    await running.pipeline.controls.resyncTable('public.t', 'test');
+    await eventually(async () => expect(await value(db.target, 'SELECT count(*) FROM t')).toBe('50'), { timeout: 30_000 });
+    expect(told(running)).toEqual(['PARTITION_GONE']);
+  },
+);
+
+test.concurrent('a partition is emptied alone, then all of the table', async () => {
+  await using db = await testDatabases();
+  await sql(db.source, TREE);
+  await using running = await startCaughtUp(db);
+  await sql(db.source, 'TRUNCATE t_2');
+  await eventually(() => expect(told(running)).toEqual(['PARTITION_EMPTIED']), { timeout: 20_000 });
+  expect(await value(db.target, 'SELECT count(*) FROM t')).toBe('100');
+  await sql(db.source, 'TRUNCATE t');
+  await looked(db, running);
+  await becomesEqual(db, running);
+  // What only moves rows to another file is none of anybody's business.
+  await sql(db.source, `INSERT INTO t VALUES (1, 'x'), (101, 'x')`);
+  await sql(db.source, 'VACUUM FULL t_1');
+  await looked(db, running);
+  await becomesEqual(db, running);
+  expect(told(running)).toEqual(['PARTITION_EMPTIED']);
+});
