@@ -39,7 +39,7 @@ import { firstCopyIsOpen, TableTender } from './session/tend-tables.ts';
 import { together } from './session/together.ts';
 import { Validator } from './session/validator.ts';
 import { catalogFingerprint } from './source/fingerprint.ts';
-import { nextXid } from './spool/old-commits.ts';
+import { knownFromHere, type KnownFrom } from './spool/old-commits.ts';
 import { RecentXids } from './spool/pg-snapshot.ts';
 import { WalStream } from './source/wal-stream.ts';
 
@@ -80,7 +80,7 @@ export class Pipeline {
   /** What the stream has brought, over all sessions of this process. */
   readonly #recent = new RecentXids();
   /** Transactions below this ID may have come before; null before the first session. */
-  #knownFrom: string | null = null;
+  #knownFrom: KnownFrom | null = null;
 
   constructor(config: Config, options: { log: Logger; version: string }) {
     this.#config = config;
@@ -229,7 +229,7 @@ export class Pipeline {
   ): Promise<void> {
     const { config } = ends;
     const versions = { sourceVersion: ends.sourceIdentity.version, targetVersion: ends.targetVersion };
-    const knownFrom = (this.#knownFrom ??= await on('source', nextXid(ends.source)));
+    const knownFrom = (this.#knownFrom ??= await on('source', knownFromHere(ends.source)));
     const tables = new TableSet(followed);
     const applierOn = (client: Client, quarantine: ApplierOptions['quarantine']): Applier =>
       new Applier({

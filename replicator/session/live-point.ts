@@ -8,6 +8,7 @@ import { quoteIdent } from '../postgres/quote.ts';
 import { beginOnSnapshot } from '../snapshot/live-snapshot.ts';
 import { walEnd } from '../source/wal-position.ts';
 import { writersGone } from '../source/writers.ts';
+import type { KnownFrom } from '../spool/old-commits.ts';
 import type { RecentXids } from '../spool/pg-snapshot.ts';
 import { on } from './blame.ts';
 import type { Boundary } from './boundary.ts';
@@ -21,8 +22,7 @@ export interface LivePointOptions {
   readonly applier: Applier;
   readonly boundary: Boundary;
   readonly recent: RecentXids;
-  /** nextXid() when this process began to know what the stream has brought. */
-  readonly knownFrom: string;
+  readonly knownFrom: KnownFrom;
 }
 
 /**

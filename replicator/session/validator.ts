@@ -3,6 +3,7 @@ import type { RelationName } from '../catalog/relation.ts';
 import { readRelations } from '../catalog/read-relations.ts';
 import { describeError } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
+import type { KnownFrom } from '../spool/old-commits.ts';
 import { TableChanged, type Found } from '../validate/comparison.ts';
 import { Side, TooLong } from '../validate/side.ts';
 import { SourceClock } from '../validate/source-clock.ts';
@@ -38,8 +39,7 @@ interface Run {
 /** What a session gives to compare tables by. */
 export interface ValidationSession extends Pick<FollowingSession, 'ends' | 'config' | 'tables'> {
   readonly tide: Tide;
-  /** nextXid() when this process began to know what the stream has brought. */
-  readonly knownFrom: string;
+  readonly knownFrom: KnownFrom;
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Client } from 'pg';
 import type { CopiedAsOf } from '../metadata/table-states.ts';
 import { parseLsn } from '../postgres/lsn.ts';
 import type { CopyPoint } from './copy-pool.ts';
-import { OLD_COMMIT_WAITS } from '../spool/old-commits.ts';
+import { oldCommitWaits, type KnownFrom } from '../spool/old-commits.ts';
 import { parseSnapshot, seesAll } from '../spool/pg-snapshot.ts';
 
 /** A commit leaves the list of running transactions a moment after its record is written; later where it waits for a standby. */
@@ -13,33 +13,30 @@ const AGAIN_MS = 50;
  * Begins a transaction of the source as of a plain snapshot, exported for as long as that lasts, and returns what is needed to
  * tell which transactions it contains. `arrived` are those whose commits the stream had brought before the table's changes were kept: one that the
  * snapshot does not see yet would be neither in the spool nor in the copy, and another snapshot is taken. It need not be
- * listed as running: the newest ones are not, they lie beyond xmax. `knownFrom`: nextXid() when this process began; what came
- * before is not among `arrived`.
+ * listed as running: the newest ones are not, they lie beyond xmax. What came before
+ * `knownFrom` is not among `arrived`.
  * https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT
  */
 export async function beginOnSnapshot(
   source: Client,
-  options: { arrived: Uint32Array; knownFrom: string },
+  options: { arrived: Uint32Array; knownFrom: KnownFrom },
   signal: AbortSignal,
 ): Promise<CopyPoint & { asOf: CopiedAsOf }> {
-  for (;;) {
-    if (!(await oldCommitWaits(source, options.knownFrom))) {
-      await source.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-      const { rows } = await source.query<{ snapshot: string; wal_end: string }>(
-        `SELECT pg_catalog.pg_current_snapshot()::text AS snapshot, pg_catalog.pg_current_wal_insert_lsn()::text AS wal_end`,
-      );
-      const { snapshot = '', wal_end = '0/0' } = rows[0] ?? {};
-      if (seesAll(parseSnapshot(snapshot), options.arrived)) {
-        const exported = await source.query<{ name: string }>('SELECT pg_catalog.pg_export_snapshot() AS name');
-        return { snapshotName: exported.rows[0]?.name ?? '', asOf: { snapshot, walEnd: parseLsn(wal_end) } };
-      }
-      await source.query('ROLLBACK');
+  for (let waited = false; ; await sleep(AGAIN_MS, null, { signal })) {
+    const waits = await oldCommitWaits(options.knownFrom, async (query) => (await source.query(query)).rows[0]);
+    // What has just stopped waiting is seen a moment later.
+    const settled = !waits && !waited;
+    waited = waits;
+    if (!settled) continue;
+    await source.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    const { rows } = await source.query<{ snapshot: string; wal_end: string }>(
+      `SELECT pg_catalog.pg_current_snapshot()::text AS snapshot, pg_catalog.pg_current_wal_insert_lsn()::text AS wal_end`,
+    );
+    const { snapshot = '', wal_end = '0/0' } = rows[0] ?? {};
+    if (seesAll(parseSnapshot(snapshot), options.arrived)) {
+      const exported = await source.query<{ name: string }>('SELECT pg_catalog.pg_export_snapshot() AS name');
+      return { snapshotName: exported.rows[0]?.name ?? '', asOf: { snapshot, walEnd: parseLsn(wal_end) } };
     }
-    await sleep(AGAIN_MS, null, { signal });
+    await source.query('ROLLBACK');
   }
-}
-
-async function oldCommitWaits(source: Client, knownFrom: string): Promise<boolean> {
-  const { rows } = await source.query<{ waits: boolean }>(OLD_COMMIT_WAITS, [knownFrom]);
-  return rows[0]?.waits ?? false;
 }

@@ -7,29 +7,47 @@ import type { Client } from 'pg';
  */
 const KNOWN_BY_ID = 1 << 15;
 
-/** The ID that the source's next transaction gets: what has come before that is older. Ask before the stream begins. */
-export async function nextXid(source: Client): Promise<string> {
-  const { rows } = await source.query<{ xmax: string }>(
-    'SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text AS xmax',
+/** From when on this process knows what the stream has brought. */
+export interface KnownFrom {
+  /** The ID that the source's next transaction got then: what has come before that is older. */
+  readonly xid: string;
+  /** Commits have waited for standbys then or since: some may do so still, a moment after the setting is gone. */
+  standbys: boolean;
+}
+
+const STANDBYS = `pg_catalog.current_setting('synchronous_standby_names') <> ''`;
+
+/** Ask before the stream begins. */
+export async function knownFromHere(source: Client): Promise<KnownFrom> {
+  const { rows } = await source.query<{ xmax: string; standbys: boolean }>(
+    `SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text AS xmax, ${STANDBYS} AS standbys`,
   );
-  return String(BigInt.asUintN(32, BigInt(rows[0]?.xmax ?? '0')));
+  const { xmax = '0', standbys = false } = rows[0] ?? {};
+  return { xid: String(BigInt.asUintN(32, BigInt(xmax))), standbys };
+}
+
+/** Whether a commit that has come before may still wait for a standby. Ask before the snapshot that is to see what has come: it sees those that have gone meanwhile. */
+export async function oldCommitWaits(
+  known: KnownFrom,
+  ask: (query: { text: string; values: unknown[] }) => Promise<{ waits: boolean; standbys: boolean } | undefined>,
+): Promise<boolean> {
+  const found = await ask({ text: OLD_COMMIT_WAITS, values: [known.xid, known.standbys] });
+  known.standbys ||= found?.standbys ?? false;
+  return found?.waits ?? false;
 }
 
 // An ID's age counts those that were given since. COMMIT PREPARED waits in a session that has none.
 const OLD = `> LEAST(pg_catalog.age($1::pg_catalog.xid), ${KNOWN_BY_ID})`;
 
-/**
- * SQL for the source that gives one row, whether such a commit may still wait for a standby. $1 is nextXid(), asked when this
- * process began. A role without pg_read_all_stats does not see who waits: then, where commits wait for standbys at all, every old
- * transaction of somebody else may be one. Ask before the snapshot that is to see what has come: it sees those that have gone meanwhile.
- */
-export const OLD_COMMIT_WAITS = `SELECT EXISTS (
+// A role without pg_read_all_stats does not see who waits: then, where commits wait for standbys at all, every old transaction of
+// somebody else may be one. $1 and $2 as in KnownFrom.
+const OLD_COMMIT_WAITS = `SELECT EXISTS (
     SELECT FROM pg_catalog.pg_stat_activity
      WHERE datname = pg_catalog.current_database() AND wait_event = 'SyncRep'
        AND (backend_xid IS NULL OR pg_catalog.age(backend_xid) ${OLD}))
-  OR pg_catalog.current_setting('synchronous_standby_names') <> '' AND (EXISTS (
+  OR ($2::pg_catalog.bool OR ${STANDBYS}) AND (EXISTS (
     SELECT FROM pg_catalog.pg_stat_activity
      WHERE datname = pg_catalog.current_database() AND query = '<insufficient privilege>' AND pg_catalog.age(backend_xid) ${OLD})
   OR NOT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AND EXISTS (
     SELECT FROM pg_catalog.pg_prepared_xacts
-     WHERE database = pg_catalog.current_database() AND pg_catalog.age(transaction) ${OLD})) AS waits`;
+     WHERE database = pg_catalog.current_database() AND pg_catalog.age(transaction) ${OLD})) AS waits, ${STANDBYS} AS standbys`;

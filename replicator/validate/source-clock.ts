@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseLsn, type Lsn } from '../postgres/lsn.ts';
-import { OLD_COMMIT_WAITS } from '../spool/old-commits.ts';
+import { oldCommitWaits, type KnownFrom } from '../spool/old-commits.ts';
 import { parseSnapshot, seesAll } from '../spool/pg-snapshot.ts';
 import type { Side } from './side.ts';
 
@@ -30,11 +30,10 @@ export class SourceClock {
   readonly #side: Side;
   readonly #stream: StreamView;
   readonly #standby: boolean;
-  /** nextXid() when this process began to know what has arrived. */
-  readonly #knownFrom: string;
+  readonly #knownFrom: KnownFrom;
   readonly #signal: AbortSignal;
 
-  constructor(options: { side: Side; stream: StreamView; standby: boolean; knownFrom: string; signal: AbortSignal }) {
+  constructor(options: { side: Side; stream: StreamView; standby: boolean; knownFrom: KnownFrom; signal: AbortSignal }) {
     this.#side = options.side;
     this.#stream = options.stream;
     this.#standby = options.standby;
@@ -57,11 +56,15 @@ export class SourceClock {
     // A standby sends nothing that it has not replayed, and so shows.
     if (this.#standby) return true;
     const arrived = this.#stream.arrived();
+    let waited = false;
     for (const patience = Date.now() + PATIENCE_MS; Date.now() < patience;) {
-      const { waits } = await this.#side.row<{ waits: boolean }>({ text: OLD_COMMIT_WAITS, values: [this.#knownFrom] });
+      const waits = await oldCommitWaits(this.#knownFrom, (query) => this.#side.row(query));
+      // What has just stopped waiting is seen a moment later.
+      const settled = !waits && !waited;
+      waited = waits;
       // Asked after that, so that it sees those that have gone meanwhile.
       const { snapshot } = await this.#side.row<{ snapshot: string }>({ text: SNAPSHOT, values: [] });
-      if (!waits && seesAll(parseSnapshot(snapshot), arrived)) return true;
+      if (settled && seesAll(parseSnapshot(snapshot), arrived)) return true;
       await sleep(AGAIN_MS, null, { signal: this.#signal });
     }
     return false;
