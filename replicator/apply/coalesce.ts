@@ -3,7 +3,7 @@ import type { DeleteMessage, InsertMessage, Tuple } from '../pgoutput/messages.t
 import { COLUMN } from '../pgoutput/messages.ts';
 import type { RowChange } from './plan.ts';
 import type { MappedColumn, RowMap } from './row-map.ts';
-import { kindAt, locateColumns, newOffsets, valueEnd } from './tuple.ts';
+import { bytesKey, kindAt, locateColumns, newOffsets } from './tuple.ts';
 
 /**
  * A row's values, newest first. More than one tuple only where the newest left out unchanged TOAST: such a column has
@@ -79,17 +79,6 @@ function isDelete(change: RowChange): change is DeleteMessage {
 
 /** Scratch offsets for the one tuple that is looked at. */
 const scratch = newOffsets();
-
-// The bytes of the given columns as a Map key: lengths included, so that no two lists of values look the same.
-function bytesKey(tuple: Tuple, columns: readonly MappedColumn[]): string {
-  locateColumns(tuple, scratch);
-  let key = '';
-  for (const column of columns) {
-    const at = scratch[column.index] ?? 0;
-    key += tuple.data.toString('latin1', at, valueEnd(tuple, at));
-  }
-  return key;
-}
 
 function lacksValue(tuple: Tuple, columns: readonly MappedColumn[], older: readonly Tuple[]): boolean {
   if (!tuple.partial) return false;

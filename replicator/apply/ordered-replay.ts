@@ -1,6 +1,7 @@
 import type { StatementPipe } from '../postgres/statement-pipe.ts';
 import { COLUMN, type Tuple } from '../pgoutput/messages.ts';
 import { Problem, unreachable } from '../problem.ts';
+import { NullPatterns } from './null-patterns.ts';
 import type { PlannedChange } from './plan.ts';
 import type { MappedColumn, RowMap } from './row-map.ts';
 import {
@@ -33,6 +34,7 @@ export class OrderedReplay {
   #named = 0;
   /** Names that the server may still hold; to close one that it does not is no error. */
   #forgotten: string[] = [];
+  readonly #patterns = new NullPatterns();
   readonly #rowOffsets = newOffsets();
   readonly #oldOffsets = newOffsets();
 
@@ -62,13 +64,16 @@ export class OrderedReplay {
         if (change.old) locateColumns(old, this.#oldOffsets);
         const carried = this.#carried(map, change.row);
         const changed = this.#changed(map, carried, change.row, change.old?.tuple ?? null);
-        const shape = changed === map.columns ? 'u' : `u${indexes(changed)} of ${indexes(carried)}`;
-        const prepared = this.#statement(pipe, map, shape, () => updateStatement(map, { changed, carried }, this.#onMissing));
+        const { nulls, pattern } = this.#patterns.of(map, old, change.old ? this.#oldOffsets : this.#rowOffsets);
+        const shape = `${changed === map.columns ? 'u' : `u${indexes(changed)} of ${indexes(carried)}`}${pattern}`;
+        const make = (): Statement => updateStatement(map, { changed, carried }, this.#onMissing, nulls);
+        const prepared = this.#statement(pipe, map, shape, make);
         return this.#execute(pipe, prepared, change.row, old);
       }
       case 'delete': {
         locateColumns(change.old.tuple, this.#rowOffsets);
-        const prepared = this.#statement(pipe, map, 'd', () => deleteStatement(map));
+        const { nulls, pattern } = this.#patterns.of(map, change.old.tuple, this.#rowOffsets);
+        const prepared = this.#statement(pipe, map, `d${pattern}`, () => deleteStatement(map, nulls));
         return this.#execute(pipe, prepared, change.old.tuple, change.old.tuple);
       }
       default:

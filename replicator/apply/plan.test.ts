@@ -78,6 +78,36 @@ test('tables that are not followed leave nothing, not even a truncate', async ()
   expect(await plan([...inserts(3, 100), change(truncate([3]))], options)).toEqual([]);
 });
 
+test('without a key several changes that each would take a pass over the table take it together', async () => {
+  const decoder = new Decoder();
+  decoder.decode(relation({ oid: 4, name: 'keyless', identity: 'f', columns: ['id', 'v'].map((name) => ({ name, key: true })) }));
+  const change = (bytes: Buffer): Change => decoder.decode(bytes) as Change;
+  const wayOf = async (columns: string[], changes: Change[]): Promise<string[]> => {
+    const maps = new Map<StreamRelation, RowMap>();
+    const mapOf = (of: StreamRelation): RowMap => {
+      const target = buildRelation('keyless', { columns });
+      const map = maps.get(of) ?? mapRows(of, buildMapping('keyless'), target, { binary: false });
+      maps.set(of, map);
+      return map;
+    };
+    return (await plan(changes, { mapOf, canStage: () => true })).map((step) => step.kind);
+  };
+  const gone = (id: string): Change => change(remove(4, { full: [id, 'v'] }));
+  const set = (id: string): Change => change(update(4, [id, 'w'], { full: [id, 'v'] }));
+  const eight = (of: (id: string) => Change): Change[] => Array.from({ length: 8 }, (_, id) => of(String(id)));
+  expect(await wayOf(['id', 'v'], eight(gone))).toEqual(['set']);
+  expect(await wayOf(['id', 'v'], eight(set).slice(1))).toEqual(['ordered']);
+  expect(
+    await wayOf(
+      ['id', 'v'],
+      eight((id) => change(insert(4, [id, 'v']))),
+    ),
+  ).toEqual(['ordered']);
+  // What only the target has of a row would be lost with it.
+  expect(await wayOf(['id', 'v', 'local'], eight(gone))).toEqual(['set']);
+  expect(await wayOf(['id', 'v', 'local'], [...eight(gone), set('9')])).toEqual(['ordered']);
+});
+
 test('a truncate is a barrier for all tables, and takes the followed ones of its group', async () => {
   const { change, inserts, options } = scene();
   const changes = [

@@ -30,6 +30,12 @@ export interface PlanOptions {
 export const FEWEST_FOR_SET = 50;
 
 /**
+ * But without a key each may take a pass over the table, or all together one. A pass of one ends where its row is found, so a few of them
+ * cost no more, and less where an index finds the rows.
+ */
+const FEWEST_IMAGES = 8;
+
+/**
  * What is to be done for these changes. A table with many of them gets their net effect, unless order matters there
  * (triggers and rules that fire for replicated rows) or they cannot be folded; everything else is replayed in order.
  * Tables do not wait for each other: foreign keys are not checked. Pure: decides, does nothing.
@@ -74,10 +80,20 @@ function inOrder(
 }
 
 function worthFolding(map: RowMap, changes: readonly RowChange[], options: PlanOptions): boolean {
-  if (changes.length < FEWEST_FOR_SET || map.target.firesOnReplica || !options.canStage(map, changes)) return false;
-  // SQL cannot SET a GENERATED ALWAYS identity column; where it is not the key, its rows are rewritten one by one.
-  const fixed = map.columns.some((column) => column.target.identity === 'always' && !map.find.columns.includes(column));
-  return !fixed || changes.every((change) => change.kind !== 'update');
+  if (!isMany(map, changes) || map.target.firesOnReplica || !options.canStage(map, changes)) return false;
+  if (changes.every((change) => change.kind !== 'update')) return true;
+  if (map.find.by === 'key') {
+    // SQL cannot SET a GENERATED ALWAYS identity column; where it is not the key, its rows are rewritten one by one.
+    return map.columns.every((column) => column.target.identity !== 'always' || map.find.columns.includes(column));
+  }
+  // Another row takes the place of the one that is found: what only the target has of that would be lost.
+  const carried = new Set(map.columns.map((column) => column.target.name));
+  return map.target.columns.every(({ name, generated }) => generated !== 'no' || carried.has(name));
+}
+
+function isMany(map: RowMap, changes: readonly RowChange[]): boolean {
+  if (changes.length >= FEWEST_FOR_SET) return true;
+  return map.find.by === 'image' && changes.filter(({ kind }) => kind !== 'insert').length >= FEWEST_IMAGES;
 }
 
 type TruncateStep = Extract<Step, { kind: 'truncate' }>;

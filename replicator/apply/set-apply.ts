@@ -6,6 +6,7 @@ import type { ArrayTypes } from './array-types.ts';
 import type { ImageCount, NetChanges, NetUpdate, RowVersions } from './coalesce.ts';
 import { copyRows } from './copy-rows.ts';
 import { denseRange, KeyParameter } from './dense-keys.ts';
+import { matchImages } from './images-match.ts';
 import type { RowChange } from './plan.ts';
 import type { Conversion, MappedColumn, RowMap } from './row-map.ts';
 import {
@@ -25,15 +26,22 @@ const ROWS_A_STATEMENT = 20_000;
 /** A table has at most 1,600 columns; an update has its key beside them. */
 const ALL_BINARY: readonly number[] = Array.from({ length: 3300 }, () => 1);
 
-/** How the planner may join staged rows with the table. Staged rows have no statistics, so it guesses badly when left alone. */
-type Join = 'index' | 'range' | 'hash';
+/**
+ * How the planner may join staged rows with the table. Staged rows have no statistics, so it guesses badly when left alone. Of
+ * images it is told how many there are, and not which index is of use: either.
+ */
+type Join = 'index' | 'range' | 'hash' | 'either';
 
 /** nestloop, mergejoin, hashjoin, seqscan: the key's index once a row; the index from one key to another in one go; one pass over the table. */
 const PLANS: Readonly<Record<Join, readonly [boolean, boolean, boolean, boolean]>> = {
   index: [true, false, false, true],
   range: [false, true, false, false],
   hash: [false, false, true, true],
+  either: [true, false, true, true],
 };
+
+/** Of a partitioned table each row that is found is looked for in every partition, by its place; for more of them one more pass is better. */
+const MOST_BY_PLACE = 1000;
 
 /** Counts of rows that a statement is expected to touch; another count means that the target is not as the source was. */
 export type Expect = (statement: number, rows: number) => void;
@@ -115,6 +123,11 @@ export class SetApply {
     if (inserts.length > 0 && takesCopy(map)) await copyRows(pipe, map, inserts, this.#binary);
   }
 
+  /** After sets, before rows one by one: the plan of their statements is kept, and they may need a pass over the table. */
+  allowScans(pipe: StatementPipe): void {
+    if (this.#join === 'range') this.#prefer(pipe, 'either');
+  }
+
   async #images(map: RowMap, images: readonly ImageCount[]): Promise<StagedStatement> {
     const columns = map.find.columns;
     const counts = new ArrayParameter(TYPE_OID.int4);
@@ -124,8 +137,13 @@ export class SetApply {
       rows += count;
     }
     const { types, arrays } = await this.#rows.parameters(map, columns, images, ({ image }, add) => add(image, columns, 0));
-    const sql = stagedImageDeleteSql(this.#staged(map, columns));
-    return { join: 'hash', sql, types: [...types, INT4_ARRAY], arrays: [...arrays, counts], rows };
+    const matches = await matchImages(
+      columns,
+      images.map(({ image }) => image),
+    );
+    const sql = stagedImageDeleteSql(this.#staged(map, columns), images.length, matches);
+    const join = map.target.kind === 'partitioned' && rows > MOST_BY_PLACE ? 'hash' : 'either';
+    return { join, sql, types: [...types, INT4_ARRAY], arrays: [...arrays, counts], rows };
   }
 
   async #deletes(map: RowMap, keys: readonly Tuple[]): Promise<StagedStatement> {

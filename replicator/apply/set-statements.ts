@@ -1,7 +1,10 @@
 import { TYPE_OID, type Oid } from '../postgres/oid.ts';
 import { quoteIdent } from '../postgres/quote.ts';
+import { converted, equalityExpression } from './column-sql.ts';
+import { imageMatch, wholeImageMatch } from './image-match.ts';
+import type { ImagesMatch } from './images-match.ts';
 import type { MappedColumn, RowMap } from './row-map.ts';
-import { converted, equalityExpression, insertInto, only, sameValueExpression } from './statements.ts';
+import { insertInto, only } from './statements.ts';
 
 /**
  * Statements that take whole columns as arrays, $1, $2, … in the order of the columns given. unnest() of them is the
@@ -38,17 +41,25 @@ export function stagedDeleteSql(how: StagedSql, range: RangeSql | null = null): 
 }
 
 /**
- * Removes each image exactly as often as it is to be removed: parameters are all columns, then an int4 array of counts.
- * One hash join, so one pass over the table a batch, where a statement a row would pass over it a row.
+ * Removes each image exactly as often as it is to be removed: parameters are all columns, then an int4 array of counts. Rows are found by
+ * an index or in one pass over the table, as the planner thinks best, where a statement a row would pass over it a row. It is told how many
+ * `images` there are: of the length of an array that is a parameter it knows nothing.
  */
-export function stagedImageDeleteSql(how: StagedSql): string {
+export function stagedImageDeleteSql(how: StagedSql, images: number, matches: ImagesMatch): string {
   const { map, binary } = how;
   const columns = map.find.columns;
   const rowId = map.target.kind === 'table' ? 't.ctid' : 't.tableoid, t.ctid';
   const same = map.target.kind === 'table' ? 't.ctid = hit.ctid' : 't.tableoid = hit.tableoid AND t.ctid = hit.ctid';
+  const compared = columns.map((column, i) => ({
+    column,
+    theirs: `t.${quoteIdent(column.target.name)}`,
+    ours: staged(column, i, binary),
+    match: matches[i] ?? 'same',
+  }));
+  const match = matches.includes('equal') ? imageMatch(compared) : wholeImageMatch(compared);
   return (
     `WITH hit AS MATERIALIZED (SELECT ${rowId}, pg_catalog.row_number() OVER (PARTITION BY s.n) AS nth, s.v${columns.length} AS most ` +
-    `FROM ${only(map)} AS t JOIN ${unnest(how, columns, { counted: true })} ON ${imageMatch(columns, binary)}) ` +
+    `FROM ${only(map)} AS t JOIN ${unnest(how, columns, { images })} ON ${match}) ` +
     `DELETE FROM ${only(map)} AS t USING hit WHERE ${same} AND hit.nth <= hit.most`
   );
 }
@@ -82,29 +93,10 @@ function byKey(how: StagedSql, sent: readonly MappedColumn[]): string {
   return `(SELECT * FROM ${rows} ORDER BY ${orders.map((order, i) => `v${sent.length + i}${order}`).join(', ')}) AS s`;
 }
 
-// A hash join needs an equality: that of a NOT NULL column where equal means the same, else that of the whole row as text.
-function imageMatch(columns: readonly MappedColumn[], binary: boolean): string {
-  if (columns.length === 0) return 'true';
-  const hashable = (column: MappedColumn): boolean => column.target.notNull && column.target.type.equalityIsIdentity;
-  if (!columns.some(hashable)) {
-    const theirs = columns.map((column) => `t.${quoteIdent(column.target.name)}`).join(', ');
-    const ours = columns.map((column, i) => `${staged(column, i, binary)}::${column.target.type.sqlName}`).join(', ');
-    return `ROW(${theirs})::pg_catalog.text = ROW(${ours})::pg_catalog.text`;
-  }
-  return columns
-    .map((column, i) => {
-      const name = `t.${quoteIdent(column.target.name)}`;
-      return hashable(column)
-        ? equalityExpression(column, name, staged(column, i, binary))
-        : sameValueExpression(column, name, staged(column, i, binary));
-    })
-    .join(' AND ');
-}
-
-// Values of the nth column are called vn; with counts, these come last, and n is the number of the row.
-function unnest(how: StagedSql, columns: readonly MappedColumn[], { counted = false }: { counted?: boolean } = {}): string {
+// Values of the nth column are called vn; those of images have counts behind them, and n is the number of the row.
+function unnest(how: StagedSql, columns: readonly MappedColumn[], { images = null }: { images?: number | null } = {}): string {
   const { map, inRows } = how;
-  if (!counted && inRows.size === 0 && columns.length > 0) return unnestTogether(columns);
+  if (images === null && inRows.size === 0 && columns.length > 0) return unnestTogether(columns);
   const names = columns.flatMap((column, i) => (inRows.has(column) ? [] : [`v${i}`]));
   let parameters = names.length;
   if (columns.some((column) => inRows.has(column))) {
@@ -115,12 +107,13 @@ function unnest(how: StagedSql, columns: readonly MappedColumn[], { counted = fa
       names.push(staged < 0 ? `u${i}` : `v${staged}`);
     }
   }
-  if (counted) {
+  if (images !== null) {
     parameters++;
     names.push(`v${columns.length}`, 'n');
   }
-  const functions = Array.from({ length: parameters }, (_, i) => `pg_catalog.unnest($${i + 1})`).join(', ');
-  return `ROWS FROM (${functions})${counted ? ' WITH ORDINALITY' : ''} AS s(${names.join(', ')})`;
+  const functions = Array.from({ length: parameters }, (_, i) => `pg_catalog.unnest($${i + 1})`);
+  if (images !== null) functions.push(`pg_catalog.generate_series(1, ${images})`);
+  return `ROWS FROM (${functions.join(', ')}) AS s(${names.join(', ')})`;
 }
 
 // In the select list arrays are taken apart row by row; in FROM each would go to a store of its own first.

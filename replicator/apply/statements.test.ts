@@ -155,15 +155,10 @@ describe('UPDATE', () => {
     );
   });
 
-  test('of one of the rows that equal the old one', () => {
-    const columns = [
-      id,
-      v,
-      buildColumn('n', { type: { oid: TYPE_OID.numeric, sqlName: 'numeric', equalityIsIdentity: false } }),
-      buildColumn('j', { type: { oid: TYPE_OID.json, sqlName: 'json', equalityIsIdentity: false } }),
-    ];
-    expect(shown(update(keyless(columns)))).toMatchInlineSnapshot(
-      `"UPDATE ONLY "public"."t" AS t SET "id" = $1, "v" = $2, "n" = $3, "j" = $4 WHERE t.ctid = (SELECT s.ctid FROM ONLY "public"."t" AS s WHERE s."id" IS NOT DISTINCT FROM $5 AND s."v" IS NOT DISTINCT FROM $6 AND ROW(s."n")::pg_catalog.text = ROW($7::numeric)::pg_catalog.text AND ROW(s."j")::pg_catalog.text = ROW($8::json)::pg_catalog.text LIMIT 1) -- (id 23, v 25, n 1700, j 114, old id 23, old v 25, old n 1700, old j 114) touched"`,
+  test('of one of the rows that equal the old one, found by its image', () => {
+    const map = keyless([id, v]);
+    expect(shown(updateStatement(map, { changed: map.columns, carried: map.columns }, 'skip', new Set()))).toMatchInlineSnapshot(
+      `"UPDATE ONLY "public"."t" AS t SET "id" = $1, "v" = $2 WHERE t.ctid = (SELECT s.ctid FROM ONLY "public"."t" AS s WHERE s."id" = $3 AND s."v" = $4 LIMIT 1) -- (id 23, v 25, old id 23, old v 25) touched"`,
     );
   });
 });
@@ -176,14 +171,24 @@ describe('DELETE', () => {
   });
 
   test('of one of the rows that equal the old one, in a partitioned table too', () => {
-    expect(shown(deleteStatement(keyless([v])))).toMatchInlineSnapshot(
-      `"DELETE FROM ONLY "public"."t" AS t WHERE t.ctid = (SELECT s.ctid FROM ONLY "public"."t" AS s WHERE s."v" IS NOT DISTINCT FROM $1 LIMIT 1) -- (old v 25) touched"`,
+    expect(shown(deleteStatement(keyless([v]), new Set()))).toMatchInlineSnapshot(
+      `"DELETE FROM ONLY "public"."t" AS t WHERE t.ctid = (SELECT s.ctid FROM ONLY "public"."t" AS s WHERE s."v" = $1 LIMIT 1) -- (old v 25) touched"`,
     );
-    expect(shown(deleteStatement(keyless([v], { kind: 'partitioned' })))).toMatchInlineSnapshot(
-      `"DELETE FROM "public"."t" AS t WHERE (t.tableoid, t.ctid) = (SELECT s.tableoid, s.ctid FROM "public"."t" AS s WHERE s."v" IS NOT DISTINCT FROM $1 LIMIT 1) -- (old v 25) touched"`,
+    expect(shown(deleteStatement(keyless([v], { kind: 'partitioned' }), new Set()))).toMatchInlineSnapshot(
+      `"DELETE FROM "public"."t" AS t WHERE (t.tableoid, t.ctid) = (SELECT s.tableoid, s.ctid FROM "public"."t" AS s WHERE s."v" = $1 LIMIT 1) -- (old v 25) touched"`,
     );
-    expect(shown(deleteStatement(keyless([])))).toMatchInlineSnapshot(
+    expect(shown(deleteStatement(keyless([]), new Set()))).toMatchInlineSnapshot(
       `"DELETE FROM ONLY "public"."t" AS t WHERE t.ctid = (SELECT s.ctid FROM ONLY "public"."t" AS s WHERE true LIMIT 1) -- () touched"`,
+    );
+  });
+
+  test('what is NULL in the image is told by the statement, or asked by one that serves all', () => {
+    const map = keyless([id, v, buildColumn('w')]);
+    expect(shown(deleteStatement(map, new Set(map.columns.slice(1, 2))))).toMatchInlineSnapshot(
+      `"DELETE FROM ONLY "public"."t" AS t WHERE t.ctid = (SELECT s.ctid FROM ONLY "public"."t" AS s WHERE s."id" = $1 AND s."v" IS NULL AND s."w" = $2 LIMIT 1) -- (old id 23, old w 23) touched"`,
+    );
+    expect(shown(deleteStatement(map, 'any'))).toMatchInlineSnapshot(
+      `"DELETE FROM ONLY "public"."t" AS t WHERE t.ctid = (SELECT s.ctid FROM ONLY "public"."t" AS s WHERE s."id" = $1 AND (s."w" = $3 OR (s."w" IS NULL AND $3 IS NULL)) AND (s."v" = $2 OR (s."v" IS NULL AND $2 IS NULL)) LIMIT 1) -- (old id 23, old v 25, old w 23) touched"`,
     );
   });
 

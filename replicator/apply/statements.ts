@@ -1,7 +1,7 @@
-import { TYPE_OID, type Oid } from '../postgres/oid.ts';
+import type { Oid } from '../postgres/oid.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
-import { unreachable } from '../problem.ts';
-import { MARK } from './reshape-text.ts';
+import { converted, equalityExpression } from './column-sql.ts';
+import { imageMatch } from './image-match.ts';
 import type { MappedColumn, RowMap } from './row-map.ts';
 
 export type OnConflict = 'error' | 'source_wins';
@@ -16,6 +16,12 @@ export interface Statement {
   /** What its answer says: rows touched (0 is a miss), rows that were missing and put in, or a count that was returned. */
   readonly answer: 'touched' | 'inserted' | 'existed';
 }
+
+/**
+ * Which columns of the image that finds a row are NULL there: an index finds what IS NULL and what is =, but not what IS NOT DISTINCT
+ * FROM. "any": whatever comes, so a statement serves them all. Of no meaning where a key finds the row.
+ */
+export type ImageNulls = ReadonlySet<MappedColumn> | 'any';
 
 /** The target as FROM item: ONLY, so that tables inheriting from it are left alone; not for partitioned ones. */
 export function only(map: Pick<RowMap, 'target'>): string {
@@ -68,12 +74,13 @@ export function updateStatement(
   map: RowMap,
   { changed, carried }: { changed: readonly MappedColumn[]; carried: readonly MappedColumn[] },
   onMissing: OnMissing,
+  nulls: ImageNulls = 'any',
 ): Statement {
   const insertMissing = onMissing === 'insert' && carried.length === map.columns.length;
   const row = insertMissing ? map.columns : changed;
-  const old = map.find.columns;
+  const old = imageColumns(map, nulls);
   const types = [...row, ...old].map((column) => column.parameterType);
-  const where = whereRow(map, row.length);
+  const where = whereRow(map, row.length, nulls);
   const rewrites = changed.some((column) => column.target.identity === 'always');
   const gone = rewrites ? [`gone AS (${takeOut(map, where)})`] : [];
   const change = rewrites ? putBack(map, changed, row) : update(map, changed, row, where);
@@ -83,10 +90,10 @@ export function updateStatement(
 }
 
 /** DELETE of one row. */
-export function deleteStatement(map: RowMap): Statement {
-  const old = map.find.columns;
+export function deleteStatement(map: RowMap, nulls: ImageNulls = 'any'): Statement {
+  const old = imageColumns(map, nulls);
   const types = old.map((column) => column.parameterType);
-  return { sql: `DELETE FROM ${only(map)} AS t WHERE ${whereRow(map, 0)}`, types, row: [], old, answer: 'touched' };
+  return { sql: `DELETE FROM ${only(map)} AS t WHERE ${whereRow(map, 0, nulls)}`, types, row: [], old, answer: 'touched' };
 }
 
 /** One TRUNCATE for the group, as on the source; never CASCADE. */
@@ -137,90 +144,34 @@ function value(column: MappedColumn, n: number): string {
   return converted(column, `$${n + 1}`);
 }
 
-/** The column's value out of a parameter's. The assignment to the column does what an assignment may; what more it takes is here. */
-export function converted({ conversion, target, parameterType, via }: MappedColumn, parameter: string): string {
-  switch (conversion) {
-    case 'none':
-      return parameter;
-    case 'cast':
-      return `${parameter}::${target.type.sqlName}`;
-    case 'by text':
-      return `${textOf(parameterType, parameter)}::${target.type.sqlName}`;
-    case 'char':
-      return charOf(`${parameter}::pg_catalog.text`);
-    case 'marked':
-      return `${markedSql(parameter)}${via === undefined ? '' : `::${via}`}::${target.type.sqlName}`;
-    default:
-      return unreachable(conversion);
-  }
-}
-
-// What a copy brings is what the type prints: of these a cast to text gives something else, true for t and 10.0.0.1/32 for 10.0.0.1.
-function textOf(type: Oid, parameter: string): string {
-  if (type !== TYPE_OID.bool && type !== TYPE_OID.inet) return `${parameter}::pg_catalog.text`;
-  return `CASE WHEN ${parameter} IS NOT NULL THEN pg_catalog.concat(${parameter}) END`;
-}
-
-// A backslash and three octal digits stand for a byte above 127, which as a number is negative.
-function charOf(text: string): string {
-  const digit = (n: number): string => `pg_catalog.ascii(pg_catalog.substr(${text}, ${n}, 1))`;
-  const zeroes = 48 * 64 + 48 * 8 + 48;
-  const number = `${digit(2)} * 64 + ${digit(3)} * 8 + ${digit(4)} - ${zeroes + 256}`;
-  return `(CASE pg_catalog.length(${text}) WHEN 4 THEN (${number})::"char" ELSE ${text}::"char" END)`;
-}
-
-// The text behind each mark begins with three digits for a byte. Such a text is in no encoding: it is put together on the target, which
-// before 16 gives the byte of a "char" as it is, and reads it so inside of another value.
-function markedSql(text: string): string {
-  const byte = `(pg_catalog.substr(m.piece, 1, 3)::pg_catalog.int4 - 128)::"char"::pg_catalog.text`;
-  return (
-    `(SELECT pg_catalog.string_agg(CASE m.n WHEN 1 THEN m.piece ELSE ${byte} || pg_catalog.substr(m.piece, 4) END, '' ORDER BY m.n) ` +
-    `FROM pg_catalog.unnest(pg_catalog.string_to_array(${text}::pg_catalog.text, pg_catalog.chr(${MARK}))) WITH ORDINALITY AS m(piece, n))`
-  );
-}
-
 // A key finds its row by =, so by its index. An image finds exactly one of the rows that equal it (invariant: each
 // image is removed exactly as often as on the source); which one does not matter, they are the same.
-function whereRow(map: RowMap, first: number): string {
+function whereRow(map: RowMap, first: number, nulls: ImageNulls): string {
   const columns = map.find.columns;
   if (map.find.by === 'key') return columns.map((column, i) => equals(column, first + i)).join(' AND ') || 'false';
-  const image = columns.map((column, i) =>
-    sameValueExpression(column, `s.${quoteIdent(column.target.name)}`, value(column, first + i)),
+  const carried = imageColumns(map, nulls);
+  const image = imageMatch(
+    columns.map((column) => ({
+      column,
+      theirs: `s.${quoteIdent(column.target.name)}`,
+      ours: value(column, first + carried.indexOf(column)),
+      match: nulls === 'any' && !column.target.notNull ? 'equal or both null' : carried.includes(column) ? 'equal' : 'null',
+    })),
+    // Once a statement, not once a row that is looked at.
+    (text) => `(SELECT ${text})`,
   );
   const [left, right] = map.target.kind === 'table' ? ['t.ctid', 's.ctid'] : ['(t.tableoid, t.ctid)', 's.tableoid, s.ctid'];
-  return `${left} = (SELECT ${right} FROM ${only(map)} AS s WHERE ${image.join(' AND ') || 'true'} LIMIT 1)`;
+  return `${left} = (SELECT ${right} FROM ${only(map)} AS s WHERE ${image} LIMIT 1)`;
+}
+
+// Those whose values the statement gets.
+function imageColumns(map: RowMap, nulls: ImageNulls): readonly MappedColumn[] {
+  const { by, columns } = map.find;
+  return by === 'key' || nulls === 'any' ? columns : columns.filter((column) => !nulls.has(column));
 }
 
 function equals(column: MappedColumn, n: number): string {
   return equalityExpression(column, `t.${quoteIdent(column.target.name)}`, value(column, n));
-}
-
-/** SQL that compares a column with what converted() gives, by the = that its indexes use. */
-export function equalityExpression(column: Pick<MappedColumn, 'target'>, left: string, right: string): string {
-  return `${comparable(column, left)} ${equalityOperator(column)} ${comparable(column, right)}`;
-}
-
-// The operators of enums do not take domains over them. An index is found all the same.
-function comparable({ target: { type } }: Pick<MappedColumn, 'target'>, of: string): string {
-  return type.kind === 'domain' && type.form?.is === 'enum' ? `${of}::${type.form.name}` : of;
-}
-
-// The = of a column's type. The search_path is empty, so one that came with an extension must be named with its schema;
-// without, the columns of such a type, or of a domain over it, would be compared as text, or not at all.
-function equalityOperator({ target: { type } }: Pick<MappedColumn, 'target'>): string {
-  return type.operatorSchema === undefined ? '=' : `OPERATOR(${quoteIdent(type.operatorSchema)}.=)`;
-}
-
-/**
- * SQL that is true when both are the same value, or both NULL. `right` is what converted() gives. Where equal values can
- * differ (1.0 and 1.00, citext) or the type knows no equality (json, point) they are compared in their output form: that of a
- * row, because a cast to text can lose something (the trailing blanks of bpchar), and because it is never NULL.
- */
-export function sameValueExpression(column: MappedColumn, left: string, right: string): string {
-  const { type } = column.target;
-  if (type.equalityIsIdentity && (column.parameterType === type.oid || column.conversion !== 'none'))
-    return `${comparable(column, left)} IS NOT DISTINCT FROM ${comparable(column, right)}`;
-  return `ROW(${left})::pg_catalog.text = ROW(${right}::${type.sqlName})::pg_catalog.text`;
 }
 
 function conflictKey(map: RowMap): MappedColumn[] | null {

@@ -177,6 +177,8 @@ export class TargetTransaction {
       run.folded(step.map, step.changes);
       return;
     }
+    this.#sets.binary.allowScans(pipe);
+    this.#sets.text.allowScans(pipe);
     for (const planned of step.changes) {
       const index = pipe.nextStatement;
       const statement = this.#replay.write(pipe, planned);

@@ -32,6 +32,20 @@ export function valueEnd(tuple: Tuple, at: number): number {
   return kind === COLUMN.text || kind === COLUMN.binary ? at + 5 + tuple.view.getInt32(at + 1) : at + 1;
 }
 
+/** Scratch offsets for the one tuple that is looked at. */
+const scratch = newOffsets();
+
+/** The bytes of the given columns as a Map key: lengths included, so that no two lists of values look the same. */
+export function bytesKey(tuple: Tuple, columns: readonly MappedColumn[]): string {
+  locateColumns(tuple, scratch);
+  let key = '';
+  for (const column of columns) {
+    const at = scratch[column.index] ?? 0;
+    key += tuple.data.toString('latin1', at, valueEnd(tuple, at));
+  }
+  return key;
+}
+
 /** Writes one column as a parameter: the length and bytes stand in the tuple just as Bind wants them. */
 export function writeParameter(writer: FrameWriter, tuple: Tuple, offsets: Offsets, column: MappedColumn): void {
   const at = offsets[column.index] ?? tuple.start;

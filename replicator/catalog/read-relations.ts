@@ -149,6 +149,7 @@ function memoizedType(
       kind: KINDS[row?.typtype ?? 'b'] ?? 'base',
       baseOid: row?.base ?? oid,
       elementOid: row?.element ?? null,
+      hasEquality: row?.has_equality ?? false,
       equalityIsIdentity: row !== undefined && deterministic && (row.base_typtype === 'e' || EXACT_TYPES.has(row.base)),
       ...(row?.operator_schema ? { operatorSchema: row.operator_schema } : {}),
       ...(form ? { form } : {}),

@@ -50,6 +50,7 @@ export interface TypeRow {
   base_typtype: string;
   element: Oid | null;
   operator_schema: string | null;
+  has_equality: boolean;
 }
 
 // pg_relation_size() would wait for whoever holds ACCESS EXCLUSIVE, and so would pg_get_expr(): where somebody does,
@@ -162,6 +163,17 @@ cross join lateral (
 where i.indrelid = any ($1::pg_catalog.oid[]) and i.indisunique and i.indislive
 order by i.indrelid, not i.indisprimary, c.relname`;
 
+// The = that a type's indexes and hashes use, where it is the one that its name finds: in the type's own schema. Types in whose place
+// others stand (varchar, enums) or that are made of others are looked at below; a composite's fields are not.
+const EQUALITY = (
+  type: string,
+): string => `(${type}.typtype = 'e' or ${type}.oid = 'pg_catalog.varchar'::pg_catalog.regtype or exists (
+  select from pg_catalog.pg_opclass c
+  join pg_catalog.pg_am m on m.oid = c.opcmethod and m.amname = 'btree'
+  join pg_catalog.pg_amop a on a.amopfamily = c.opcfamily and a.amoplefttype = c.opcintype and a.amoprighttype = c.opcintype and a.amopstrategy = 3
+  join pg_catalog.pg_operator o on o.oid = a.amopopr and o.oprname = '=' and o.oprnamespace = ${type}.typnamespace and o.oprcanhash
+  where c.opcintype = ${type}.oid and c.opcdefault))`;
+
 // format_type() with a type modifier of -1: without one it says "character", which means character(1).
 export const TYPES = `with recursive chain (oid, base) as (
   select t.oid, t.oid from pg_catalog.pg_type t where t.oid = any ($1::pg_catalog.oid[])
@@ -171,8 +183,10 @@ export const TYPES = `with recursive chain (oid, base) as (
 select t.oid, pg_catalog.format_type(t.oid, -1) as sql_name, t.typtype, b.oid as base, b.typtype as base_typtype,
   case when t.typsubscript = 'pg_catalog.array_subscript_handler'::pg_catalog.regproc then t.typelem end as element,
   case when b.typtype = 'b' and b.typsubscript <> 'pg_catalog.array_subscript_handler'::pg_catalog.regproc
-    and n.nspname <> 'pg_catalog' then n.nspname end as operator_schema
+    and n.nspname <> 'pg_catalog' then n.nspname end as operator_schema,
+  case when b.typtype in ('r', 'm') then n.nspname = 'pg_catalog' when e.oid is not null then ${EQUALITY('e')} else ${EQUALITY('b')} end as has_equality
 from chain
 join pg_catalog.pg_type t on t.oid = chain.oid
 join pg_catalog.pg_type b on b.oid = chain.base and b.typtype <> 'd'
-join pg_catalog.pg_namespace n on n.oid = b.typnamespace`;
+join pg_catalog.pg_namespace n on n.oid = b.typnamespace
+left join pg_catalog.pg_type e on e.oid = b.typelem and b.typsubscript = 'pg_catalog.array_subscript_handler'::pg_catalog.regproc`;

@@ -23,6 +23,8 @@ export interface ColumnType {
   readonly baseOid: Oid;
   /** Element type of a true array, else null. */
   readonly elementOid: Oid | null;
+  /** Its = is that of indexes and hashes, and holds for the same value at least. */
+  readonly hasEquality: boolean;
   /** Equality that holds only for values whose text is the same (so that = finds exactly the same value). */
   readonly equalityIsIdentity: boolean;
   /**

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { equalityExpression } from '../apply/statements.ts';
+import { equalityExpression } from '../apply/column-sql.ts';
 import type { ColumnPair } from '../catalog/match-target.ts';
 import type { Column, RelationName } from '../catalog/relation.ts';
 import { shadowName, storeShadow } from '../metadata/shadows.ts';

@@ -7,6 +7,7 @@ const INT4: ColumnType = {
   kind: 'base',
   baseOid: TYPE_OID.int4,
   elementOid: null,
+  hasEquality: true,
   equalityIsIdentity: true,
 };
 
