@@ -5,6 +5,7 @@ import { eventually } from '../testing/eventually.ts';
 import { BANK, OPEN_ACCOUNTS, startTransfers, watchBank } from '../testing/load.ts';
 import { spawnReplicator } from '../testing/replicator-process.ts';
 import { startPipeline } from '../testing/run-pipeline.ts';
+import { startVictims } from '../testing/victims.ts';
 
 // No keys, so that nothing but the count tells a row that was copied twice.
 const TABLES = 'CREATE TABLE done (i int); CREATE TABLE held (i int)';
@@ -92,27 +93,20 @@ test('whoever is killed during the first copy, under load: copied exactly once',
   );
   await sql(db.target, `${BANK}; ${bulk}`);
   const load = startTransfers(db.source, 2);
-  let replicator = await spawnReplicator(db);
+  await using running = await startVictims(db);
   try {
     for (const victim of ['replicator', 'target', 'source'] as const) {
       await eventually(async () => Number(await value(db.target, copying)) > 0, { timeout: 30_000, interval: 5 });
       expect(await value(db.target, 'SELECT first_copy_done FROM pgfollow.pipeline')).toBe('f');
-      if (victim === 'replicator') {
-        await replicator[Symbol.asyncDispose]();
-        replicator = await spawnReplicator(db);
-      } else {
-        await db[victim].server?.kill();
-        await db[victim].server?.start();
-      }
+      await running.kill(victim);
     }
-    await replicator.streaming(60_000);
+    await running.replicator.streaming(60_000);
     const bank = watchBank(db.target);
     await load.stop();
     await eventually(() => compareTables(db.source, db.target), { timeout: 30_000 });
     expect((await bank.stop()).faults).toEqual([]);
   } finally {
     await load.stop();
-    await replicator[Symbol.asyncDispose]();
   }
 });
 

@@ -2,17 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { parseLsn, type Lsn } from '../postgres/lsn.ts';
 import { compareTables } from '../testing/compare.ts';
-import { ownServers, sql, value, type TestDatabase, type TestDatabases } from '../testing/databases.ts';
+import { ownServers, sql, value, type TestDatabases } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
 import { BANK, OPEN_ACCOUNTS, startTransfers, watchBank } from '../testing/load.ts';
 import { LOSES_ASYNCHRONOUS_COMMITS } from '../testing/lossy.ts';
-import { FAULT, spawnReplicator, type ReplicatorProcess } from '../testing/replicator-process.ts';
+import { startVictims, type Victim, type Victims } from '../testing/victims.ts';
 
 /** How many rounds of crashes; PGFOLLOW_TEST_CRASHES=200 for a long run. */
 const ROUNDS = Number(process.env['PGFOLLOW_TEST_CRASHES'] ?? 6);
 const LIMIT_MS = 60_000 + ROUNDS * 15_000;
-
-type Victim = 'replicator' | 'target' | 'source';
 
 test(
   'whoever is killed in the middle of transfers: the target only ever shows a state of the source, and ends up equal',
@@ -22,17 +20,16 @@ test(
     await sql(db.source, `${BANK}; ${OPEN_ACCOUNTS}`);
     await sql(db.target, BANK);
     const load = startTransfers(db.source, 4);
-    let replicator = await spawnReplicator(db);
+    await using running = await startVictims(db);
     try {
-      await replicator.streaming();
+      await running.replicator.streaming();
       const bank = watchBank(db.target);
       let lost = 0;
       for (const victim of victims(ROUNDS)) {
         await progress(db);
         await sleep(Math.random() * 400);
-        if (victim === 'target') lost += Number(await killTarget(db));
-        else if (victim === 'source') await crash(db.source);
-        else replicator = await respawn(replicator, db);
+        if (victim === 'target') lost += Number(await killTarget(db, running));
+        else await running.kill(victim);
       }
       await progress(db);
       await load.stop();
@@ -45,7 +42,6 @@ test(
       expect(lost).toBeGreaterThan(0);
     } finally {
       await load.stop();
-      await replicator[Symbol.asyncDispose]();
     }
   },
 );
@@ -54,8 +50,8 @@ test('a source that loses commits in its crash: the target has never seen them',
   await using db = await ownServers({ source: { settings: LOSES_ASYNCHRONOUS_COMMITS } });
   await sql(db.source, `${BANK}; ${OPEN_ACCOUNTS}`);
   await sql(db.target, BANK);
-  await using replicator = await spawnReplicator(db);
-  await replicator.streaming();
+  await using running = await startVictims(db);
+  await running.replicator.streaming();
   const bank = watchBank(db.target);
   await using load = startTransfers(db.source, 4, 'SET LOCAL synchronous_commit = off;');
   let lost = 0;
@@ -63,7 +59,7 @@ test('a source that loses commits in its crash: the target has never seen them',
     await progress(db);
     await sleep(Math.random() * 800);
     const before = Number(await value(db.source, 'SELECT count(*) FROM journal'));
-    await crash(db.source);
+    await running.kill('source');
     const after = Number(await eventually(() => value(db.source, 'SELECT count(*) FROM journal')));
     if (after < before) lost++;
   }
@@ -79,32 +75,27 @@ test('whoever is killed while tables are copied again beside the stream: they en
   await sql(db.source, `${BANK}; ${OPEN_ACCOUNTS}; INSERT INTO journal SELECT 1, 2, 0 FROM generate_series(1, 30000)`);
   await sql(db.target, BANK);
   await using load = startTransfers(db.source, 3);
-  let replicator = await spawnReplicator(db);
-  try {
-    await replicator.streaming();
-    const met = new Set<string>();
-    for (const victim of victims(ROUNDS)) {
-      for (const table of ['journal', 'account']) {
-        await eventually(async () => (await replicator.request('POST', `tables/public/${table}/resync`)) === 202, {
-          timeout: 40_000,
-        });
-      }
-      await sleep(Math.random() * 500);
-      for (const { state } of await replicator.tables()) met.add(state);
-      if (victim === 'replicator') replicator = await respawn(replicator, db);
-      else await crash(db[victim]);
+  await using running = await startVictims(db);
+  await running.replicator.streaming();
+  const met = new Set<string>();
+  for (const victim of victims(ROUNDS)) {
+    for (const table of ['journal', 'account']) {
+      await eventually(async () => (await running.replicator.request('POST', `tables/public/${table}/resync`)) === 202, {
+        timeout: 40_000,
+      });
     }
-    const standing = async () => (await replicator.tables()).map(({ state }) => state);
-    await eventually(async () => expect(await standing()).toEqual(['streaming', 'streaming']), { timeout: 60_000 });
-    await load.stop();
-    await eventually(() => compareTables(db.source, db.target, 'public.account', 'public.journal'), {
-      timeout: 40_000,
-      interval: 500,
-    });
-    expect([...met].some((state) => state !== 'streaming')).toBe(true);
-  } finally {
-    await replicator[Symbol.asyncDispose]();
+    await sleep(Math.random() * 500);
+    for (const { state } of await running.replicator.tables()) met.add(state);
+    await running.kill(victim);
   }
+  const standing = async () => (await running.replicator.tables()).map(({ state }) => state);
+  await eventually(async () => expect(await standing()).toEqual(['streaming', 'streaming']), { timeout: 60_000 });
+  await load.stop();
+  await eventually(() => compareTables(db.source, db.target, 'public.account', 'public.journal'), {
+    timeout: 40_000,
+    interval: 500,
+  });
+  expect([...met].some((state) => state !== 'streaming')).toBe(true);
 });
 
 /** Every kind in every three rounds, in any order. */
@@ -114,29 +105,12 @@ function victims(rounds: number): Victim[] {
   return all.slice(0, rounds);
 }
 
-async function respawn(
-  replicator: ReplicatorProcess,
-  db: TestDatabases,
-  settings: Record<string, unknown> = {},
-): Promise<ReplicatorProcess> {
-  await replicator.kill();
-  expect(replicator.output()).not.toMatch(FAULT);
-  await replicator[Symbol.asyncDispose]();
-  return spawnReplicator(db, settings);
-}
-
-async function crash(database: TestDatabase): Promise<void> {
-  await database.server?.kill();
-  await sleep(Math.random() * 300);
-  await database.server?.start();
-}
-
 /** Kills the target; whether it had shown a checkpoint that it did not keep. What the slot was told, it must have kept. */
-async function killTarget(db: TestDatabases): Promise<boolean> {
+async function killTarget(db: TestDatabases, running: Victims): Promise<boolean> {
   // What is stored at the start of a session flushes everything; later there is something to lose.
   await sleep(1200);
   const shown = await checkpoint(db);
-  await crash(db.target);
+  await running.kill('target');
   const told = await value(db.source, 'SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = $1', [db.name]);
   const kept = await checkpoint(db);
   expect(parseLsn(told ?? '')).toBeLessThanOrEqual(kept);

@@ -1,24 +1,13 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { parseLsn } from '../postgres/lsn.ts';
+import { slotReading } from '../testing/slot-reading.ts';
 import { StatusModel } from './model.ts';
-import type { SlotReading } from './readings.ts';
 import type { TableListing } from './table-book.ts';
 
 const START = Date.parse('2026-01-02T03:04:05Z');
 const listing: TableListing = { source: 'public.a', target: 'public.b', identity: 'full', state: 'pending', rowsEstimated: 10 };
 
-const SLOT: SlotReading = {
-  name: 'shop',
-  active: true,
-  walStatus: 'reserved',
-  retainedBytes: 7,
-  limitBytes: null,
-  safeBytes: null,
-  oldestTransactionMs: null,
-  spilledBytes: 0,
-  clockAheadMs: 0,
-  readAtMs: 0,
-};
+const SLOT = slotReading({ retainedBytes: 7 });
 
 let nowMs = START;
 let model: StatusModel;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { compareTables } from '../testing/compare.ts';
-import { sql, testDatabases, value } from '../testing/databases.ts';
+import { sql, testDatabases, value, type TestDatabases } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
 import { startPipeline } from '../testing/run-pipeline.ts';
 import { TEST_VERSION } from '../testing/servers.ts';
@@ -73,140 +73,122 @@ test('roles without superuser: the least that is needed on both sides; foreign k
 
 test('what foreign keys refuse without superuser stops with what would help, and goes on once it is done', async () => {
   await using db = await testDatabases();
-  const role = `${db.name}_role`;
-  const url = Object.assign(new URL(db.target.url), { username: role, password: 'secret' }).href;
   const tree = 'CREATE TABLE tree (id int PRIMARY KEY, above int, CONSTRAINT up FOREIGN KEY (above) REFERENCES tree)';
   await sql(db.source, `${tree}; INSERT INTO tree VALUES (1, NULL), (2, 1)`);
-  await sql(
-    db.target,
-    `CREATE ROLE ${role} LOGIN PASSWORD 'secret'; GRANT CREATE ON DATABASE ${db.target.name} TO ${role}; ${tree}; GRANT ALL ON tree TO ${role}`,
-  );
-  try {
-    await using running = startPipeline(db, { target: { url }, apply: { onError: 'pipeline' } });
-    await running.caughtUp();
-    await sql(db.source, 'DELETE FROM tree');
-    await eventually(() => {
-      expect(running.pipeline.model.status().problems).toMatchObject([
-        { code: 'APPLY_FAILED', table: 'public.tree', remedy: expect.stringContaining('session_replication_role') },
-      ]);
-    });
-    await sql(db.target, 'ALTER TABLE tree DROP CONSTRAINT up');
-    await running.caughtUp();
-    expect(running.pipeline.model.status()).toMatchObject({ state: 'streaming', problems: [] });
-    await compareTables(db.source, db.target);
-  } finally {
-    await sql(db.target, `DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
-  }
+  await using role = await targetRole(db, (role) => `${tree}; GRANT ALL ON tree TO ${role}`);
+  await using running = startPipeline(db, { target: { url: role.url }, apply: { onError: 'pipeline' } });
+  await running.caughtUp();
+  await sql(db.source, 'DELETE FROM tree');
+  await eventually(() => {
+    expect(running.pipeline.model.status().problems).toMatchObject([
+      { code: 'APPLY_FAILED', table: 'public.tree', remedy: expect.stringContaining('session_replication_role') },
+    ]);
+  });
+  await sql(db.target, 'ALTER TABLE tree DROP CONSTRAINT up');
+  await running.caughtUp();
+  expect(running.pipeline.model.status()).toMatchObject({ state: 'streaming', problems: [] });
+  await compareTables(db.source, db.target);
 });
 
 test('rows of tables that refer to each other are replaced without superuser; those of others are never deleted', async () => {
   await using db = await testDatabases();
-  const role = `${db.name}_role`;
-  const url = Object.assign(new URL(db.target.url), { username: role, password: 'secret' }).href;
   const pair = `CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a ON DELETE CASCADE); CREATE TABLE c (id int PRIMARY KEY)`;
   await sql(db.source, `${pair}; INSERT INTO a VALUES (1), (2); INSERT INTO b VALUES (1, 1), (2, 2); INSERT INTO c VALUES (1)`);
-  await sql(
-    db.target,
-    `CREATE ROLE ${role} LOGIN PASSWORD 'secret'; GRANT CREATE ON DATABASE ${db.target.name} TO ${role}; ${pair}; CREATE TABLE local (c int REFERENCES c ON DELETE CASCADE);
+  await using role = await targetRole(
+    db,
+    (role) => `${pair}; CREATE TABLE local (c int REFERENCES c ON DELETE CASCADE);
      INSERT INTO a VALUES (1), (7); INSERT INTO b VALUES (1, 7); INSERT INTO c VALUES (5); INSERT INTO local VALUES (5); GRANT ALL ON a, b, c, local TO ${role}`,
   );
-  try {
-    await using running = startPipeline(db, { target: { url }, snapshot: { existingRows: 'truncate' } });
-    await running.caughtUp();
-    // c cannot be emptied without the rows of a table that is none of ours.
-    expect(running.pipeline.model.table('public.c')?.error?.code).toBe('TARGET_TABLE_NOT_EMPTY');
-    expect(await value(db.target, 'SELECT count(*) FROM local')).toBe('1');
-    await compareTables(db.source, db.target, 'public.a', 'public.b');
-  } finally {
-    await sql(db.target, `DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
-  }
+  await using running = startPipeline(db, { target: { url: role.url }, snapshot: { existingRows: 'truncate' } });
+  await running.caughtUp();
+  // c cannot be emptied without the rows of a table that is none of ours.
+  expect(running.pipeline.model.table('public.c')?.error?.code).toBe('TARGET_TABLE_NOT_EMPTY');
+  expect(await value(db.target, 'SELECT count(*) FROM local')).toBe('1');
+  await compareTables(db.source, db.target, 'public.a', 'public.b');
 });
 
 test('copied again without superuser: what is missing comes, rows that others may refer to are never deleted', async () => {
   await using db = await testDatabases();
-  const role = `${db.name}_role`;
-  const url = Object.assign(new URL(db.target.url), { username: role, password: 'secret' }).href;
   const pair = `CREATE TABLE a (id int PRIMARY KEY, v int); CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a ON DELETE CASCADE)`;
   await sql(
     db.source,
     `${pair}; INSERT INTO a SELECT i, i FROM generate_series(1, 5) i; INSERT INTO b SELECT i, i FROM generate_series(1, 5) i`,
   );
-  await sql(
-    db.target,
-    `CREATE ROLE ${role} LOGIN PASSWORD 'secret'; GRANT CREATE ON DATABASE ${db.target.name} TO ${role}; ${pair}; GRANT ALL ON a, b TO ${role}`,
-  );
-  try {
-    await using running = startPipeline(db, { target: { url } });
-    await running.caughtUp();
-    const { controls, events, model } = running.pipeline;
-    const resync = async (table: string): Promise<void> => {
-      const told = () => events.after().filter((event) => event.code === 'RESYNCED' && event.table === table).length;
-      const before = told();
-      await controls.resyncTable(table, 'test');
-      await eventually(() => expect(told()).toBe(before + 1), { timeout: 20_000 });
-      await eventually(() => expect(model.table(table)).toMatchObject({ state: 'streaming', error: null }), { timeout: 20_000 });
-    };
-    await sql(db.target, 'DELETE FROM a WHERE id = 5; UPDATE a SET v = 0 WHERE id = 1; INSERT INTO b VALUES (9, 1)');
-    await resync('public.a');
-    await resync('public.b');
-    await compareTables(db.source, db.target);
-    await sql(db.target, 'INSERT INTO a VALUES (7, 7); INSERT INTO b VALUES (7, 7)');
-    await controls.resyncTable('public.a', 'test');
-    await eventually(() => expect(model.table('public.a')?.error?.code).toBe('TARGET_TABLE_NOT_EMPTY'), { timeout: 20_000 });
-    expect(await value(db.target, 'SELECT count(*) FROM b')).toBe('6');
-    await sql(db.target, 'DELETE FROM a WHERE id = 7');
-    await eventually(() => expect(model.table('public.a')).toMatchObject({ state: 'streaming', error: null }), {
-      timeout: 30_000,
-    });
-    await compareTables(db.source, db.target);
-  } finally {
-    await sql(db.target, `DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
-  }
+  await using role = await targetRole(db, (role) => `${pair}; GRANT ALL ON a, b TO ${role}`);
+  await using running = startPipeline(db, { target: { url: role.url } });
+  await running.caughtUp();
+  const { controls, events, model } = running.pipeline;
+  const resync = async (table: string): Promise<void> => {
+    const told = () => events.after().filter((event) => event.code === 'RESYNCED' && event.table === table).length;
+    const before = told();
+    await controls.resyncTable(table, 'test');
+    await eventually(() => expect(told()).toBe(before + 1), { timeout: 20_000 });
+    await eventually(() => expect(model.table(table)).toMatchObject({ state: 'streaming', error: null }), { timeout: 20_000 });
+  };
+  await sql(db.target, 'DELETE FROM a WHERE id = 5; UPDATE a SET v = 0 WHERE id = 1; INSERT INTO b VALUES (9, 1)');
+  await resync('public.a');
+  await resync('public.b');
+  await compareTables(db.source, db.target);
+  await sql(db.target, 'INSERT INTO a VALUES (7, 7); INSERT INTO b VALUES (7, 7)');
+  await controls.resyncTable('public.a', 'test');
+  await eventually(() => expect(model.table('public.a')?.error?.code).toBe('TARGET_TABLE_NOT_EMPTY'), { timeout: 20_000 });
+  expect(await value(db.target, 'SELECT count(*) FROM b')).toBe('6');
+  await sql(db.target, 'DELETE FROM a WHERE id = 7');
+  await eventually(() => expect(model.table('public.a')).toMatchObject({ state: 'streaming', error: null }), {
+    timeout: 30_000,
+  });
+  await compareTables(db.source, db.target);
 });
 
 test('a role that foreign keys hold up for good is told what would help', async () => {
   await using db = await testDatabases();
-  const role = `${db.name}_role`;
-  const url = Object.assign(new URL(db.target.url), { username: role, password: 'secret' }).href;
   await sql(db.source, `${FAMILY}; ${CIRCLE}; ${MEMBERS}; UPDATE parent SET favourite = 1`);
-  await sql(
-    db.target,
-    `CREATE ROLE ${role} LOGIN PASSWORD 'secret'; GRANT CREATE ON DATABASE ${db.target.name} TO ${role}; ${FAMILY}; ${CIRCLE}; GRANT ALL ON parent, child, grandchild, tree TO ${role}`,
+  await using role = await targetRole(
+    db,
+    (role) => `${FAMILY}; ${CIRCLE}; GRANT ALL ON parent, child, grandchild, tree TO ${role}`,
   );
-  try {
-    await using running = startPipeline(db, { target: { url } });
-    await running.caughtUp();
-    const states = running.pipeline.model.tables().map(({ source, state, error }) => `${source} ${state} ${error?.code ?? ''}`);
-    expect(states).toEqual([
-      'public.child error COPY_FAILED',
-      'public.grandchild error COPY_FAILED',
-      'public.parent error COPY_FAILED',
-      'public.tree streaming ',
-    ]);
-    expect(running.pipeline.model.table('public.child')?.error?.remedy).toContain('session_replication_role');
-  } finally {
-    await sql(db.target, `DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
-  }
+  await using running = startPipeline(db, { target: { url: role.url } });
+  await running.caughtUp();
+  const states = running.pipeline.model.tables().map(({ source, state, error }) => `${source} ${state} ${error?.code ?? ''}`);
+  expect(states).toEqual([
+    'public.child error COPY_FAILED',
+    'public.grandchild error COPY_FAILED',
+    'public.parent error COPY_FAILED',
+    'public.tree streaming ',
+  ]);
+  expect(running.pipeline.model.table('public.child')?.error?.remedy).toContain('session_replication_role');
 });
 
 test('where the role is granted the setting, foreign keys are left alone without superuser', async () => {
   if (TEST_VERSION < 15) return;
   await using db = await testDatabases();
-  const role = `${db.name}_role`;
-  const url = Object.assign(new URL(db.target.url), { username: role, password: 'secret' }).href;
   await sql(db.source, `${FAMILY}; ${CIRCLE}; ${MEMBERS}; UPDATE parent SET favourite = 1`);
-  await sql(
-    db.target,
-    `CREATE ROLE ${role} LOGIN PASSWORD 'secret'; GRANT CREATE ON DATABASE ${db.target.name} TO ${role}; GRANT SET ON PARAMETER session_replication_role TO ${role};
+  await using role = await targetRole(
+    db,
+    (role) => `GRANT SET ON PARAMETER session_replication_role TO ${role};
      ${FAMILY}; ${CIRCLE}; GRANT ALL ON parent, child, grandchild, tree TO ${role}`,
   );
-  try {
-    await using running = startPipeline(db, { target: { url } });
-    await running.caughtUp();
-    for (const change of LIFE) await sql(db.source, change);
-    await running.caughtUp();
-    await compareTables(db.source, db.target);
-  } finally {
-    await sql(db.target, `DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
-  }
+  await using running = startPipeline(db, { target: { url: role.url } });
+  await running.caughtUp();
+  for (const change of LIFE) await sql(db.source, change);
+  await running.caughtUp();
+  await compareTables(db.source, db.target);
 });
+
+/** A role of the target without superuser, which may create and what `granted` gives it. Dispose drops it. */
+async function targetRole(
+  db: TestDatabases,
+  granted: (role: string) => string,
+): Promise<AsyncDisposable & { readonly url: string }> {
+  const role = `${db.name}_role`;
+  await sql(
+    db.target,
+    `CREATE ROLE ${role} LOGIN PASSWORD 'secret'; GRANT CREATE ON DATABASE ${db.target.name} TO ${role}; ${granted(role)}`,
+  );
+  return {
+    url: Object.assign(new URL(db.target.url), { username: role, password: 'secret' }).href,
+    async [Symbol.asyncDispose]() {
+      await sql(db.target, `DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
+    },
+  };
+}

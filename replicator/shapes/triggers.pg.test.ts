@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { compareTables } from '../testing/compare.ts';
-import { sql, testDatabases, value } from '../testing/databases.ts';
+import { sql, testDatabases, value, type TestDatabases } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
-import { startPipeline } from '../testing/run-pipeline.ts';
+import { startPipeline, type RunningPipeline } from '../testing/run-pipeline.ts';
 
 const AUDITED = `CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE audit (n serial, trigger text, what text, id int, v text);
   CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -19,16 +19,7 @@ test('ENABLE ALWAYS and ENABLE REPLICA triggers fire for each change, in order; 
   await sql(db.source, `CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'copied'), (2, 'copied')`);
   await sql(db.target, AUDITED);
   await using running = startPipeline(db, { tables: { include: ['public.t'] } });
-  await running.caughtUp();
-  await running.pipeline.controls.pause('test');
-  // Enough of them that they would be folded if nobody watched.
-  await sql(
-    db.source,
-    `INSERT INTO t SELECT i, 'new' FROM generate_series(3, 80) i; UPDATE t SET v = 'a' WHERE id = 3; UPDATE t SET v = 'b' WHERE id = 3; DELETE FROM t WHERE id = 3`,
-  );
-  await running.pipeline.controls.resume('test');
-  await running.caughtUp();
-  await compareTables(db.source, db.target, 'public.t');
+  await changeInOneGo(db, running);
   expect(await sql(db.target, `SELECT DISTINCT trigger, what, count(*) FROM audit GROUP BY 1, 2 ORDER BY 1, 2`)).toEqual(
     ['always', 'replica'].flatMap((trigger) => [
       { trigger, what: 'DELETE', count: '1' },
@@ -66,15 +57,7 @@ test('rules that are ENABLE ALWAYS or ENABLE REPLICA act on each change; ordinar
     ].join(';'),
   );
   await using running = startPipeline(db, { tables: { include: ['public.t'] } });
-  await running.caughtUp();
-  await running.pipeline.controls.pause('test');
-  await sql(
-    db.source,
-    `INSERT INTO t SELECT i, 'new' FROM generate_series(3, 80) i; UPDATE t SET v = 'a' WHERE id = 3; UPDATE t SET v = 'b' WHERE id = 3; DELETE FROM t WHERE id = 3`,
-  );
-  await running.pipeline.controls.resume('test');
-  await running.caughtUp();
-  await compareTables(db.source, db.target, 'public.t');
+  await changeInOneGo(db, running);
   // A COPY knows no rules: the row of the first copy is not there.
   expect(await sql(db.target, `SELECT rule, what, count(*) FROM audit GROUP BY 1, 2 ORDER BY 1, 2`)).toEqual(
     ['always', 'replica'].flatMap((rule) => [
@@ -155,3 +138,16 @@ test('a column that the target loses or gets while it is followed', async () => 
   await running.caughtUp();
   await compareTables(db.source, db.target, { source: 'public.t', target: 'public.t', columns: ['id', 'v', 'w'] });
 });
+
+/** Changes of t that come all at once, enough of them that they would be folded if nobody watched. */
+async function changeInOneGo(db: TestDatabases, running: RunningPipeline): Promise<void> {
+  await running.caughtUp();
+  await running.pipeline.controls.pause('test');
+  await sql(
+    db.source,
+    `INSERT INTO t SELECT i, 'new' FROM generate_series(3, 80) i; UPDATE t SET v = 'a' WHERE id = 3; UPDATE t SET v = 'b' WHERE id = 3; DELETE FROM t WHERE id = 3`,
+  );
+  await running.pipeline.controls.resume('test');
+  await running.caughtUp();
+  await compareTables(db.source, db.target, 'public.t');
+}

@@ -9,6 +9,7 @@ import { FORM_FIELD } from '../http/access.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { startHttpServer } from '../http/server.ts';
 import type { HttpServer } from '../http/server.ts';
+import { slotReading } from './slot-reading.ts';
 
 export const TOKEN = 'correct horse battery'.replaceAll(' ', '-');
 
@@ -127,18 +128,7 @@ export async function serve(
     listing('public.orders'),
     listing('public.tb_trx_src', { target: 'public.tb_trx_dest', identity: 'full' }),
   ]);
-  model.stream.slot({
-    name: 'shop',
-    active: true,
-    walStatus: 'reserved',
-    retainedBytes: 4096,
-    limitBytes: null,
-    safeBytes: null,
-    oldestTransactionMs: null,
-    spilledBytes: 0,
-    clockAheadMs: 0,
-    readAtMs: 0,
-  });
+  model.stream.slot(slotReading());
   model.stream.sourceWalEnd(parseLsn('0/1A2B3C8'));
   model.stream.received(parseLsn('0/1A2B3C8'), 100);
   model.stream.applied(parseLsn('0/1A2B3C8'));

@@ -45,6 +45,16 @@ export function startLoad(
   };
 }
 
+export const TICK = 'CREATE TABLE tick (n int)';
+
+/** Small transactions beside whatever else happens, so that the position moves. */
+export function startTicks(database: TestDatabase): Load {
+  return startLoad(database, 1, async (session, _, n) => {
+    await session.query(`INSERT INTO tick VALUES (${n})`);
+    await sleep(10);
+  });
+}
+
 const ACCOUNTS = 50;
 const BALANCE = 1000;
 

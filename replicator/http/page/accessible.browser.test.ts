@@ -4,6 +4,7 @@ import type { Page } from 'playwright-core';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { listing } from '../../testing/http-harness.ts';
 import { pageBrowser } from '../../testing/page-browser.ts';
+import { slotReading } from '../../testing/slot-reading.ts';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const here = pageBrowser();
@@ -33,18 +34,7 @@ beforeEach(() => {
   ]);
   model.problem({ ...error, table: 'public.orders' });
   model.followed.conflict('public.t1', 'updateMissing', 2);
-  model.stream.slot({
-    name: 'shop',
-    active: true,
-    walStatus: 'reserved',
-    retainedBytes: 9e9,
-    limitBytes: 1e10,
-    safeBytes: 1e9,
-    oldestTransactionMs: null,
-    spilledBytes: 0,
-    clockAheadMs: 0,
-    readAtMs: 0,
-  });
+  model.stream.slot(slotReading({ retainedBytes: 9e9, limitBytes: 1e10, safeBytes: 1e9 }));
   model.stream.queue(900, 1000);
   model.stream.heartbeatEmitted('late', Date.now() - 90_000);
   model.stream.spent('apply', 50_000);

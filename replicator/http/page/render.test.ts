@@ -3,6 +3,7 @@ import { EventLog } from '../../observe/events.ts';
 import { StatusModel } from '../../observe/model.ts';
 import { waiting } from '../../observe/validation.ts';
 import { listing } from '../../testing/http-harness.ts';
+import { slotReading } from '../../testing/slot-reading.ts';
 import { html } from './html.ts';
 import { renderMessage } from './message.ts';
 import { eventsPage } from './events-section.ts';
@@ -68,18 +69,7 @@ describe('hostile names', () => {
   it('cannot get out of the text they stand in', () => {
     const error = { code: 'APPLY_FAILED', message: EVIL, remedy: EVIL } as const;
     model.database('source', { connected: true, serverVersion: EVIL, database: EVIL });
-    model.stream.slot({
-      name: EVIL,
-      active: true,
-      walStatus: EVIL,
-      retainedBytes: 1,
-      limitBytes: 1,
-      safeBytes: 1,
-      oldestTransactionMs: null,
-      spilledBytes: 0,
-      clockAheadMs: 0,
-      readAtMs: 0,
-    });
+    model.stream.slot(slotReading({ name: EVIL, walStatus: EVIL, limitBytes: 1, safeBytes: 1 }));
     model.followed.list([
       listing(`a.${EVIL}`, { target: `b.${EVIL}`, state: 'error', error }),
       listing(`c.${EVIL}`, { state: 'copying' }),

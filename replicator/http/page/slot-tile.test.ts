@@ -1,20 +1,10 @@
 import { expect, it } from 'vitest';
 import type { SlotReading } from '../../observe/readings.ts';
+import { slotReading } from '../../testing/slot-reading.ts';
 import { slotVerdict } from './slot-tile.ts';
 
 const GB = 2 ** 30;
-const SLOT: SlotReading = {
-  name: 's',
-  active: true,
-  walStatus: 'reserved',
-  retainedBytes: GB,
-  limitBytes: 10 * GB,
-  safeBytes: 9 * GB,
-  oldestTransactionMs: null,
-  spilledBytes: 0,
-  clockAheadMs: 0,
-  readAtMs: 0,
-};
+const SLOT = slotReading({ retainedBytes: GB, limitBytes: 10 * GB, safeBytes: 9 * GB });
 
 it.each<[string, Partial<SlotReading>, number | null, string, string]>([
   ['a limit far away', {}, 100_000, 'of 10 GB, ≈ 26.8 h of WAL to go', 'good'],
