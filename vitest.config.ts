@@ -9,7 +9,8 @@ export default defineConfig({
     allowOnly: !process.env['CI'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    maxWorkers: 2,
+    // Tests on servers wait for a quarter of their time: three of them keep two cores busy.
+    maxWorkers: 3,
     // Of tests that mostly wait, side by side in one file.
     maxConcurrency: 4,
   },
