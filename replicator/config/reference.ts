@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { variableOf, VARIABLES, fileKeyPath } from './environment.ts';
-import { fileSchema, settings } from './schema.ts';
+import { fileSchema } from './schema.ts';
+import { settings } from './setting-kinds.ts';
 import { SETTINGS, type Setting } from './setting-list.ts';
 
 /** The Markdown table of all settings: what the README shows between its markers. */

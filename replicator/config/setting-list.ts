@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { fileSchema, settings, type SettingMeta } from './schema.ts';
+import { fileSchema } from './schema.ts';
+import { settings, type SettingMeta } from './setting-kinds.ts';
 
 /** One setting, as the file writes it. Inside a list the path has `[]`: `tables.map[].from`. */
 export interface Setting extends SettingMeta {
