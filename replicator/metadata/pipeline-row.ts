@@ -24,6 +24,8 @@ export interface PipelineRow {
   readonly checkpoint: Lsn | null;
   /** When the source committed the last transaction that changed a row here; ms since 1970. */
   readonly sourceCommittedAtMs: number | null;
+  /** Of the source, when a session last began; null where it was not noted, or the source is a standby. */
+  readonly timeline: number | null;
 }
 
 interface Row {
@@ -37,13 +39,15 @@ interface Row {
   paused: boolean;
   applied_lsn: string | null;
   source_committed_at: Date | null;
+  source_timeline: string | null;
 }
 
 /** Reads the pipeline's row and checkpoint; null when this pipeline never ran against this target. */
 export async function readPipeline(target: Client, name: string): Promise<PipelineRow | null> {
   const { rows } = await target.query<Row>(
     `SELECT p.source_system_identifier, p.source_database, p.slot, p.publication_created, p.slot_created,
-            p.snapshot_finished, p.first_copy_done, p.paused, c.applied_lsn::text AS applied_lsn, c.source_committed_at
+            p.snapshot_finished, p.first_copy_done, p.paused, c.applied_lsn::text AS applied_lsn, c.source_committed_at,
+            p.source_timeline::text AS source_timeline
        FROM pgfollow.pipeline p LEFT JOIN pgfollow.checkpoint c ON c.pipeline = p.name
       WHERE p.name = $1`,
     [name],
@@ -60,6 +64,7 @@ export async function readPipeline(target: Client, name: string): Promise<Pipeli
     paused: row.paused,
     checkpoint: row.applied_lsn === null ? null : parseLsn(row.applied_lsn),
     sourceCommittedAtMs: row.source_committed_at?.getTime() ?? null,
+    timeline: row.source_timeline === null ? null : Number(row.source_timeline),
   };
 }
 
@@ -79,6 +84,14 @@ export async function markPipeline(
   value: boolean,
 ): Promise<void> {
   await target.query(`UPDATE pgfollow.pipeline SET ${what} = $2 WHERE name = $1`, [name, value]);
+}
+
+/** Before anything of this timeline is applied, so durably. */
+export async function noteTimeline(target: Client, name: string, timeline: number | null): Promise<void> {
+  await target.query('BEGIN');
+  await target.query('SET LOCAL synchronous_commit = on');
+  await target.query('UPDATE pgfollow.pipeline SET source_timeline = $2 WHERE name = $1', [name, timeline]);
+  await target.query('COMMIT');
 }
 
 /**

@@ -11,6 +11,7 @@ import { Problem } from '../problem.ts';
 import { checkSource, identifySource, type SourceIdentity } from '../source/identity.ts';
 import { readSlot } from '../source/slot.ts';
 import { blame, on } from './blame.ts';
+import { checkTimeline } from './check-timeline.ts';
 import { identifyOverReplication, refuseSameDatabase, targetFacts } from './identify.ts';
 import { Lines } from './lines.ts';
 import { openUnless } from './together.ts';
@@ -70,6 +71,7 @@ export async function openEnds(given: Config, session: AbortController, over: Ab
     const needs = { slotExists: slot !== null, managedPublication: config.publication.managed, originNone };
     const [unsuitable] = checkSource(sourceIdentity, needs);
     if (unsuitable) throw unsuitable;
+    await checkTimeline({ source, target, inRecovery: sourceIdentity.inRecovery }, config, row);
     if (row.checkpoint !== null) await on('target', makeDurable(target, config.name));
     lines.opened({ apply, target });
     return {

@@ -1,0 +1,81 @@
+// A standby that is promoted and has the slot, as a synchronized one would be.
+import { Client } from 'pg';
+import { expect, test } from 'vitest';
+import type { EmbeddedServer } from '../embedded/server.ts';
+import { compareTables } from '../testing/compare.ts';
+import { ownServers, sql, value, type TestDatabases } from '../testing/databases.ts';
+import { eventually } from '../testing/eventually.ts';
+import { startPipeline } from '../testing/run-pipeline.ts';
+import { startStandby } from '../testing/standby.ts';
+
+test(
+  'a promoted standby that lacks what the target has is refused, whatever it has written since',
+  { timeout: 120_000 },
+  async () => {
+    await using db = await ownServers();
+    await using standby = await withSlot(db);
+    await ask(standby, db, `ALTER SYSTEM SET primary_conninfo = ''`);
+    await ask(standby, db, 'SELECT pg_reload_conf()');
+    await eventually(async () => expect(await ask(standby, db, 'SELECT FROM pg_stat_wal_receiver')).toHaveLength(0));
+    await follow(db, 'INSERT INTO t VALUES (2)');
+    await promote(db, standby);
+    const checkpoint = await value(db.target, 'SELECT applied_lsn FROM pgfollow.checkpoint');
+    await ask(standby, db, 'INSERT INTO t VALUES (3)');
+    await ask(standby, db, 'SELECT pg_switch_wal()');
+    await ask(standby, db, 'INSERT INTO t VALUES (4)');
+    expect(await ask(standby, db, `SELECT FROM pg_current_wal_lsn() AS l WHERE l > '${checkpoint}'`)).toHaveLength(1);
+    await using running = startPipeline(db, { source: { url: standby.url(db.source.name) } });
+    const { model } = running.pipeline;
+    await eventually(() => expect(model.status().problems.map(({ code }) => code)).toEqual(['FOREIGN_CHECKPOINT']));
+    expect(model.state).toBe('failed');
+    expect(await sql(db.target, 'SELECT id FROM t ORDER BY id')).toEqual([{ id: '1' }, { id: '2' }]);
+  },
+);
+
+test('a promoted standby that has all that the target has is followed on', { timeout: 120_000 }, async () => {
+  await using db = await ownServers();
+  await using standby = await withSlot(db);
+  await follow(db, 'INSERT INTO t VALUES (2)');
+  const end = await value(db.source, 'SELECT pg_current_wal_lsn()');
+  await eventually(async () =>
+    expect(await ask(standby, db, `SELECT FROM pg_last_wal_replay_lsn() AS l WHERE l >= '${end}'`)).toHaveLength(1),
+  );
+  await promote(db, standby);
+  await ask(standby, db, 'INSERT INTO t VALUES (3)');
+  const url = standby.url(db.source.name);
+  for (const id of [4, 5]) {
+    await using running = startPipeline(db, { source: { url } });
+    await ask(standby, db, `INSERT INTO t VALUES (${id})`);
+    await eventually(async () => expect(await value(db.target, 'SELECT count(*) FROM t')).toBe(String(id)));
+    expect(running.pipeline.model.status().problems).toEqual([]);
+  }
+});
+
+async function withSlot(db: TestDatabases): Promise<EmbeddedServer> {
+  await sql(db.source, 'CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)');
+  await follow(db, 'SELECT 1');
+  return startStandby(db.source);
+}
+
+async function follow(db: TestDatabases, change: string): Promise<void> {
+  await using running = startPipeline(db);
+  await eventually(() => expect(running.pipeline.model.state).toBe('streaming'));
+  await sql(db.source, change);
+  await eventually(() => compareTables(db.source, db.target));
+  await running.stop();
+}
+
+async function promote(db: TestDatabases, standby: EmbeddedServer): Promise<void> {
+  await db.source.server?.stop();
+  await ask(standby, db, 'SELECT pg_promote()');
+}
+
+async function ask(standby: EmbeddedServer, db: TestDatabases, text: string): Promise<unknown[]> {
+  const client = new Client({ connectionString: standby.url(db.source.name) });
+  await client.connect();
+  try {
+    return (await client.query(text)).rows;
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,37 @@
+import type { Client } from 'pg';
+import { parseLsn, type Lsn } from '../postgres/lsn.ts';
+import { identifySystem } from './identity.ts';
+
+/**
+ * The timeline that a server writes; null on a standby. pg_control_checkpoint() tells the old one for a moment after a
+ * promotion, the name of the WAL file does not.
+ */
+export async function readTimeline(client: Client, inRecovery: boolean): Promise<number | null> {
+  if (inRecovery) return null;
+  const { rows } = await client.query<{ file: string }>(
+    'SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()) AS file',
+  );
+  return rows[0] ? Number.parseInt(rows[0].file.slice(0, 8), 16) : null;
+}
+
+/**
+ * Up to where the server has what was written on a timeline: null means all of it, because the server is on it still, and
+ * 0 nothing, because it never was. https://www.postgresql.org/docs/current/protocol-replication.html
+ */
+export async function readSwitchPoint(replicationClient: Client, timeline: number): Promise<Lsn | null> {
+  const { timeline: current } = await identifySystem(replicationClient);
+  if (current === timeline) return null;
+  // The first one has no history.
+  if (current === 1) return 0n as Lsn;
+  const { rows } = await replicationClient.query<{ content: Buffer | string }>(`TIMELINE_HISTORY ${current}`);
+  return switchPoint((rows[0]?.content ?? '').toString(), timeline);
+}
+
+/** Pure: where a timeline was left, by a history file; 0 where it is not in it. */
+export function switchPoint(history: string, timeline: number): Lsn {
+  for (const line of history.split('\n')) {
+    const [id, position] = line.trim().split(/\s+/, 2);
+    if (Number(id) === timeline && position) return parseLsn(position);
+  }
+  return 0n as Lsn;
+}
