@@ -18,7 +18,7 @@ export async function checkTimeline(
   { checkpoint, timeline: known }: PipelineRow,
 ): Promise<void> {
   const timeline = await on('source', readTimeline(source, inRecovery));
-  if (timeline === known) return;
+  if (timeline === null || timeline === known) return;
   if (known !== null && checkpoint !== null) {
     const end = await on('source', askSwitchPoint(config, known));
     if (end !== null && end < checkpoint) {

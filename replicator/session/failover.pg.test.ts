@@ -3,9 +3,9 @@ import { Client } from 'pg';
 import { expect, test } from 'vitest';
 import type { EmbeddedServer } from '../embedded/server.ts';
 import { compareTables } from '../testing/compare.ts';
-import { ownServers, sql, value, type TestDatabases } from '../testing/databases.ts';
+import { ownServers, sql, testDatabases, value, type TestDatabases } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
-import { startPipeline } from '../testing/run-pipeline.ts';
+import { startCaughtUp, startPipeline } from '../testing/run-pipeline.ts';
 import { startStandby } from '../testing/standby.ts';
 
 test(
@@ -79,3 +79,23 @@ async function ask(standby: EmbeddedServer, db: TestDatabases, text: string): Pr
     await client.end();
   }
 }
+
+test('where the source does not tell its timeline, it is followed all the same', async () => {
+  await using db = await testDatabases();
+  const role = `${db.name}_role`;
+  await sql(
+    db.source,
+    `CREATE TABLE t (id int PRIMARY KEY); CREATE ROLE ${role} LOGIN REPLICATION PASSWORD 'secret'; ALTER TABLE t OWNER TO ${role}`,
+  );
+  await sql(
+    db.source,
+    `GRANT CREATE ON DATABASE ${db.source.name} TO ${role}; REVOKE EXECUTE ON FUNCTION pg_walfile_name(pg_lsn) FROM PUBLIC`,
+  );
+  try {
+    const url = Object.assign(new URL(db.source.url), { username: role, password: 'secret' }).href;
+    await using running = await startCaughtUp(db, { source: { url } });
+    expect(running.pipeline.model.status().problems).toEqual([]);
+  } finally {
+    await sql(db.source, `GRANT EXECUTE ON FUNCTION pg_walfile_name(pg_lsn) TO PUBLIC; DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  }
+});

@@ -1,17 +1,29 @@
 import type { Client } from 'pg';
 import { parseLsn, type Lsn } from '../postgres/lsn.ts';
+import { SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { identifySystem } from './identity.ts';
 
+const NOT_TOLD: readonly string[] = [
+  SQLSTATE.insufficient_privilege,
+  SQLSTATE.undefined_function,
+  SQLSTATE.feature_not_supported,
+];
+
 /**
- * The timeline that a server writes; null on a standby. pg_control_checkpoint() tells the old one for a moment after a
- * promotion, the name of the WAL file does not.
+ * The timeline that a server writes; null on a standby, and where a managed service does not tell. pg_control_checkpoint() tells the old one
+ * for a moment after a promotion, the name of the WAL file does not.
  */
 export async function readTimeline(client: Client, inRecovery: boolean): Promise<number | null> {
   if (inRecovery) return null;
-  const { rows } = await client.query<{ file: string }>(
-    'SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()) AS file',
-  );
-  return rows[0] ? Number.parseInt(rows[0].file.slice(0, 8), 16) : null;
+  try {
+    const { rows } = await client.query<{ file: string }>(
+      'SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()) AS file',
+    );
+    return rows[0] ? Number.parseInt(rows[0].file.slice(0, 8), 16) : null;
+  } catch (error) {
+    if (NOT_TOLD.includes(sqlState(error) ?? '')) return null;
+    throw error;
+  }
 }
 
 /**
