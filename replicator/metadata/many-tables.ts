@@ -118,21 +118,25 @@ export async function storeTakenAsIs(
   );
 }
 
-/** These tables are empty on both sides, so they are copied. `bare` as for storeTakenAsIs(). */
+/**
+ * These tables are empty on both sides, so they are copied, and returned; but for those whose changes were not kept since before (see
+ * storeCopied()). `bare` as for storeTakenAsIs().
+ */
 export async function storeNothingCopied(
   target: Client,
   pipeline: string,
   sources: readonly RelationName[],
   { asOf, bare }: { asOf: CopiedAsOf | null; bare: boolean },
-): Promise<void> {
-  await target.query(
+): Promise<RelationName[]> {
+  const { rows } = await target.query<RelationName>(
     `UPDATE pgfollow.table_state
         SET state = $4, spooling = spooling OR $5, has_rows = true, rows_copied = 0, bytes_copied = 0,
             since = pg_catalog.clock_timestamp(), copy_started_at = pg_catalog.clock_timestamp(),
             copy_finished_at = pg_catalog.clock_timestamp(), error_code = NULL, error_message = NULL, error_remedy = NULL,
             copy_snapshot = $6, copy_wal_end = $7::pg_catalog.pg_lsn
-      WHERE pipeline = $1
-        AND (source_schema, source_table) IN (SELECT * FROM unnest($2::pg_catalog.text[], $3::pg_catalog.text[]))`,
+      WHERE pipeline = $1 AND spooling AND left_at IS NULL
+        AND (source_schema, source_table) IN (SELECT * FROM unnest($2::pg_catalog.text[], $3::pg_catalog.text[]))
+      RETURNING source_schema AS schema, source_table AS name`,
     [
       pipeline,
       ...columns(sources),
@@ -142,6 +146,7 @@ export async function storeNothingCopied(
       asOf ? formatLsn(asOf.walEnd) : null,
     ],
   );
+  return rows;
 }
 
 /** The indexes of these tables are there: what their spools hold can be applied. */

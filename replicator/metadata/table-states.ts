@@ -147,7 +147,8 @@ export async function storeProgress(
 
 /**
  * Stores what the copy brought, with the state that follows, in the transaction that holds the rows; of a copy in chunks, after
- * the last of them. False where the table is no longer in the state `after` which it is to be: it was removed meanwhile. `bare`: its indexes are still to be built, and its changes go to the spool until then.
+ * the last of them. False where the table is no longer in the state `after` which it is to be, or its changes were not kept since before
+ * the copy: it was removed meanwhile, or became another one. `bare`: its indexes are still to be built, and its changes go to the spool until then.
  */
 export async function storeCopied(
   target: Client,
@@ -162,7 +163,8 @@ export async function storeCopied(
             since = pg_catalog.clock_timestamp(), rows_copied = $4, bytes_copied = $5,
             copy_finished_at = pg_catalog.clock_timestamp(), error_code = NULL, error_message = NULL, error_remedy = NULL,
             has_rows = true, copy_snapshot = $6, copy_wal_end = $7::pg_catalog.pg_lsn
-      WHERE pipeline = $1 AND source_schema = $2 AND source_table = $3 AND state = $9 AND left_at IS NULL`,
+      WHERE pipeline = $1 AND source_schema = $2 AND source_table = $3 AND state = $9 AND left_at IS NULL
+        AND (spooling OR $9 = 'pending')`,
     [
       pipeline,
       source.schema,

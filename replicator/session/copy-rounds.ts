@@ -125,7 +125,9 @@ export class CopyRounds {
       const held = first ?? live;
       if (!held) return;
       round.asOf = held.asOf;
-      await pool.copy(this.#tasks(copied, round, first !== null), held);
+      // One that is superseded later has that stored behind its spool's beginning: its copy is not taken then.
+      const current = copied.filter((table) => !table.superseded);
+      await pool.copy(this.#tasks(current, round, first !== null), held);
     } catch (error) {
       if (signal.aborted) return;
       const left = copied.filter((table) => this.#taken.get(table.name) === round);

@@ -65,6 +65,8 @@ export interface FollowedTable {
   unlinked: boolean;
   /** Made by us, and the target has refused something of it. */
   lacking: boolean;
+  /** Another one stands under its name by now, or none: what is still done with this one does not count. */
+  superseded: boolean;
   /** What was refused is to be tried once more: at the beginning of a session, or because somebody has asked. */
   mend: 'no' | 'once' | 'asked';
   /** What was stored last of what may change. */
@@ -150,10 +152,13 @@ export async function resolveFollowedTables(
       unbuilt: ofOurs?.built === false,
       unlinked: ofOurs?.linked === false,
       lacking: ofOurs?.lacking ?? false,
+      superseded: false,
       mend: ofOurs?.lacking ? 'once' : 'no',
       saved: '',
     };
     if (before) table.saved = savedAs({ ...table, ...standing(before), progress: before.progress });
+    // Its copy as what it was may go on in this moment: from here on it is not to count.
+    if (replaced) table.saved = '-';
     if (!match.ok) unfit(table, found.problems.get(name) ?? (table.hasRows && !target ? dropped(table) : match.problem), config);
     tables.push(table);
   }
@@ -235,10 +240,11 @@ export function binaryForStream(
   return tables.every((table) => streamsInBinary(table.columns, versions));
 }
 
-// The rows on the target are not its rows, or not all of them. One that is not published now is told by whoever publishes.
+// The rows on the target are not its rows, or not all of them. One that is not published now is told by whoever publishes, unless it is being copied.
 function whyAnew(before: StoredTable, { oid }: Relation, membership: Membership): FollowedTable['replaced'] {
   if (before.sourceOid !== null && before.sourceOid !== oid) return 'by another';
-  if (!(before.hasRows || before.spooling) || !before.membership || membership.length === 0) return null;
+  if (!(before.hasRows || before.spooling) || !before.membership) return null;
+  if (membership.length === 0) return before.hasRows ? null : 'not published';
   return isUnbroken(before.membership, membership) ? null : 'not published';
 }
 

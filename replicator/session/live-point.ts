@@ -28,7 +28,7 @@ export interface LivePointOptions {
 /**
  * A point to copy these tables as of while the stream goes on: from a boundary between two batches their changes go to the spool,
  * then a plain snapshot is taken, and of what the spool holds only the transactions count that the snapshot does not
- * see. No second slot, and nobody waits.
+ * see. No second slot, and nobody waits. Tables that are superseded by then have no spool: they are not to be copied.
  */
 export async function livePoint(
   tables: readonly FollowedTable[],
@@ -94,9 +94,10 @@ async function streamPassed(tables: readonly FollowedTable[], boundary: Boundary
 
 // Gives the transactions that have arrived so far: their changes are not in the spool.
 async function startSpooling(
-  tables: readonly FollowedTable[],
+  all: readonly FollowedTable[],
   { config, control, applier, recent }: LivePointOptions,
 ): Promise<Uint32Array> {
+  const tables = all.filter((table) => !table.superseded);
   const sources = tables.map((table) => table.mapping.source);
   await on('target', storeSpooling(control, config.name, sources));
   for (const table of tables) {

@@ -276,6 +276,9 @@ export class TableTender {
     });
     // Those that stay keep their standing, except that what failed may be tried again.
     const now = resolved.tables.map((fresh) => this.#merge(fresh));
+    // Before anything of it is stored: what is stored of them must come after all that is stored of those whose place they take.
+    const kept = new Set(now);
+    for (const table of tables.all) if (!kept.has(table)) table.superseded = true;
     const merged = { ...resolved, tables: now };
     const identities = await publishTables(ends, config, merged);
     if (binary && !binaryForStream(now, versions)) throw streamInText();

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { readRelations } from '../catalog/read-relations.ts';
+import { enrollTables, storeSpooling } from '../metadata/many-tables.ts';
 import { connect, disconnect } from '../postgres/connect.ts';
 import { migrateMetadata } from '../postgres/migrate.ts';
 import { sql, testDatabases } from '../testing/databases.ts';
@@ -18,6 +19,16 @@ test('a table counts as empty if it was so in the snapshot, not if it was emptie
   try {
     await migrateMetadata(target);
     const names = NAMES.map((name) => ({ schema: 'public', name }));
+    await target.query(
+      `INSERT INTO pgfollow.pipeline (name, source_system_identifier, source_database, slot) VALUES ($1, '1', '', '')`,
+      [db.name],
+    );
+    await enrollTables(
+      target,
+      db.name,
+      names.map((source) => ({ source, target: source })),
+    );
+    await storeSpooling(target, db.name, names);
     const here = await readRelations(source, { names });
     const there = await readRelations(target, { names });
     const tasks = here.map((relation): CopyTask => {
@@ -30,6 +41,11 @@ test('a table counts as empty if it was so in the snapshot, not if it was emptie
     await sql(db.source, 'TRUNCATE emptied; INSERT INTO filled VALUES (1)');
     const empty = await copyEmptyTables(tasks, { source, target, checksForeignKeys: false }, { pipeline: db.name, asOf: null });
     expect(empty.map((task) => task.source.name)).toEqual(['nothing']);
+    // Not one whose changes are not kept any more: it has become another one.
+    await target.query('UPDATE pgfollow.table_state SET spooling = false');
+    expect(await copyEmptyTables(tasks, { source, target, checksForeignKeys: false }, { pipeline: db.name, asOf: null })).toEqual(
+      [],
+    );
   } finally {
     await disconnect(source);
     await disconnect(target);

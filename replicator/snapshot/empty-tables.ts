@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { displayName } from '../catalog/relation.ts';
 import { storeNothingCopied } from '../metadata/many-tables.ts';
 import type { CopiedAsOf } from '../metadata/table-states.ts';
 import type { Oid } from '../postgres/oid.ts';
@@ -34,11 +35,13 @@ export async function copyEmptyTables(
     perhaps.map((task) => task.target.oid),
   );
   const empty = perhaps.filter((task) => emptyThere.has(task.target.oid));
+  const copied = new Set<string>();
   for (const bare of [true, false]) {
     const sources = empty.filter((task) => task.bare === bare).map((task) => task.mapping.source);
-    if (sources.length > 0) await storeNothingCopied(target, pipeline, sources, { asOf, bare });
+    if (sources.length === 0) continue;
+    for (const source of await storeNothingCopied(target, pipeline, sources, { asOf, bare })) copied.add(displayName(source));
   }
-  return empty;
+  return empty.filter((task) => copied.has(displayName(task.mapping.source)));
 }
 
 async function withoutAByte(client: Client, oids: readonly Oid[]): Promise<Set<Oid>> {

@@ -25,7 +25,7 @@ export interface ReplicatorProcess extends AsyncDisposable {
   /** What Prometheus would read. */
   metrics(): Promise<string>;
   /** A request that changes something; resolves with the HTTP status. */
-  request(method: 'PUT' | 'POST' | 'DELETE', path: string): Promise<number>;
+  request(method: 'PUT' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<number>;
   /** Resolves once the pipeline says that it streams. */
   streaming(timeout?: number): Promise<void>;
   /** SIGKILL: it can finish nothing. */
@@ -69,7 +69,10 @@ export async function spawnReplicator(db: TestDatabases, settings: Record<string
     tables: async () => ((await (await fetch(`${api}/tables`)).json()) as { tables: TableStatus[] }).tables,
     findings: async () => (await (await fetch(`${api}/findings`)).json()) as Findings,
     metrics: async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text(),
-    request: async (method, path) => (await fetch(`${api}/${path}`, { method })).status,
+    request: async (method, path, body) => {
+      const sent = body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+      return (await fetch(`${api}/${path}`, { method, ...sent })).status;
+    },
     async streaming(timeout = 30_000) {
       await eventually(async () => endedEarly(child, pieces) ?? (await status()).state === 'streaming', { timeout });
     },
