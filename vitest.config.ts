@@ -9,8 +9,8 @@ export default defineConfig({
     allowOnly: !process.env['CI'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    // Tests on servers wait for a quarter of their time: three of them keep two cores busy.
-    maxWorkers: 3,
+    // Three would take a seventh less time on two cores, and tests that wait for something would wait too little there.
+    maxWorkers: 2,
     // Of tests that mostly wait, side by side in one file.
     maxConcurrency: 4,
   },

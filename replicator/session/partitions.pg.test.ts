@@ -90,6 +90,21 @@ test.concurrent('so it is when that happened while pgfollow was away', async () 
   expect(told(running)).toEqual(['PARTITION_ATTACHED']);
 });
 
+test.concurrent('somebody locks the table right after: that holds up nobody else, and what is not known is copied', async () => {
+  await using db = await testDatabases();
+  await sql(db.source, `${TREE}; CREATE TABLE other (id int PRIMARY KEY)`);
+  await (await startCaughtUp(db)).stop();
+  await sql(db.source, 'CREATE TABLE t_4 PARTITION OF t FOR VALUES FROM (300) TO (400)');
+  await using lock = await db.source.session();
+  await lock.query('BEGIN; LOCK TABLE t');
+  await using running = startPipeline(db);
+  await sql(db.source, 'INSERT INTO other VALUES (1)');
+  await eventually(async () => expect(await value(db.target, 'SELECT count(*) FROM other')).toBe('1'), { timeout: 30_000 });
+  await lock.query('COMMIT');
+  await becomesEqual(db, running);
+  expect(told(running)).toEqual(['PARTITION_ATTACHED']);
+});
+
 test.concurrent('partitions that come without rows are no reason to copy anything', async () => {
   await using db = await testDatabases();
   const version = Number(await value(db.source, `SELECT current_setting('server_version_num')`));

@@ -53,6 +53,9 @@ test.each(['auto', 'never'])('a target in LATIN1 (binary: %s)', async (binary) =
   );
   await running.pipeline.controls.resyncTable('public.strange', 'the test');
   await running.pipeline.controls.retryTable('public.copied', 'the test');
+  // Each begins in a moment.
+  for (const table of ['strange', 'copied'])
+    await eventually(() => expect(state(table)).toMatchObject({ state: 'streaming', error: null }), { timeout: 30_000 });
   await running.caughtUp();
   await compareTables(db.source, db.target);
   expect(running.pipeline.model.status()).toMatchObject({ state: 'streaming', problems: [] });

@@ -4,6 +4,7 @@ import type { Relation, RelationName } from '../catalog/relation.ts';
 import type { Oid } from '../postgres/oid.ts';
 import { quoteRelation } from '../postgres/quote.ts';
 import { SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+import { isLockTrouble, patientTransaction } from './patient-transaction.ts';
 
 /** A partition that holds rows of a followed table, as it was at one look. */
 export interface Leaf {
@@ -44,6 +45,9 @@ const LEAVES = `
    WHERE c.relkind = 'r' ORDER BY c.oid`;
 
 const NONE: readonly PresentLeaf[] = [];
+
+/** Nobody's lock is waited for any longer. */
+const LOCK_TIMEOUT_MS = 250;
 
 /** Reads the partitions of each of these tables that is partitioned. */
 export async function readLeaves(
@@ -95,23 +99,25 @@ export async function holdsUnsentRows(
 ): Promise<boolean> {
   if (sourceVersion < 150_000 && !born) return true;
   try {
-    const bounds = await source.query<{ bounds: string | null }>(
-      'SELECT pg_catalog.pg_get_partition_constraintdef($1) AS bounds',
-      [oid],
-    );
-    const within = bounds.rows[0]?.bounds;
-    // It is none any more.
-    if (within === null || within === undefined) return false;
-    // Through the table, which is what the role may read; the bounds lead to the partition.
-    const { rows } = await source.query<{ older: boolean }>(
-      `SELECT EXISTS (SELECT FROM ${quoteRelation(table)} WHERE tableoid = $1 AND (${within})
-                         AND pg_catalog.age(xmin) >= pg_catalog.age($2::pg_catalog.xid)) AS older`,
-      [oid, newest],
-    );
-    return rows[0]?.older ?? false;
+    return await patientTransaction(source, LOCK_TIMEOUT_MS, async () => {
+      const bounds = await source.query<{ bounds: string | null }>(
+        'SELECT pg_catalog.pg_get_partition_constraintdef($1) AS bounds',
+        [oid],
+      );
+      const within = bounds.rows[0]?.bounds;
+      // It is none any more.
+      if (within === null || within === undefined) return false;
+      // Through the table, which is what the role may read; the bounds lead to the partition.
+      const { rows } = await source.query<{ older: boolean }>(
+        `SELECT EXISTS (SELECT FROM ${quoteRelation(table)} WHERE tableoid = $1 AND (${within})
+                           AND pg_catalog.age(xmin) >= pg_catalog.age($2::pg_catalog.xid)) AS older`,
+        [oid, newest],
+      );
+      return rows[0]?.older ?? false;
+    });
   } catch (error) {
-    // The role may read some columns only: nobody knows.
-    if (sqlState(error) === SQLSTATE.insufficient_privilege) return true;
+    // The role may read some columns only, or somebody keeps the table locked: nobody knows.
+    if (sqlState(error) === SQLSTATE.insufficient_privilege || isLockTrouble(error)) return true;
     throw error;
   }
 }
