@@ -4,6 +4,7 @@ import { median, megabytes, milliseconds, percent, seconds } from './figures.mjs
 import { idleRound } from './idle.mjs';
 import { latencyRound } from './latency.mjs';
 import { copies } from './workloads/copies.mjs';
+import { applications } from './workloads/applications.mjs';
 import { drains } from './workloads/drains.mjs';
 import { idles, latencies } from './workloads/others.mjs';
 
@@ -50,7 +51,7 @@ const idle = {
 
 /** Every workload with its kind, in the order of the table. */
 export const WORKLOADS = [
-  ...drains.map((workload) => ({ ...workload, kind: { ...timed, round: drainRound } })),
+  ...[...drains, ...applications].map((workload) => ({ ...workload, kind: { ...timed, round: drainRound } })),
   ...copies.map((workload) => ({ ...workload, kind: { ...timed, round: copyRound, copies: true } })),
   ...latencies.map((workload) => ({ ...workload, kind: latency })),
   ...idles.map((workload) => ({ ...workload, kind: idle })),

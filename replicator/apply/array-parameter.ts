@@ -5,6 +5,10 @@ import { COLUMN, type Tuple } from '../pgoutput/messages.ts';
 /** int32 dimensions, int32 has-nulls, int32 element type, int32 length, int32 lower bound. */
 const HEADER_BYTES = 20;
 
+/** What an element may take, with its length, and what is set aside for all of them at first. */
+const ELEMENT_BYTES = 32;
+const MOST_AT_FIRST = 1 << 14;
+
 /**
  * One column of many rows as a one-dimensional array in binary form, ready to be a parameter. The elements are what
  * the stream sent, byte for byte: int32 length and value is the form of an array element too (array_recv in
@@ -16,9 +20,10 @@ export class ArrayParameter {
   #count = 0;
   #hasNulls = 0;
 
-  constructor(elementType: Oid, initialBytes = 1 << 14) {
+  /** `rows`: how many elements are to be expected. */
+  constructor(elementType: Oid, rows: number) {
     this.#elementType = elementType;
-    this.#elements = new FrameWriter(initialBytes);
+    this.#elements = new FrameWriter(Math.min(MOST_AT_FIRST, rows * ELEMENT_BYTES));
   }
 
   /** Adds the column of `tuple` that begins at `at`. */
@@ -46,7 +51,7 @@ export class ArrayParameter {
       element: this.#elementType,
       count: this.#count,
       hasNulls: this.#hasNulls,
-      elements: this.#elements.take(),
+      elements: this.#elements.finish(),
     });
   }
 }

@@ -3,6 +3,8 @@ import { COLUMN, type Tuple } from '../pgoutput/messages.ts';
 import { Problem, unreachable } from '../problem.ts';
 import { NullPatterns } from './null-patterns.ts';
 import type { PlannedChange } from './plan.ts';
+import type { PlannerSettings } from './planner-settings.ts';
+import type { Prepared, PreparedStatements } from './prepared-statements.ts';
 import type { MappedColumn, RowMap } from './row-map.ts';
 import {
   deleteStatement,
@@ -14,14 +16,6 @@ import {
 } from './statements.ts';
 import { kindAt, locateColumns, newOffsets, writeParameter } from './tuple.ts';
 
-/** Prepared statements kept on the target's session; beyond that all are forgotten and prepared again as needed. */
-const MOST_PREPARED = 500;
-
-interface Prepared {
-  readonly name: string;
-  readonly statement: Statement;
-}
-
 /**
  * Writes changes into a pipe as prepared statements, one a row, in source order: what the source accepted in that
  * order the target accepts too. Statements are prepared once a session for each table, operation and set of columns.
@@ -29,33 +23,31 @@ interface Prepared {
 export class OrderedReplay {
   readonly #onConflict: OnConflict;
   readonly #onMissing: OnMissing;
-  #prepared = new Map<RowMap, Map<string, Prepared>>();
-  #count = 0;
-  #named = 0;
-  /** Names that the server may still hold; to close one that it does not is no error. */
-  #forgotten: string[] = [];
+  readonly #planner: PlannerSettings;
+  readonly #prepared: PreparedStatements<Statement>;
   readonly #patterns = new NullPatterns();
   readonly #rowOffsets = newOffsets();
   readonly #oldOffsets = newOffsets();
 
-  constructor(options: { onConflict: OnConflict; onMissing: OnMissing }) {
+  constructor(options: {
+    onConflict: OnConflict;
+    onMissing: OnMissing;
+    planner: PlannerSettings;
+    prepared: PreparedStatements<Statement>;
+  }) {
     this.#onConflict = options.onConflict;
     this.#onMissing = options.onMissing;
-  }
-
-  /** Forgets what is prepared: after a failed pipe nobody knows how far its Parse messages got. */
-  reset(): void {
-    for (const ofMap of this.#prepared.values()) for (const { name } of ofMap.values()) this.#forgotten.push(name);
-    this.#prepared = new Map();
-    this.#count = 0;
+    this.#planner = options.planner;
+    this.#prepared = options.prepared;
   }
 
   /** Writes one change; returns the statement, whose answer tells of misses. */
   write(pipe: StatementPipe, { change, map }: PlannedChange): Statement {
+    if (change.kind !== 'insert') this.#planner.prefer(pipe, map.find.by === 'key' ? 'key' : 'either');
     switch (change.kind) {
       case 'insert': {
         locateColumns(change.row, this.#rowOffsets);
-        const prepared = this.#statement(pipe, map, 'i', () => insertStatement(map, this.#onConflict));
+        const prepared = this.#prepared.of(pipe, map, 'i', () => insertStatement(map, this.#onConflict));
         return this.#execute(pipe, prepared, change.row, change.row);
       }
       case 'update': {
@@ -67,13 +59,13 @@ export class OrderedReplay {
         const { nulls, pattern } = this.#patterns.of(map, old, change.old ? this.#oldOffsets : this.#rowOffsets);
         const shape = `${changed === map.columns ? 'u' : `u${indexes(changed)} of ${indexes(carried)}`}${pattern}`;
         const make = (): Statement => updateStatement(map, { changed, carried }, this.#onMissing, nulls);
-        const prepared = this.#statement(pipe, map, shape, make);
+        const prepared = this.#prepared.of(pipe, map, shape, make);
         return this.#execute(pipe, prepared, change.row, old);
       }
       case 'delete': {
         locateColumns(change.old.tuple, this.#rowOffsets);
         const { nulls, pattern } = this.#patterns.of(map, change.old.tuple, this.#rowOffsets);
-        const prepared = this.#statement(pipe, map, `d${pattern}`, () => deleteStatement(map, nulls));
+        const prepared = this.#prepared.of(pipe, map, `d${pattern}`, () => deleteStatement(map, nulls));
         return this.#execute(pipe, prepared, change.old.tuple, change.old.tuple);
       }
       default:
@@ -101,7 +93,7 @@ export class OrderedReplay {
     return sameBytes(row, this.#rowOffsets, old, this.#oldOffsets, column);
   }
 
-  #execute(pipe: StatementPipe, { name, statement }: Prepared, row: Tuple, old: Tuple): Statement {
+  #execute(pipe: StatementPipe, { name, statement }: Prepared<Statement>, row: Tuple, old: Tuple): Statement {
     const oldOffsets = old === row ? this.#rowOffsets : this.#oldOffsets;
     const formats: number[] = [];
     for (const column of statement.row) formats.push(kindAt(row, this.#rowOffsets, column) === COLUMN.binary ? 1 : 0);
@@ -115,19 +107,6 @@ export class OrderedReplay {
     for (const column of statement.old) writeParameter(writer, old, oldOffsets, column);
     pipe.execute();
     return statement;
-  }
-
-  #statement(pipe: StatementPipe, map: RowMap, shape: string, make: () => Statement): Prepared {
-    const known = this.#prepared.get(map)?.get(shape);
-    if (known) return known;
-    if (this.#count >= MOST_PREPARED) this.reset();
-    for (const name of this.#forgotten.splice(0)) pipe.close(name);
-    const prepared = { name: `s${++this.#named}`, statement: make() };
-    pipe.parse(prepared.name, prepared.statement.sql, prepared.statement.types);
-    const ofMap = this.#prepared.get(map) ?? new Map<string, Prepared>();
-    this.#prepared.set(map, ofMap.set(shape, prepared));
-    this.#count++;
-    return prepared;
   }
 }
 

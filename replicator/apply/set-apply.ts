@@ -8,6 +8,8 @@ import { copyRows } from './copy-rows.ts';
 import { denseRange, KeyParameter } from './dense-keys.ts';
 import { matchImages } from './images-match.ts';
 import type { RowChange } from './plan.ts';
+import type { PlannerSettings, Search } from './planner-settings.ts';
+import type { Preparable, PreparedStatements } from './prepared-statements.ts';
 import type { Conversion, MappedColumn, RowMap } from './row-map.ts';
 import {
   stagedDeleteSql,
@@ -26,20 +28,6 @@ const ROWS_A_STATEMENT = 20_000;
 /** A table has at most 1,600 columns; an update has its key beside them. */
 const ALL_BINARY: readonly number[] = Array.from({ length: 3300 }, () => 1);
 
-/**
- * How the planner may join staged rows with the table. Staged rows have no statistics, so it guesses badly when left alone. Of
- * images it is told how many there are, and not which index is of use: either.
- */
-type Join = 'index' | 'range' | 'hash' | 'either';
-
-/** nestloop, mergejoin, hashjoin, seqscan: the key's index once a row; the index from one key to another in one go; one pass over the table. */
-const PLANS: Readonly<Record<Join, readonly [boolean, boolean, boolean, boolean]>> = {
-  index: [true, false, false, true],
-  range: [false, true, false, false],
-  hash: [false, false, true, true],
-  either: [true, false, true, true],
-};
-
 /** Of a partitioned table each row that is found is looked for in every partition, by its place; for more of them one more pass is better. */
 const MOST_BY_PLACE = 1000;
 
@@ -48,8 +36,10 @@ export type Expect = (statement: number, rows: number) => void;
 
 /** One statement that takes many rows at once. */
 export interface StagedStatement {
-  readonly join: Join;
-  readonly sql: string;
+  readonly search: Search;
+  /** What tells it from the table's other statements; null for one that is not used again. */
+  readonly shape: string | null;
+  readonly sql: () => string;
   /** Array types of the parameters. */
   readonly types: readonly Oid[];
   readonly arrays: readonly ManyValues[];
@@ -74,16 +64,19 @@ const FROM_TEXT: readonly Conversion[] = ['none', 'char', 'marked'];
 export class SetApply {
   readonly #rows: StagedRows;
   readonly #binary: boolean;
-  #join: Join | null = null;
+  readonly #planner: PlannerSettings;
+  readonly #prepared: PreparedStatements<Preparable>;
 
-  constructor(options: { arrays: ArrayTypes; binary: boolean }) {
+  constructor(options: {
+    arrays: ArrayTypes;
+    binary: boolean;
+    planner: PlannerSettings;
+    prepared: PreparedStatements<Preparable>;
+  }) {
     this.#rows = new StagedRows(options.arrays, options.binary);
     this.#binary = options.binary;
-  }
-
-  /** The planner's settings are local to a transaction. */
-  begin(): void {
-    this.#join = null;
+    this.#planner = options.planner;
+    this.#prepared = options.prepared;
   }
 
   /**
@@ -111,10 +104,11 @@ export class SetApply {
 
   /** Sends what was staged, then the inserts. */
   async write(pipe: StatementPipe, { map, staged, inserts }: StagedStep, expect: Expect): Promise<void> {
-    for (const { join, sql, types, arrays, rows } of staged) {
-      this.#prefer(pipe, join);
-      pipe.parse('', sql, types);
-      const writer = pipe.bind('', ALL_BINARY.slice(0, types.length));
+    for (const { search, shape, sql, types, arrays, rows } of staged) {
+      this.#planner.prefer(pipe, search);
+      const name = shape === null ? '' : this.#prepared.of(pipe, map, shape, () => ({ sql: sql(), types })).name;
+      if (shape === null) pipe.parse(name, sql(), types);
+      const writer = pipe.bind(name, ALL_BINARY.slice(0, types.length));
       for (const array of arrays) array.writeTo(writer);
       expect(pipe.nextStatement, rows);
       pipe.execute();
@@ -123,14 +117,9 @@ export class SetApply {
     if (inserts.length > 0 && takesCopy(map)) await copyRows(pipe, map, inserts, this.#binary);
   }
 
-  /** After sets, before rows one by one: the plan of their statements is kept, and they may need a pass over the table. */
-  allowScans(pipe: StatementPipe): void {
-    if (this.#join === 'range') this.#prefer(pipe, 'either');
-  }
-
   async #images(map: RowMap, images: readonly ImageCount[]): Promise<StagedStatement> {
     const columns = map.find.columns;
-    const counts = new ArrayParameter(TYPE_OID.int4);
+    const counts = new ArrayParameter(TYPE_OID.int4, images.length);
     let rows = 0;
     for (const { count } of images) {
       counts.addInt(count);
@@ -141,16 +130,17 @@ export class SetApply {
       columns,
       images.map(({ image }) => image),
     );
-    const sql = stagedImageDeleteSql(this.#staged(map, columns), images.length, matches);
-    const join = map.target.kind === 'partitioned' && rows > MOST_BY_PLACE ? 'hash' : 'either';
-    return { join, sql, types: [...types, INT4_ARRAY], arrays: [...arrays, counts], rows };
+    const sql = (): string => stagedImageDeleteSql(this.#staged(map, columns), images.length, matches);
+    const search = map.target.kind === 'partitioned' && rows > MOST_BY_PLACE ? 'hash' : 'either';
+    return { search, shape: null, sql, types: [...types, INT4_ARRAY], arrays: [...arrays, counts], rows };
   }
 
   async #deletes(map: RowMap, keys: readonly Tuple[]): Promise<StagedStatement> {
     const columns = map.find.columns;
     const arrays = await this.#rows.parameters(map, columns, keys, (key, add) => add(key, columns, 0));
     const found = findBy(map, keys, arrays);
-    return { ...found, sql: stagedDeleteSql(this.#staged(map, columns), found.range), rows: keys.length };
+    const sql = (): string => stagedDeleteSql(this.#staged(map, columns), found.range);
+    return { ...found, shape: `delete ${found.shape}`, sql, rows: keys.length };
   }
 
   async #updates(map: RowMap, sent: readonly MappedColumn[], updates: readonly NetUpdate[]): Promise<StagedStatement> {
@@ -164,25 +154,20 @@ export class SetApply {
       updates.map(({ key }) => key),
       arrays,
     );
-    return { ...found, sql: stagedUpdateSql(this.#staged(map, [...sent, ...keys]), sent, found.range), rows: updates.length };
+    const sql = (): string => stagedUpdateSql(this.#staged(map, [...sent, ...keys]), sent, found.range);
+    const shape = `update ${found.shape} ${sent.map((column) => column.index).join()}`;
+    return { ...found, shape, sql, rows: updates.length };
   }
 
   async #inserts(map: RowMap, inserts: readonly RowVersions[]): Promise<StagedStatement> {
     const { columns } = map;
     const arrays = await this.#rows.parameters(map, columns, inserts, ({ row, older }, add) => add(row, columns, 0, older));
-    return { join: joinFor(map), sql: stagedInsertSql(this.#staged(map, columns)), ...arrays, rows: inserts.length };
+    const sql = (): string => stagedInsertSql(this.#staged(map, columns));
+    return { search: searchFor(map), shape: 'insert', sql, ...arrays, rows: inserts.length };
   }
 
   #staged(map: RowMap, columns: readonly MappedColumn[]): StagedSql {
     return { map, binary: this.#binary, inRows: this.#rows.inRows(columns) };
-  }
-
-  #prefer(pipe: StatementPipe, join: Join): void {
-    if (this.#join === join) return;
-    this.#join = join;
-    const names = ['nestloop', 'mergejoin', 'hashjoin', 'seqscan'];
-    const settings = names.map((name, i) => `pg_catalog.set_config('enable_${name}', '${PLANS[join][i] ? 'on' : 'off'}', true)`);
-    pipe.run(`SELECT ${settings.join(', ')}`);
   }
 }
 
@@ -192,7 +177,7 @@ function takesCopy(map: RowMap): boolean {
 }
 
 // By the index of the key, row for row, where the target has one; else one pass over the table.
-function joinFor(map: RowMap): Join {
+function searchFor(map: RowMap): Search {
   const names = map.find.columns.map((column) => column.target.name);
   return map.target.uniqueIndexes.some((index) => index.columns.every((name) => names.includes(name))) ? 'index' : 'hash';
 }
@@ -202,13 +187,14 @@ function findBy(
   map: RowMap,
   keys: readonly Tuple[],
   { types, arrays }: Pick<StagedStatement, 'types' | 'arrays'>,
-): Pick<StagedStatement, 'join' | 'types' | 'arrays'> & { range: RangeSql | null } {
-  const join = joinFor(map);
-  const dense = join === 'index' ? denseRange(map, keys) : null;
-  if (!dense) return { join, types, arrays, range: null };
+): Pick<StagedStatement, 'search' | 'types' | 'arrays'> & { shape: string; range: RangeSql | null } {
+  const search = searchFor(map);
+  const dense = search === 'index' ? denseRange(map, keys) : null;
+  if (!dense) return { search, shape: search, types, arrays, range: null };
   const { column, first, last } = dense;
   return {
-    join: 'range',
+    search: 'range',
+    shape: `range ${column.index}`,
     types: [...types, column.parameterType, column.parameterType],
     arrays: [...arrays, new KeyParameter(first), new KeyParameter(last)],
     range: { column, first: types.length + 1, last: types.length + 2 },

@@ -14,6 +14,8 @@ const ROWS_A_LOOK = 1024;
 
 const NONE: ReadonlySet<MappedColumn> = new Set();
 
+const offsets = newOffsets();
+
 /** Many values of a statement's columns, as one parameter. */
 export interface ManyValues {
   writeTo(writer: FrameWriter): void;
@@ -66,7 +68,7 @@ export class StagedRows {
       if (inRows.has(column)) return null;
       const element = this.#binary ? column.parameterType : TYPE_OID.text;
       types.push(this.#arrays.of(element));
-      return new ArrayParameter(element);
+      return new ArrayParameter(element, rows.length);
     });
     const wholeRows = inRows.size > 0 ? this.#rowParameter(map, columns, inRows, types) : null;
     const tuples: Tuple[] = [];
@@ -76,7 +78,6 @@ export class StagedRows {
       if (array) array.add(tuple, at);
       else [tuples[i], starts[i]] = [tuple, at];
     };
-    const offsets = newOffsets();
     const turns = new Turns();
     const add: AddColumns = (tuple, of, first, older) => {
       locateColumns(tuple, offsets);

@@ -3,6 +3,7 @@ import type { Client } from 'pg';
 import { connect, disconnect } from '../postgres/connect.ts';
 import { quoteLiteral } from '../postgres/quote.ts';
 import { describeError, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+import { SEARCH_BY_KEY } from './planner-settings.ts';
 
 const SETTINGS = {
   // Acknowledgements wait for the disk instead, see Acknowledger.
@@ -10,6 +11,7 @@ const SETTINGS = {
   // The same statements again and again, some with megabytes of parameters: planning each time would cost more than it brings.
   plan_cache_mode: 'force_generic_plan',
   jit: 'off',
+  ...SEARCH_BY_KEY,
 };
 
 /** What the target's role may not do for us, and what follows from it. */

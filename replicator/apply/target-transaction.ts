@@ -6,10 +6,12 @@ import type { ArrayTypes } from './array-types.ts';
 import { explain } from './failures.ts';
 import { OrderedReplay } from './ordered-replay.ts';
 import type { Step } from './plan.ts';
+import { PlannerSettings } from './planner-settings.ts';
+import { PreparedStatements, type Preparable } from './prepared-statements.ts';
 import type { RowMap } from './row-map.ts';
 import { Run, SetMismatch, type Applied } from './run.ts';
 import { SetApply, type StagedStatement } from './set-apply.ts';
-import { truncateSql, type OnConflict, type OnMissing } from './statements.ts';
+import { truncateSql, type OnConflict, type OnMissing, type Statement } from './statements.ts';
 
 export interface TargetTransactionOptions {
   /** The connection that writes; see openTargetSession(). */
@@ -38,15 +40,22 @@ export interface Ending {
  */
 export class TargetTransaction {
   readonly #options: TargetTransactionOptions;
+  readonly #planner = new PlannerSettings();
+  readonly #prepared = { rows: new PreparedStatements<Statement>('r'), sets: new PreparedStatements<Preparable>('s') };
   readonly #replay: OrderedReplay;
   readonly #sets: { readonly binary: SetApply; readonly text: SetApply };
   #open = false;
 
   constructor(options: TargetTransactionOptions) {
     const { arrays } = options;
+    const planner = this.#planner;
+    const { rows, sets: prepared } = this.#prepared;
     this.#options = options;
-    this.#replay = new OrderedReplay(options);
-    this.#sets = { binary: new SetApply({ arrays, binary: true }), text: new SetApply({ arrays, binary: false }) };
+    this.#replay = new OrderedReplay({ ...options, planner, prepared: rows });
+    this.#sets = {
+      binary: new SetApply({ arrays, planner, prepared, binary: true }),
+      text: new SetApply({ arrays, planner, prepared, binary: false }),
+    };
   }
 
   /** A piece of a large transaction has been written, its commit is still to come. */
@@ -61,7 +70,8 @@ export class TargetTransaction {
 
   /** Forgets the statements that are prepared: tables may be others than they were. */
   forget(): void {
-    this.#replay.reset();
+    this.#prepared.rows.forget();
+    this.#prepared.sets.forget();
   }
 
   async rollback(): Promise<void> {
@@ -141,16 +151,14 @@ export class TargetTransaction {
     try {
       if (!this.#open) {
         pipe.run('BEGIN');
-        this.#sets.binary.begin();
-        this.#sets.text.begin();
+        this.#planner.begin();
       }
       this.#open = true;
       await write(pipe);
       await pipe.end();
     } catch (error) {
-      this.#replay.reset();
-      this.#sets.binary.begin();
-      this.#sets.text.begin();
+      this.forget();
+      this.#planner.begin();
       throw error;
     }
   }
@@ -177,8 +185,6 @@ export class TargetTransaction {
       run.folded(step.map, step.changes);
       return;
     }
-    this.#sets.binary.allowScans(pipe);
-    this.#sets.text.allowScans(pipe);
     for (const planned of step.changes) {
       const index = pipe.nextStatement;
       const statement = this.#replay.write(pipe, planned);

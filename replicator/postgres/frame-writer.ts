@@ -112,6 +112,11 @@ export class FrameWriter {
     return taken;
   }
 
+  /** All that was written, by a writer that is done with. */
+  finish(): Buffer {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
   #renew(buffer: Buffer): void {
     this.#buffer = buffer;
     this.#view = viewOf(buffer);
