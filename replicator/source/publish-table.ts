@@ -2,10 +2,11 @@ import type { Client, QueryConfig } from 'pg';
 import type { Relation, RelationName } from '../catalog/relation.ts';
 import type { Oid } from '../postgres/oid.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
-import { describeError, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+import { SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import type { Problem } from '../problem.ts';
-import { isBroken, isLockTrouble, patientTransaction, transaction } from './patient-transaction.ts';
-import { notPublishable, publishProblem } from './publish-problem.ts';
+import { isBroken, patientTransaction, transaction } from './patient-transaction.ts';
+import { keepsTakingWrites, probesOf, proveWritable } from './probe-writes.ts';
+import { publishProblem } from './publish-problem.ts';
 import { readFilter, type MemberState } from './publication-state.ts';
 import type { IdentityChange } from './replica-identity.ts';
 import { writeFault, type WriteFault } from './write-fault.ts';
@@ -37,8 +38,6 @@ export interface EditorOptions {
 
 /** Tables that need nothing but to be added share a transaction. */
 const TABLES_A_TRANSACTION = 50;
-
-const PROBE = 'pgfollow_probe';
 
 /** Changes one publication, a table at a time, each change proven harmless before it is committed. */
 export class PublicationEditor {
@@ -117,15 +116,9 @@ export class PublicationEditor {
       await this.#client.query(`ALTER PUBLICATION ${this.#publication} SET (${clause})`);
       const expelled: Oid[] = [];
       for (const member of members) {
-        try {
-          // With both published, what is checked for DELETE is checked for UPDATE too. Going back gives up the lock.
-          const probe = `EXPLAIN DELETE FROM ${quoteRelation(member)}`;
-          await this.#client.query(`SAVEPOINT ${PROBE}; ${probe}; ROLLBACK TO ${PROBE}; RELEASE ${PROBE}`);
-        } catch (error) {
-          if (isBroken(error) || isLockTrouble(error)) throw error;
-          await this.#client.query(`ROLLBACK TO ${PROBE}; RELEASE ${PROBE}; ${this.#removal(member)}`);
-          expelled.push(member.oid);
-        }
+        if (await keepsTakingWrites(this.#client, member)) continue;
+        await this.#client.query(this.#removal(member));
+        expelled.push(member.oid);
       }
       return expelled;
     });
@@ -161,7 +154,7 @@ export class PublicationEditor {
       }
       filterColumns = now.columns;
     }
-    await this.#probe(table, plan, filterColumns);
+    await proveWritable(this.#client, table, this.writeFault(table, plan, filterColumns));
     const changed = member !== null && (member.hasFilter || table.where !== null) && !this.isAsWanted(member, table);
     return { ...outcome(member ? (changed ? 'filter changed' : 'kept') : 'added', relation), identityChanges: plan };
   }
@@ -177,47 +170,6 @@ export class PublicationEditor {
     const now = await readFilter(this.#client, this.#options.publication, relation.oid);
     if (now.filter !== null) this.#options.filterMemo.set(memoKey(relation, where), now.filter);
     return now;
-  }
-
-  /**
-   * Asks the server whether it would still accept UPDATE and DELETE: EXPLAIN starts the executor, and with it the check that
-   * such a statement itself would meet, without running a trigger or touching a row. Where the role may not UPDATE, our
-   * own copy of the rules must do.
-   */
-  async #probe(table: WantedTable, plan: readonly IdentityChange[], filterColumns: readonly string[]): Promise<void> {
-    const { relation, partitions } = table;
-    await this.#client.query(`SAVEPOINT ${PROBE}`);
-    const fault = this.writeFault(table, plan, filterColumns);
-    try {
-      for (const statement of probesOf(relation)) await this.#client.query(statement);
-    } catch (error) {
-      if (isBroken(error) || isLockTrouble(error)) throw error;
-      if (sqlState(error) !== SQLSTATE.insufficient_privilege) {
-        if (await this.#takenByEach(partitions)) return;
-        throw notPublishable(
-          relation,
-          `the source would then refuse its UPDATEs and DELETEs: ${describeError(error)}`,
-          fault?.remedy ?? 'Add it to tables.exclude.',
-          error,
-        );
-      }
-      if (fault) throw notPublishable(relation, fault.message, fault.remedy);
-      await this.#client.query(`ROLLBACK TO ${PROBE}`);
-    }
-  }
-
-  /** A foreign table among the partitions may refuse what goes through the table at any time: it is not what is published. */
-  async #takenByEach(partitions: readonly Relation[]): Promise<boolean> {
-    const leaves = partitions.filter((leaf) => leaf.kind === 'table');
-    try {
-      await this.#client.query(`ROLLBACK TO ${PROBE}`);
-      for (const statement of leaves.flatMap(probesOf)) await this.#client.query(statement);
-      return leaves.length > 0;
-    } catch (error) {
-      if (isBroken(error) || isLockTrouble(error)) throw error;
-      await this.#client.query(`ROLLBACK TO ${PROBE}`);
-      return false;
-    }
   }
 
   #addition(tables: string): string {
@@ -242,22 +194,6 @@ export class PublicationEditor {
   #transaction<T>(work: (rollback: () => Promise<void>) => Promise<T>): Promise<T> {
     return patientTransaction(this.#client, this.#options.lockTimeoutMs, work);
   }
-}
-
-/**
- * For a partitioned table this covers every leaf. A generated or identity column can only be set to DEFAULT, so any
- * column that is neither is preferred.
- */
-function probesOf(relation: Relation): string[] {
-  const table = relation.kind === 'partitioned' ? quoteRelation(relation) : `ONLY ${quoteRelation(relation)}`;
-  const column =
-    relation.columns.find(({ generated, identity }) => generated === 'no' && identity !== 'always') ?? relation.columns[0];
-  const name = column && quoteIdent(column.name);
-  const settable = column?.generated === 'no' && column.identity !== 'always';
-  return [
-    ...(name ? [`EXPLAIN UPDATE ${table} SET ${name} = ${settable ? name : 'DEFAULT'}`] : []),
-    `EXPLAIN DELETE FROM ${table}`,
-  ];
 }
 
 function outcome(kind: TableOutcome['kind'], { schema, name }: RelationName, problem: Problem | null = null): TableOutcome {
