@@ -4,7 +4,7 @@ import type { Relation } from '../catalog/relation.ts';
 import { quoteRelation } from '../postgres/quote.ts';
 import { Problem } from '../problem.ts';
 import type { CopyTask } from '../snapshot/copy-table.ts';
-import type { FollowedTable } from './followed-tables.ts';
+import type { FollowedTable } from './followed-table.ts';
 
 /** How a table is to be copied; `first`: nobody reads the target yet. */
 export function copyTask(

@@ -10,7 +10,8 @@ import { cancelSlotCreation, createSlot, slotWaitingProblem, waitingFor } from '
 import { dropSlot, readSlot } from '../source/slot.ts';
 import { slotVerdict } from '../source/slot-verdict.ts';
 import { on } from './blame.ts';
-import { noteSaved, type FollowedTable } from './followed-tables.ts';
+import type { FollowedTable } from './followed-table.ts';
+import { noteSaved } from './store-tables.ts';
 import type { HeldPoint } from './held-point.ts';
 
 /** How often it is looked at what the slot's creation waits for. */

@@ -12,7 +12,8 @@ import type { KnownFrom } from '../spool/old-commits.ts';
 import type { RecentXids } from '../spool/pg-snapshot.ts';
 import { on } from './blame.ts';
 import type { Boundary } from './boundary.ts';
-import { noteSaved, type FollowedTable } from './followed-tables.ts';
+import type { FollowedTable } from './followed-table.ts';
+import { noteSaved } from './store-tables.ts';
 import type { HeldPoint } from './held-point.ts';
 
 export interface LivePointOptions {

@@ -5,7 +5,7 @@ import { planTables } from '../schema/read-parts.ts';
 import type { Bell } from './bell.ts';
 import { onBuildSource, openBuildTarget } from './build-lines.ts';
 import { ClientPool } from './client-pool.ts';
-import type { FollowedTable } from './followed-tables.ts';
+import type { FollowedTable } from './followed-table.ts';
 import type { Ends } from './ends.ts';
 import { RetryClock } from './retry-clock.ts';
 import type { TableSet } from './table-set.ts';

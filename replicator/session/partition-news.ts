@@ -4,7 +4,7 @@ import { quoteRelation } from '../postgres/quote.ts';
 import type { StoredPartition, StoredTable } from '../metadata/table-states.ts';
 import { storePartitions } from '../metadata/many-tables.ts';
 import { holdsUnsentRows, leafChanges, type PresentLeaf } from '../source/partitions.ts';
-import type { FollowedTable } from './followed-tables.ts';
+import type { FollowedTable } from './followed-table.ts';
 
 /** What happened to partitions and cannot be followed, for people. */
 export interface PartitionNews {

@@ -12,14 +12,9 @@ import { planReplicaIdentity, type IdentityChange } from '../source/replica-iden
 import { walEnd } from '../source/wal-position.ts';
 import { on } from './blame.ts';
 import type { Ends } from './ends.ts';
-import {
-  failTable,
-  noteMemberships,
-  saveTable,
-  storeFollowedTables,
-  type FollowedTable,
-  type ResolvedPipelineTables,
-} from './followed-tables.ts';
+import { failTable, type FollowedTable } from './followed-table.ts';
+import type { ResolvedPipelineTables } from './followed-tables.ts';
+import { noteMemberships, saveTable, storeFollowedTables } from './store-tables.ts';
 import { notePartitions } from './partition-news.ts';
 
 /** The longest that a lock of ours on a source table waits, and so the longest that others queue behind it. */

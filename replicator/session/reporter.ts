@@ -11,7 +11,7 @@ import { walEnd } from '../source/wal-position.ts';
 import { Arrival } from './arrival.ts';
 import { blame, on } from './blame.ts';
 import type { FollowObserver } from './follow-observer.ts';
-import type { FollowedTable } from './followed-tables.ts';
+import type { FollowedTable } from './followed-table.ts';
 import type { Gate } from './gate.ts';
 import type { Ends } from './ends.ts';
 import { StreamReporter } from './stream-reporter.ts';
@@ -79,7 +79,7 @@ export class Reporter {
 
   sessionFailed(problem: Problem): void {
     this.#model.error(stageOf(problem.code), problem.retry);
-    if (problem.table !== null) this.tables.forgetError(problem.table);
+    if (problem.table !== null) this.tables.errors.forget(problem.table);
     for (const role of ['source', 'target'] as const) {
       if (problem.code !== (role === 'source' ? 'SOURCE_UNREACHABLE' : 'TARGET_UNREACHABLE')) continue;
       this.#model.database(role, { connected: false });
@@ -233,7 +233,7 @@ export class Reporter {
 
   #clearRaised(): void {
     for (const { code, table } of this.#raised)
-      if (table === null || !this.tables.isErrorOf(table, code)) this.#model.clearProblem(code, table);
+      if (table === null || !this.tables.errors.is(table, code)) this.#model.clearProblem(code, table);
     this.#raised = [];
   }
 }

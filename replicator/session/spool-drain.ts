@@ -12,7 +12,8 @@ import { parseSnapshot } from '../spool/pg-snapshot.ts';
 import { SpoolDecoder } from '../spool/spooled-changes.ts';
 import type { Bell } from './bell.ts';
 import type { Boundary } from './boundary.ts';
-import { noteSaved, saveTable, type FollowedTable } from './followed-tables.ts';
+import type { FollowedTable } from './followed-table.ts';
+import { noteSaved, saveTable } from './store-tables.ts';
 import type { RetryClock } from './retry-clock.ts';
 import type { TableSet } from './table-set.ts';
 

@@ -9,7 +9,7 @@ import { Problem } from '../problem.ts';
 import type { Applier } from '../apply/applier.ts';
 import { on } from './blame.ts';
 import type { Boundary } from './boundary.ts';
-import type { FollowedTable } from './followed-tables.ts';
+import type { FollowedTable } from './followed-table.ts';
 import type { Ends } from './ends.ts';
 import type { RetryClock } from './retry-clock.ts';
 import type { SequenceKeeper } from './sequences.ts';

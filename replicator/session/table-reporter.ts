@@ -3,16 +3,17 @@ import type { Applied } from '../apply/run.ts';
 import { groupBy } from '../catalog/group-by.ts';
 import { displayName } from '../catalog/relation.ts';
 import type { StatusModel } from '../observe/model.ts';
-import { stageOf } from '../observe/stage.ts';
 import type { SequencesBrought, TableStatus } from '../observe/status.ts';
-import type { Problem } from '../problem.ts';
 import type { Refusal } from '../schema/build-steps.ts';
 import type { Difference } from '../metadata/shadows.ts';
 import type { CopyTask } from '../snapshot/copy-table.ts';
 import type { IdentityChange } from '../source/replica-identity.ts';
 import { ConflictTally } from './conflicts.ts';
 import type { CopyRoundsOptions } from './copy-rounds.ts';
-import type { FollowedTable, ResolvedPipelineTables } from './followed-tables.ts';
+import type { FollowedTable } from './followed-table.ts';
+import type { ResolvedPipelineTables } from './followed-tables.ts';
+import { mendedParts, refusedParts, type RefusalCode } from './refused-parts.ts';
+import { TableErrors } from './table-errors.ts';
 import type { Teller } from './teller.ts';
 
 const TAKEN_UP_ANEW: Readonly<Record<NonNullable<FollowedTable['replaced']>, { readonly code: string; readonly why: string }>> = {
@@ -45,6 +46,7 @@ export interface TableReporterOptions {
 
 /** Turns what happens to single tables into status, events and log lines. */
 export class TableReporter {
+  readonly errors: TableErrors;
   readonly #model: StatusModel;
   readonly #teller: Teller;
   readonly #log: Logger;
@@ -52,11 +54,11 @@ export class TableReporter {
   readonly #replaced: TableReporterOptions['replaced'];
   readonly #tally = new ConflictTally(Date.now);
   readonly #findingsTold = new Set<string>();
-  readonly #errors = new Map<string, Pick<Problem, 'code' | 'message'>>();
   /** What is in the way of sequences: message by table. */
   #sequenceFaults: ReadonlyMap<string, string> = new Map();
 
   constructor(options: TableReporterOptions) {
+    this.errors = new TableErrors(options);
     this.#model = options.model;
     this.#teller = options.teller;
     this.#log = options.log;
@@ -64,20 +66,10 @@ export class TableReporter {
     this.#replaced = options.replaced;
   }
 
-  /** Whether this is the reason why a table is in error. */
-  isErrorOf(table: string, code: Problem['code']): boolean {
-    return this.#errors.get(table)?.code === code;
-  }
-
-  /** A table's error has become that of the whole session. */
-  forgetError(table: string): void {
-    this.#errors.delete(table);
-  }
-
   /** The set of tables, at the beginning of a session and whenever it changes. What was told already is not told again. */
   prepared({ tables, findings, created, news }: ResolvedPipelineTables, changes: readonly IdentityChange[]): void {
     const names = new Set(tables.map((table) => table.name));
-    for (const gone of [...this.#errors.keys()].filter((name) => !names.has(name))) this.#recovered(gone);
+    this.errors.keepOnly(names);
     for (const { source } of this.#model.followed.all()) if (!names.has(source)) this.#replaced(source);
     for (const { name, replaced } of tables) {
       if (!replaced) continue;
@@ -130,9 +122,9 @@ export class TableReporter {
   stands(table: FollowedTable): void {
     const { name, progress } = table;
     if (progress.state === 'error') {
-      this.#error(name, progress);
+      this.errors.raise(name, progress);
     } else {
-      this.#recovered(name);
+      this.errors.over(name);
       this.#model.followed.state(name, progress.state);
     }
     this.#model.followed.spooled(name, table.spooledBytes);
@@ -204,24 +196,14 @@ export class TableReporter {
     this.#log.debug({ followed, faults: faults.length }, 'sequences brought over');
   }
 
-  /** What a table of our making goes without: one event for all, since those of one table and code are counted together. */
-  refused(table: FollowedTable, code: 'PART_NOT_CREATED' | 'FOREIGN_KEY_NOT_CREATED', refusals: readonly Refusal[]): void {
-    if (refusals.length === 0) return;
-    const lines = refusals.map(({ part, reason }) => `${part}: ${reason}`);
-    const tried = refusals.flatMap(({ sql }) => sql);
-    this.#teller.tell({
-      level: 'warn',
-      table: table.name,
-      code,
-      message: `${displayName(table.mapping.target)} goes without ${lines.join('; ')}.`,
-      ...(tried.length > 0 ? { remedy: refusedRemedy(table, code, tried) } : {}),
-    });
+  /** What a table of our making goes without. */
+  refused(table: FollowedTable, code: RefusalCode, refusals: readonly Refusal[]): void {
+    if (refusals.length > 0) this.#teller.tell(refusedParts(table, code, refusals));
   }
 
   /** Parts that the target had refused are there now. */
   mended(table: FollowedTable, parts: readonly string[]): void {
-    const message = `${displayName(table.mapping.target)} has what it went without: ${parts.join('; ')}.`;
-    this.#teller.tell({ level: 'info', table: table.name, code: 'PART_CREATED', message });
+    this.#teller.tell(mendedParts(table, parts));
   }
 
   /** Rows that were not applied as they were sent. */
@@ -232,35 +214,6 @@ export class TableReporter {
       this.#log.warn({ conflicts: applied.conflicts.slice(at, at + CONFLICTS_A_LINE) }, 'rows not applied as they were sent');
     }
   }
-
-  #error(table: string, error: { code: Problem['code']; message: string; remedy: string }): void {
-    const { code, message, remedy } = error;
-    this.#model.followed.state(table, 'error', { code, message, remedy });
-    const known = this.#errors.get(table);
-    if (known?.code === code && known.message === message) return;
-    if (known) this.#model.clearProblem(known.code, table);
-    this.#errors.set(table, { code, message });
-    this.#model.problem({ code, message, remedy, table });
-    this.#model.error(stageOf(code), 'data');
-    this.#teller.tell({ level: 'error', table, code, message, remedy });
-  }
-
-  #recovered(table: string): void {
-    const known = this.#errors.get(table);
-    if (!known) return;
-    this.#errors.delete(table);
-    this.#model.clearProblem(known.code, table);
-    this.#teller.tell({ level: 'info', table, code: 'TABLE_RECOVERED', message: `What stood in the way of ${table} is over.` });
-  }
-}
-
-function refusedRemedy(
-  { name }: FollowedTable,
-  code: 'PART_NOT_CREATED' | 'FOREIGN_KEY_NOT_CREATED',
-  tried: readonly string[],
-): string {
-  const then = code === 'PART_NOT_CREATED' ? `pgfollow retry ${name} (the next start tries it too), or run` : 'run';
-  return `Mend what the message names, then ${then} on the target:\n${tried.join(';\n')};`;
 }
 
 function resynced(table: string, { missing, extra, different }: Difference): string {

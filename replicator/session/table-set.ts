@@ -3,7 +3,7 @@ import { displayName, type Relation } from '../catalog/relation.ts';
 import { takesChanges } from '../metadata/table-state.ts';
 import type { Oid } from '../postgres/oid.ts';
 import type { StreamRelation } from '../pgoutput/messages.ts';
-import type { FollowedTable } from './followed-tables.ts';
+import type { FollowedTable } from './followed-table.ts';
 
 /** What a table is by what was resolved anew; where it stands is known here. */
 export function takeOver(known: FollowedTable, fresh: FollowedTable): FollowedTable {

@@ -1,53 +1,28 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Applied } from '../apply/run.ts';
 import { markPipeline } from '../metadata/pipeline-row.ts';
 import { takesChanges } from '../metadata/table-state.ts';
 import { readSpoolBytes } from '../metadata/spool.ts';
-import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
 import type { StreamRelation } from '../pgoutput/messages.ts';
-import { Problem } from '../problem.ts';
-import { catalogFingerprint } from '../source/fingerprint.ts';
+import type { Problem } from '../problem.ts';
 import type { Refusal } from '../schema/build-steps.ts';
-import type { IdentityChange } from '../source/replica-identity.ts';
 import { walEnd } from '../source/wal-position.ts';
 import { Bell } from './bell.ts';
 import { on } from './blame.ts';
 import { buildTables } from './build-tables.ts';
-import {
-  binaryForStream,
-  failTable,
-  resolveFollowedTables,
-  saveTable,
-  type FollowedTable,
-  type ResolvedPipelineTables,
-} from './followed-tables.ts';
+import { failTable, type FollowedTable } from './followed-table.ts';
 import { CopyRounds, type CopyRoundsOptions } from './copy-rounds.ts';
 import { withColumnTypes } from './missing-columns.ts';
-import type { Ends } from './ends.ts';
 import { mendTables } from './mend-tables.ts';
-import { publishTables } from './publish-tables.ts';
 import { drainSpools, type DrainOptions } from './spool-drain.ts';
-import { takeOver } from './table-set.ts';
+import { saveTable } from './store-tables.ts';
+import { TableWatch, type TableWatchObserver, type TableWatchOptions } from './table-watch.ts';
 
-/** How often it is looked whether the source has other tables than before. */
-const WATCH_MS = 2000;
-const LOOK_MS = 500;
-
-export interface TendOptions extends Pick<
-  CopyRoundsOptions,
-  'config' | 'ends' | 'tables' | 'clock' | 'applier' | 'boundary' | 'recent' | 'knownFrom' | 'versions' | 'first' | 'observer'
-> {
-  /** Of the source's catalog as it was before the tables were resolved: what has changed since is not missed. */
-  readonly fingerprint: string;
-  /** The stream sends binary values; it cannot be told otherwise while it runs. */
-  readonly binary: boolean;
+export interface TendOptions extends TableWatchOptions, Pick<CopyRoundsOptions, 'recent' | 'knownFrom' | 'first' | 'observer'> {
   readonly told: TableObserver;
 }
 
 /** What is heard of the tables, each on its own. */
-export interface TableObserver {
-  /** The set of tables, or what they are, is another one. */
-  changed(resolved: ResolvedPipelineTables, identities: readonly IdentityChange[]): void;
+export interface TableObserver extends TableWatchObserver {
   /** Its state is another one. */
   stands(table: FollowedTable): void;
   joined(table: FollowedTable): void;
@@ -69,11 +44,12 @@ export interface TableObserver {
 export class TableTender {
   readonly #options: TendOptions;
   readonly #mend = new Bell();
-  #rescan = false;
+  readonly #watch: TableWatch;
   #firstCopy: boolean;
 
   constructor(options: TendOptions) {
     this.#options = options;
+    this.#watch = new TableWatch(options, options.told);
     this.#firstCopy = firstCopyIsOpen(options);
   }
 
@@ -98,12 +74,12 @@ export class TableTender {
       control: ends.target,
       stands: (table) => told.stands(table),
       joined: (table) => told.joined(table),
-      rescan: () => this.rescan(),
+      rescan: () => this.#watch.rescan(),
       looked: () => this.#lookAtFirstCopy(),
     });
     const loops = [
       rounds.run(signal),
-      this.#watch(signal),
+      this.#watch.run(signal),
       buildTables(
         {
           ends,
@@ -216,12 +192,12 @@ export class TableTender {
     if (!table) return;
     // Until it is looked nobody shall take it for complete.
     if (takesChanges(table.progress.state)) told.stands({ ...table, progress: { state: 'pending' } });
-    this.rescan();
+    this.#watch.rescan();
   }
 
-  /** Looks at the source's tables at once, whatever the fingerprint says. */
+  /** Looks at the source's tables at once. */
   rescan(): void {
-    this.#rescan = true;
+    this.#watch.rescan();
   }
 
   // Told at once; that it is stored a moment later costs no more than another look after a crash.
@@ -232,83 +208,9 @@ export class TableTender {
     told.firstCopied(tables.all);
     markPipeline(ends.target, config.name, 'first_copy_done', true).catch(() => {});
   }
-
-  async #watch(signal: AbortSignal): Promise<void> {
-    const { ends } = this.#options;
-    let seen = this.#options.fingerprint;
-    for (let at = Date.now(); !signal.aborted;) {
-      await sleep(LOOK_MS, null, { signal }).catch(() => {});
-      if (signal.aborted) return;
-      if (!this.#rescan) {
-        if (Date.now() - at < WATCH_MS) continue;
-        at = Date.now();
-        const now = await on('source', catalogFingerprint(ends.source, ends.sourceIdentity.version));
-        if (now === seen) continue;
-        seen = now;
-      }
-      this.#rescan = false;
-      await this.#scan(signal);
-    }
-  }
-
-  async #scan(signal: AbortSignal): Promise<void> {
-    const { config, ends } = this.#options;
-    const source = await on('source', connect({ role: 'source', url: config.source.url, purpose: `${config.name} tables` }));
-    const cut = (): void => destroySocket(source);
-    signal.addEventListener('abort', cut, { once: true });
-    try {
-      await this.#resolve(signal, { ...ends, source, row: { ...ends.row, snapshotFinished: true, publicationCreated: true } });
-    } catch (error) {
-      if (signal.aborted) return;
-      throw error;
-    } finally {
-      signal.removeEventListener('abort', cut);
-      await disconnect(source);
-    }
-  }
-
-  async #resolve(signal: AbortSignal, ends: Ends): Promise<void> {
-    const { config, tables, clock, boundary, applier, versions, binary } = this.#options;
-    const resolved = await resolveFollowedTables(ends, config, {
-      sourceVersion: versions.sourceVersion,
-      copyAhead: false,
-      signal,
-    });
-    // Those that stay keep their standing, except that what failed may be tried again.
-    const now = resolved.tables.map((fresh) => this.#merge(fresh));
-    // Before anything of it is stored: what is stored of them must come after all that is stored of those whose place they take.
-    const kept = new Set(now);
-    for (const table of tables.all) if (!kept.has(table)) table.superseded = true;
-    const merged = { ...resolved, tables: now };
-    const identities = await publishTables(ends, config, merged);
-    if (binary && !binaryForStream(now, versions)) throw streamInText();
-    await boundary.at(async () => {
-      tables.replace(now);
-      applier.reroute();
-    });
-    for (const table of now)
-      if (!table.hasRows && table.progress.state === 'error' && clock.due(table.name)) clock.failed(table.name);
-    this.#options.told.changed(merged, identities);
-  }
-
-  #merge(fresh: FollowedTable): FollowedTable {
-    const known = this.#options.tables.get(fresh.name);
-    if (!known || fresh.replaced) return fresh;
-    takeOver(known, fresh);
-    if (known.hasRows || known.spooling || known.progress.state !== 'error' || !this.#options.clock.due(known.name)) return known;
-    known.progress = fresh.progress;
-    return known;
-  }
 }
 
 /** Whether tables that were there at the beginning may still have to be copied. */
 export function firstCopyIsOpen({ first, ends, config }: Pick<TendOptions, 'first' | 'ends' | 'config'>): boolean {
   return config.snapshot.copy && (first !== null || !ends.row.firstCopyDone);
-}
-
-function streamInText(): Problem {
-  return new Problem('SOURCE_UNREACHABLE', 'The stream begins again, because values of a table must travel as text now.', {
-    retry: 'transient',
-    remedy: 'Nothing to do.',
-  });
 }

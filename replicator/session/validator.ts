@@ -8,7 +8,7 @@ import { TableChanged, type Found } from '../validate/comparison.ts';
 import { Side, TooLong } from '../validate/side.ts';
 import { SourceClock } from '../validate/source-clock.ts';
 import { validateTable, type TableFound } from '../validate/validate-table.ts';
-import type { FollowedTable } from './followed-tables.ts';
+import type { FollowedTable } from './followed-table.ts';
 import type { FollowingSession } from './table-controls.ts';
 import type { Tide } from './tide.ts';
 import { openUnless } from './together.ts';
