@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -41,7 +40,7 @@ export class Pgfollow {
 
   async prepare() {
     this.#folder = await mkdtemp(join(tmpdir(), 'pgfollow-bench-'));
-    this.#port = await freePort();
+    this.#port = await this.#freePort();
     const config = {
       name: NAME,
       source: { url: this.#source },
@@ -166,10 +165,20 @@ export class Pgfollow {
   }
 
   async #guard(pid) {
-    const { guard } = await import(pathToFileURL(join(this.#dist, 'embedded/guard.js')).href);
+    const { guard } = await this.#built('embedded/guard.js');
     const release = this.#release;
     this.#release = guard({ pid, remove: this.#folder });
     release();
+  }
+
+  /** One that no outgoing connection is given between this and the start, and the bench makes many. */
+  async #freePort() {
+    const { freePort } = await this.#built('embedded/free-port.js');
+    return freePort();
+  }
+
+  #built(file) {
+    return import(pathToFileURL(join(this.#dist, file)).href);
   }
 
   get #configFile() {
@@ -197,13 +206,4 @@ export class Pgfollow {
   #assertRunning() {
     if (this.#child?.exitCode !== null) throw new Error(`pgfollow has ended\n${this.#log}`);
   }
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
 }

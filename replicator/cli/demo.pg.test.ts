@@ -1,9 +1,9 @@
 import { chown, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client } from 'pg';
 import { expect, test } from 'vitest';
 import { serverUser } from '../embedded/binaries.ts';
+import { ask } from '../testing/ask.ts';
 import { testDatabases, sql, value } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
 import { startTraffic, TRANSACTIONS } from './demo-traffic.ts';
@@ -89,14 +89,3 @@ test('the shop is defined in the same words on both sides', async () => {
   );
   expect(y).toBe(x);
 });
-
-async function ask(url: string, text: string): Promise<string | null> {
-  const client = new Client({ connectionString: url, types: { getTypeParser: () => String } });
-  await client.connect();
-  try {
-    const { rows } = await client.query<Record<string, string | null>>(text);
-    return Object.values(rows[0] ?? {})[0] ?? null;
-  } finally {
-    await client.end();
-  }
-}

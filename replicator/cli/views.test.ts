@@ -4,7 +4,7 @@ import { renderProgress } from './progress-view.ts';
 import { renderStatus } from './status-view.ts';
 import { align, formatBytes, formatCount, printable, wantsColor, wrap } from './style.ts';
 import { renderTables } from './tables-view.ts';
-import { sampleStatus, sampleTable } from '../testing/cli-io.ts';
+import { sampleProblem, sampleStatus, sampleTable } from '../testing/cli-io.ts';
 
 const NOW = Date.parse('2026-01-02T04:04:05.000Z');
 
@@ -33,17 +33,7 @@ describe('status', () => {
         slot: null,
         position: { received: null, applied: null, acknowledged: null },
         lag: { seconds: null, bytes: null },
-        problems: [
-          {
-            code: 'SLOT_LOST',
-            message: 'Gone.\nFor good.',
-            remedy: 'Copy again.',
-            since: '2026-01-02T04:00:00Z',
-            table: 'public.a',
-            retryAt: null,
-            occurrences: 1,
-          },
-        ],
+        problems: [sampleProblem({ message: 'Gone.\nFor good.', table: 'public.a' })],
       }),
       { color: false, now: NOW },
     );
@@ -131,15 +121,7 @@ describe('progress', () => {
   });
 
   it('shows the first problem below the verdict', () => {
-    const problem = {
-      code: 'SLOT_LOST',
-      message: 'Gone.',
-      remedy: 'Copy again.',
-      since: '',
-      table: null,
-      retryAt: null,
-      occurrences: 1,
-    } as const;
+    const problem = sampleProblem({ message: 'Gone.' });
     expect(renderProgress(sampleStatus({ problems: [problem] }), [], { color: false, now: NOW, columns: 80 })).toEqual([
       '! Streaming. pg_y is 0.2 s behind pg_x.',
       '  Gone.',

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Status } from '../observe/status.ts';
 import { parseLsn } from '../postgres/lsn.ts';
-import { sampleStatus } from '../testing/cli-io.ts';
+import { sampleProblem, sampleStatus } from '../testing/cli-io.ts';
 import { waitVerdict } from './wait-verdict.ts';
 
 const at = (applied: string | null): Partial<Status> => ({ position: { received: null, applied, acknowledged: null } });
@@ -35,16 +35,7 @@ it.each<[what: string, status: Status, wanted: string, missing: string | null]>(
 });
 
 it('says why nothing moves', () => {
-  const problem = {
-    code: 'SLOT_LOST',
-    message: 'The slot is lost.',
-    remedy: 'Copy again.',
-    since: '',
-    table: null,
-    retryAt: null,
-    occurrences: 1,
-  } as const;
-  const verdict = waitVerdict(sampleStatus({ ...at('0/1'), state: 'failed', problems: [problem] }), parseLsn('1/0'));
+  const verdict = waitVerdict(sampleStatus({ ...at('0/1'), state: 'failed', problems: [sampleProblem()] }), parseLsn('1/0'));
   expect(verdict).toEqual({
     done: false,
     missing: 'applied 0/1, wanted 1/0; the pipeline is failed: The slot is lost. Copy again',

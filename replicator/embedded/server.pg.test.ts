@@ -4,12 +4,12 @@ import { chmod, chown, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Client } from 'pg';
 import { describe, expect, test, vi } from 'vitest';
+import { ask } from '../testing/ask.ts';
 import { eventually } from '../testing/eventually.ts';
 import { serverBinaries, serverUser, stage } from './binaries.ts';
 import { childrenOf, isRunning } from './processes.ts';
-import { startServer, type EmbeddedServer } from './server.ts';
+import { startServer } from './server.ts';
 
 const FAST = { fsync: 'off', shared_buffers: '16MB' };
 
@@ -19,9 +19,9 @@ describe.each([18, 14])('PostgreSQL %i', (version) => {
     let processes: number[];
     {
       await using server = await startServer({ version, settings: FAST, database: 'app "x"' });
-      expect(await ask(server, 'SELECT current_database()')).toBe('app "x"');
-      expect(await ask(server, "SELECT current_setting('server_version_num')::int / 10000")).toBe(String(version));
-      await ask(server, "CREATE TABLE kept AS SELECT 'yes' AS a");
+      expect(await ask(server.url(), 'SELECT current_database()')).toBe('app "x"');
+      expect(await ask(server.url(), "SELECT current_setting('server_version_num')::int / 10000")).toBe(String(version));
+      await ask(server.url(), "CREATE TABLE kept AS SELECT 'yes' AS a");
       const { port, pid } = server;
 
       await server.kill();
@@ -31,11 +31,11 @@ describe.each([18, 14])('PostgreSQL %i', (version) => {
       await server.start({ settings: { work_mem: '5MB' } });
       expect(server.logTail()).toContain('automatic recovery');
       expect(server.port).toBe(port);
-      expect(await ask(server, 'SELECT a FROM kept')).toBe('yes');
+      expect(await ask(server.url(), 'SELECT a FROM kept')).toBe('yes');
 
       await server.restart();
-      expect(await ask(server, 'SELECT a FROM kept')).toBe('yes');
-      expect(await ask(server, 'SHOW work_mem')).toBe('5MB');
+      expect(await ask(server.url(), 'SELECT a FROM kept')).toBe('yes');
+      expect(await ask(server.url(), 'SHOW work_mem')).toBe('5MB');
 
       folder = dirname(server.dataDir);
       processes = [server.pid ?? 0, ...childrenOf(server.pid ?? 0)];
@@ -48,10 +48,10 @@ describe.each([18, 14])('PostgreSQL %i', (version) => {
 
 test('kill also ends a backend that is busy', async () => {
   await using server = await startServer({ settings: FAST });
-  const busy = ask(server, 'SELECT count(*) FROM generate_series(1, 1000000000)').catch(String);
+  const busy = ask(server.url(), 'SELECT count(*) FROM generate_series(1, 1000000000)').catch(String);
   await eventually(
     async () =>
-      (await ask(server, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%series%' AND state = 'active'")) === '2',
+      (await ask(server.url(), "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%series%' AND state = 'active'")) === '2',
   );
   await server.kill();
   await server.start();
@@ -66,13 +66,13 @@ test('a data directory that was given stays, and takes its password with it', as
     const dataDir = join(parent, 'a', 'data');
     {
       await using server = await startServer({ dataDir, settings: FAST, password: 'sésame' });
-      await ask(server, 'CREATE TABLE kept (a int)');
+      await ask(server.url(), 'CREATE TABLE kept (a int)');
     }
     {
       await using server = await startServer({ dataDir, settings: FAST, password: 'sésame' });
-      expect(await ask(server, 'SELECT count(*) FROM kept')).toBe('0');
+      expect(await ask(server.url(), 'SELECT count(*) FROM kept')).toBe('0');
       await expect(startServer({ dataDir, password: 'sésame' })).rejects.toThrow(/ended while starting[^]*postmaster\.pid/);
-      expect(await ask(server, 'SELECT 1')).toBe('1');
+      expect(await ask(server.url(), 'SELECT 1')).toBe('1');
     }
     await expect(startServer({ dataDir, password: 'wrong' })).rejects.toThrow(
       /does not let us in[^]*password authentication failed/,
@@ -138,15 +138,3 @@ test('binaries can be staged for another user, with the links that npm cannot ca
   expect(statSync(join(folder, 'lib/libextra.so')).size).toBeGreaterThan(100_000);
   expect(statSync(join(folder, 'bin/postgres')).size).toBe(statSync(postgres).size);
 });
-
-async function ask(server: EmbeddedServer, text: string): Promise<string | null> {
-  const client = new Client({ connectionString: server.url(), types: { getTypeParser: () => String } });
-  client.on('error', () => {});
-  await client.connect();
-  try {
-    const { rows } = await client.query<Record<string, string | null>>(text);
-    return Object.values(rows[0] ?? {})[0] ?? null;
-  } finally {
-    await client.end();
-  }
-}

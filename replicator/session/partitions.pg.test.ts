@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { compareTables } from '../testing/compare.ts';
+import { becomesEqual } from '../testing/becomes.ts';
 import { sql, testDatabases, value, type TestDatabases } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
 import { startCaughtUp, startPipeline, type RunningPipeline } from '../testing/run-pipeline.ts';
@@ -17,18 +17,6 @@ const told = (running: RunningPipeline): string[] =>
     .after()
     .map(({ code }) => code)
     .filter((code) => code.startsWith('PARTITION_'));
-
-/** Until both sides are the same, with a change in every part of the table. */
-async function becomesEqual(db: TestDatabases, running: RunningPipeline): Promise<void> {
-  await eventually(
-    async () => {
-      await running.caughtUp();
-      await compareTables(db.source, db.target);
-    },
-    { timeout: 30_000 },
-  );
-  expect(running.pipeline.model.status()).toMatchObject({ state: 'streaming', problems: [] });
-}
 
 /** Something that is noticed after a look at the source's tables that began later than now. */
 async function looked(db: TestDatabases, running: RunningPipeline): Promise<void> {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { becomesEqual } from '../testing/becomes.ts';
 import { compareTables } from '../testing/compare.ts';
 import { sql, testDatabases, value, type TestDatabases } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
@@ -23,18 +24,15 @@ const outAndIn = (publication: string): string[] => [
 ];
 
 async function copiedAgain(db: TestDatabases, running: RunningPipeline): Promise<void> {
-  await eventually(
-    async () => {
-      expect(told(running)).toEqual(['public.t']);
-      await running.caughtUp();
-      await compareTables(db.source, db.target);
-    },
-    { timeout: 40_000 },
-  );
+  await toldAndEqual(db, running, ['public.t']);
   await sql(db.source, `INSERT INTO t VALUES (5, 'later'); INSERT INTO u VALUES (5)`);
   await running.caughtUp();
   await compareTables(db.source, db.target);
   expect(running.pipeline.model.status()).toMatchObject({ state: 'streaming', problems: [] });
+}
+
+function toldAndEqual(db: TestDatabases, running: RunningPipeline, tables: readonly string[]): Promise<void> {
+  return becomesEqual(db, running, { also: () => expect(told(running)).toEqual(tables), timeout: 40_000 });
 }
 
 /** The tables that were said to have been out of the publication. */
@@ -89,14 +87,7 @@ test('a publication of the user’s own: a table, all of them, and a schema', { 
   await each(db, ...outAndIn(own));
   await copiedAgain(db, running);
   await each(db, `ALTER PUBLICATION "${own}" DROP TABLE u`, `INSERT INTO u VALUES (6)`, `ALTER PUBLICATION "${own}" ADD TABLE u`);
-  await eventually(
-    async () => {
-      expect(told(running)).toEqual(['public.t', 'public.u']);
-      await running.caughtUp();
-      await compareTables(db.source, db.target);
-    },
-    { timeout: 40_000 },
-  );
+  await toldAndEqual(db, running, ['public.t', 'public.u']);
 });
 
 if (TEST_VERSION >= 15)
@@ -124,14 +115,7 @@ test('a publication that was dropped and made anew under its name', { timeout: 9
   // Both in one transaction: else the stream would find no publication where rows were written.
   await each(db, `BEGIN; DROP PUBLICATION "${own}"; CREATE PUBLICATION "${own}" FOR ALL TABLES; COMMIT`);
   await using running = startPipeline(db, settings);
-  await eventually(
-    async () => {
-      expect(told(running)).toEqual(['public.t', 'public.u']);
-      await running.caughtUp();
-      await compareTables(db.source, db.target);
-    },
-    { timeout: 40_000 },
-  );
+  await toldAndEqual(db, running, ['public.t', 'public.u']);
 });
 
 if (TEST_VERSION >= 15)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { becomesProblem } from '../testing/becomes.ts';
 import { compareTables } from '../testing/compare.ts';
 import { sql, testDatabases, value, type TestDatabases } from '../testing/databases.ts';
-import { eventually } from '../testing/eventually.ts';
 import { startCaughtUp, type RunningPipeline } from '../testing/run-pipeline.ts';
 
 const TABLE = 'CREATE TABLE t (id int PRIMARY KEY, v text)';
@@ -23,13 +23,6 @@ function told(running: RunningPipeline, code: string): string[] {
     .after(0)
     .filter((event) => event.code === code)
     .map(({ message }) => message);
-}
-
-async function problem(running: RunningPipeline, code: string): Promise<unknown> {
-  return eventually(() => {
-    const found = running.pipeline.model.status().problems.find((each) => each.code === code);
-    return found ?? false;
-  });
 }
 
 describe('apply.onMissing', () => {
@@ -82,7 +75,10 @@ describe('apply.onMissing', () => {
     await using running = await follow(db, { apply: { onMissing: 'error', onError: 'pipeline' } });
     await sql(db.target, 'DELETE FROM t WHERE id = 1');
     await sql(db.source, `INSERT INTO t VALUES (100, 'same transaction'); UPDATE t SET v = 'new' WHERE id = 1`);
-    expect(await problem(running, 'ROW_MISSING')).toMatchObject({ table: 'public.t', message: expect.stringContaining('id=1') });
+    expect(await becomesProblem(running, 'ROW_MISSING')).toMatchObject({
+      table: 'public.t',
+      message: expect.stringContaining('id=1'),
+    });
     expect(await value(db.target, 'SELECT count(*) FROM t WHERE id = 100')).toBe('0');
     await sql(db.target, `INSERT INTO t VALUES (1, 'back')`);
     await running.caughtUp();
@@ -116,7 +112,7 @@ describe('apply.onConflict', () => {
       db.source,
       `INSERT INTO t VALUES (49, 'before'); INSERT INTO t VALUES (50, 'source'); INSERT INTO t VALUES (51, 'after')`,
     );
-    expect(await problem(running, 'APPLY_FAILED')).toMatchObject({
+    expect(await becomesProblem(running, 'APPLY_FAILED')).toMatchObject({
       table: 'public.t',
       message: expect.stringMatching(/INSERT of public.t \(id=50\).*23505/),
       remedy: expect.stringContaining('source_wins'),

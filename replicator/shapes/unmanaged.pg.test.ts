@@ -1,18 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { becomesProblem } from '../testing/becomes.ts';
 import { compareTables } from '../testing/compare.ts';
 import { sql, testDatabases, value } from '../testing/databases.ts';
-import { eventually } from '../testing/eventually.ts';
-import { startPipeline, type RunningPipeline } from '../testing/run-pipeline.ts';
+import { startPipeline } from '../testing/run-pipeline.ts';
 
 const TABLE = 'CREATE TABLE t (id int PRIMARY KEY, v text)';
 const ROWS = `INSERT INTO t SELECT i, 'v' || i FROM generate_series(1, 9) i`;
-
-async function problem(running: RunningPipeline, code: string): Promise<unknown> {
-  return eventually(() => {
-    const found = running.pipeline.model.status().problems.find((each) => each.code === code);
-    return found ?? false;
-  });
-}
 
 describe('publication.managed: false', () => {
   test('what is published is followed, with its columns and rows; nothing is created or altered', async () => {
@@ -72,7 +65,7 @@ describe('publication.managed: false', () => {
     for (const side of [db.source, db.target]) await sql(side, TABLE);
     await sql(db.source, ROWS);
     await using running = startPipeline(db, { publication: { managed: false, names: ['later'] } });
-    expect(await problem(running, 'PUBLICATION_MISSING')).toMatchObject({
+    expect(await becomesProblem(running, 'PUBLICATION_MISSING')).toMatchObject({
       remedy: expect.stringContaining('CREATE PUBLICATION "later"'),
     });
     expect(running.pipeline.model.status().state).toBe('retrying');

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { TABLE_STATES, type Status, type TableStatus } from '../observe/status.ts';
+import { TABLE_STATES, type Status, type StatusProblem, type TableStatus } from '../observe/status.ts';
 import type { Io, SignalName } from '../cli/io.ts';
 
 /** An Io whose output is kept, whose environment is empty and whose folder has no pgfollow.yaml. */
@@ -81,6 +81,20 @@ export async function testApi(routes: Record<string, Answer>, port = 0): Promise
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
+  };
+}
+
+/** The problem of a pipeline that cannot go on, with parts replaced. */
+export function sampleProblem(parts: Partial<StatusProblem> = {}): StatusProblem {
+  return {
+    code: 'SLOT_LOST',
+    message: 'The slot is lost.',
+    remedy: 'Copy again.',
+    since: '2026-01-02T04:00:00Z',
+    table: null,
+    retryAt: null,
+    occurrences: 1,
+    ...parts,
   };
 }
 
