@@ -32,7 +32,7 @@ async function setStandbys(db: TestDatabases, names: string): Promise<void> {
 const found = async (running: RunningPipeline): Promise<Record<string, string>> =>
   Object.fromEntries(Object.entries(await validated(running)).map(([table, each]) => [table, inShort(each)]));
 
-test.each(['a superuser', 'a role that does not see other sessions'])(
+test.concurrent.each(['a superuser', 'a role that does not see other sessions'])(
   '%s takes no such row for a different one, and copies none away',
   { timeout: 180_000 },
   async (who) => {
@@ -77,7 +77,7 @@ test.each(['a superuser', 'a role that does not see other sessions'])(
   },
 );
 
-test('where no commit waits for a standby, transactions that were open before hold up nothing', async () => {
+test.concurrent('where no commit waits for a standby, transactions that were open before hold up nothing', async () => {
   await using db = await ownServers();
   await sql(db.source, TABLES);
   const url = await narrowRole(db);

@@ -10,7 +10,7 @@ const { 'numeric(5,-2)': _scale, '"char"': _char, ...SHARED } = BUILT_IN;
 const { interval: _interval, 'interval day to second(2)': _seconds, ...OLD } = SHARED;
 
 // Every type that there is, in a row, as a key, and in rows without one: as copied and as streamed, on servers that may print otherwise.
-test.each<[string, Values, () => Promise<TestDatabases>, boolean]>([
+test.concurrent.each<[string, Values, () => Promise<TestDatabases>, boolean]>([
   ['servers of one version', { ...BUILT_IN, ...OWN }, () => testDatabases(), false],
   ['14 to 18', { ...SHARED, ...OWN }, () => ownServers({ source: { version: 14 }, target: { version: 18 } }), false],
   ['18 to 14', OLD, () => ownServers({ source: { version: 18 }, target: { version: 14 } }), true],
