@@ -1,11 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { Logger } from 'pino';
 import { Applier, type ApplierOptions } from './apply/applier.ts';
 import { readTypes } from './catalog/read-relations.ts';
 import type { Config } from './config/schema.ts';
-import { takesChanges, nextProgress } from './metadata/table-state.ts';
-import { storeCaughtUp } from './metadata/table-states.ts';
 import { Checkup } from './doctor/checkup.ts';
 import { planResync, planTable } from './doctor/plan-table.ts';
 import { EventLog } from './observe/events.ts';
@@ -14,9 +11,10 @@ import { StatusModel } from './observe/model.ts';
 import type { PipelineControls } from './observe/status.ts';
 import { isEncrypted } from './postgres/connect.ts';
 import { Problem } from './problem.ts';
-import { backoffMs } from './session/backoff.ts';
+import { Attempts } from './session/attempts.ts';
 import { blame, on } from './session/blame.ts';
 import { Boundary } from './session/boundary.ts';
+import { letStream } from './session/caught-up.ts';
 import { controls } from './session/controls.ts';
 import { takePlace, type FirstPlace } from './session/first-copy.ts';
 import { openEarly } from './session/open-early.ts';
@@ -44,9 +42,6 @@ import { knownFromHere, type KnownFrom } from './spool/old-commits.ts';
 import { RecentXids } from './spool/pg-snapshot.ts';
 import { WalStream } from './source/wal-stream.ts';
 
-/** A problem that only somebody else can mend is looked at again this often. */
-const RECHECK_FAILED_MS = 15_000;
-
 /**
  * One source database followed by one target database. run() works until it is told to stop: each session goes from
  * connecting to the first error, and the next one starts from the checkpoint on the target.
@@ -69,14 +64,9 @@ export class Pipeline {
   /** Free to be asked for the slot: the copies or the stream are under way. */
   #watched: Client | null = null;
   #fingerprint = '';
-  /** While nothing works: when everything is tried again, ms since 1970. */
-  #nextTryMs: number | null = null;
-  /** Sessions one after the other that got no further. */
-  #failures = 0;
+  readonly #attempts = new Attempts();
   readonly #checkup: Checkup;
   readonly #validator: Validator;
-  /** Transactions in progress are left to the source in this session: the one before could not go on with them. */
-  #unstreamed = false;
   readonly #clock = new RetryClock(Date.now);
   /** What the stream has brought, over all sessions of this process. */
   readonly #recent = new RecentXids();
@@ -91,8 +81,8 @@ export class Pipeline {
       now: Date.now,
       heartbeatIntervalMs: config.heartbeat.interval,
       retriesOf: (table) => ({
-        nextMs: (table === null ? null : this.#clock.dueMs(table)) ?? this.#nextTryMs,
-        failures: (table === null ? 0 : this.#clock.failures(table)) || (this.#following ? 0 : this.#failures),
+        nextMs: (table === null ? null : this.#clock.dueMs(table)) ?? this.#attempts.nextMs,
+        failures: (table === null ? 0 : this.#clock.failures(table)) || (this.#following ? 0 : this.#attempts.failures),
       }),
     });
     this.events = new EventLog({ now: Date.now });
@@ -137,14 +127,9 @@ export class Pipeline {
       const before = this.#reporter.stream.furthest;
       const problem = await this.#session(signal);
       if (signal.aborted || !problem) break;
-      this.#unstreamed = leftToTheSource(problem);
-      // A session that got further was no failed attempt.
-      this.#failures = this.#reporter.stream.furthest > before ? 1 : this.#failures + 1;
+      this.#attempts.failed(problem, this.#reporter.stream.furthest > before);
       this.#reporter.sessionFailed(problem);
-      const pause = problem.retry === 'permanent' ? RECHECK_FAILED_MS : backoffMs(this.#failures);
-      this.#nextTryMs = Date.now() + pause;
-      await sleep(pause, null, { signal }).catch(() => {});
-      this.#nextTryMs = null;
+      await this.#attempts.pause(problem, signal);
     }
   }
 
@@ -292,16 +277,11 @@ export class Pipeline {
       publications: config.publication.names,
       from,
       binary,
-      streaming: config.apply.streaming === 'auto' && !this.#unstreamed,
+      streaming: config.apply.streaming === 'auto' && !this.#attempts.unstreamed,
       origin: config.origin,
       purpose: `${config.name} stream`,
     });
-    const caughtUp = async (): Promise<void> => {
-      const following = tables.all.filter((table) => takesChanges(table.progress.state) && !table.spooling);
-      for (const table of following) table.progress = nextProgress(table.progress, { type: 'caught up' });
-      await on('target', storeCaughtUp(ends.target, config.name));
-      this.#reporter.caughtUp(following);
-    };
+    const caughtUp = async (): Promise<void> => this.#reporter.caughtUp(await letStream(ends.target, config.name, tables));
     const copying = firstCopyIsOpen({ first: point, ends, config });
     const [observer, applyPid] = await Promise.all([
       this.#reporter.following(ends, from, { tables: followed, copying }, caughtUp),
@@ -356,10 +336,4 @@ export class Pipeline {
       ];
     });
   }
-}
-
-// Where there was no room for transactions in progress, or the source itself failed at them: its decoding knows tables that
-// such a transaction alters, and where it undoes part of that it may find none ("could not map filenumber").
-function leftToTheSource({ code }: Problem): boolean {
-  return code === 'SPILL_FAILED' || code === 'SOURCE_UNSUITABLE';
 }
