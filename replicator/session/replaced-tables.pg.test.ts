@@ -19,7 +19,7 @@ async function copiedAgain(db: TestDatabases, running: RunningPipeline): Promise
 
 const told = (running: RunningPipeline) => running.pipeline.events.after().filter(({ code }) => code === 'TABLE_REPLACED');
 
-test('followed tables that take each other’s names are copied again', { timeout: 60_000 }, async () => {
+test.concurrent('followed tables that take each other’s names are copied again', { timeout: 60_000 }, async () => {
   await using db = await testDatabases();
   await sql(db.source, FILL);
   await using running = await startCaughtUp(db);
@@ -27,7 +27,7 @@ test('followed tables that take each other’s names are copied again', { timeou
   await copiedAgain(db, running);
 });
 
-test('so are those that did it while pgfollow was away', { timeout: 60_000 }, async () => {
+test.concurrent('so are those that did it while pgfollow was away', { timeout: 60_000 }, async () => {
   await using db = await testDatabases();
   await sql(db.source, FILL);
   await (await startCaughtUp(db)).stop();
@@ -36,7 +36,7 @@ test('so are those that did it while pgfollow was away', { timeout: 60_000 }, as
   await copiedAgain(db, running);
 });
 
-test('dropped and made anew under a publication FOR ALL TABLES: copied again', { timeout: 60_000 }, async () => {
+test.concurrent('dropped and made anew under a publication FOR ALL TABLES: copied again', { timeout: 60_000 }, async () => {
   await using db = await testDatabases();
   await sql(db.source, `${FILL}; CREATE PUBLICATION ${db.name}_own FOR ALL TABLES`);
   await using running = await startCaughtUp(db, { publication: { managed: false, names: [`${db.name}_own`] } });
@@ -47,7 +47,7 @@ test('dropped and made anew under a publication FOR ALL TABLES: copied again', {
 const own = (db: TestDatabases): Record<string, unknown> => ({ publication: { managed: false, names: [`${db.name}_own`] } });
 
 // The stream brings the new table's rows at once, and is told of it by the table's OID; the catalog is looked at a moment later.
-test.each([
+test.concurrent.each([
   {
     what: 'dropped and made anew',
     statements: `INSERT INTO t VALUES (7, 'of the old one'); DROP TABLE t; CREATE TABLE t (id int PRIMARY KEY, v text)`,

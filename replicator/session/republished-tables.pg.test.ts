@@ -43,7 +43,7 @@ function told(running: RunningPipeline): (string | undefined)[] {
     .map(({ table }) => table);
 }
 
-test('taken out and put back between two looks: copied again', { timeout: 90_000 }, async () => {
+test.concurrent('taken out and put back between two looks: copied again', { timeout: 90_000 }, async () => {
   await using db = await testDatabases();
   await sql(db.source, FILL);
   await using running = await startCaughtUp(db);
@@ -51,7 +51,7 @@ test('taken out and put back between two looks: copied again', { timeout: 90_000
   await copiedAgain(db, running);
 });
 
-test('so it is when pgfollow was away, and once only', { timeout: 90_000 }, async () => {
+test.concurrent('so it is when pgfollow was away, and once only', { timeout: 90_000 }, async () => {
   await using db = await testDatabases();
   await sql(db.source, FILL);
   await (await startCaughtUp(db)).stop();
@@ -65,7 +65,7 @@ test('so it is when pgfollow was away, and once only', { timeout: 90_000 }, asyn
   expect(told(again)).toEqual(['public.t']);
 });
 
-test('a transaction that writes before, between and after comes whole', { timeout: 90_000 }, async () => {
+test.concurrent('a transaction that writes before, between and after comes whole', { timeout: 90_000 }, async () => {
   await using db = await testDatabases();
   await sql(db.source, FILL);
   await using running = await startCaughtUp(db);
@@ -79,7 +79,7 @@ test('a transaction that writes before, between and after comes whole', { timeou
   await copiedAgain(db, running);
 });
 
-test('a publication of the user’s own: a table, all of them, and a schema', { timeout: 120_000 }, async () => {
+test.concurrent('a publication of the user’s own: a table, all of them, and a schema', { timeout: 120_000 }, async () => {
   await using db = await testDatabases();
   const own = `${db.name}_own`;
   await sql(db.source, `${FILL}; CREATE PUBLICATION "${own}" FOR TABLE t, u`);
@@ -91,7 +91,7 @@ test('a publication of the user’s own: a table, all of them, and a schema', { 
 });
 
 if (TEST_VERSION >= 15)
-  test('a schema that was out of the publication', { timeout: 90_000 }, async () => {
+  test.concurrent('a schema that was out of the publication', { timeout: 90_000 }, async () => {
     await using db = await testDatabases();
     const own = `${db.name}_own`;
     await sql(db.source, `${FILL}; CREATE PUBLICATION "${own}" FOR TABLES IN SCHEMA public, TABLE u`);
@@ -106,7 +106,7 @@ if (TEST_VERSION >= 15)
     await copiedAgain(db, running);
   });
 
-test('a publication that was dropped and made anew under its name', { timeout: 90_000 }, async () => {
+test.concurrent('a publication that was dropped and made anew under its name', { timeout: 90_000 }, async () => {
   await using db = await testDatabases();
   const own = `${db.name}_own`;
   await sql(db.source, `${FILL}; CREATE PUBLICATION "${own}" FOR ALL TABLES`);
@@ -119,7 +119,7 @@ test('a publication that was dropped and made anew under its name', { timeout: 9
 });
 
 if (TEST_VERSION >= 15)
-  test('what pgfollow itself changes there has nothing copied again', { timeout: 90_000 }, async () => {
+  test.concurrent('what pgfollow itself changes there has nothing copied again', { timeout: 90_000 }, async () => {
     await using db = await testDatabases();
     await sql(db.source, `${FILL}; ALTER TABLE t REPLICA IDENTITY FULL`);
     const filtered = (where: string): Record<string, unknown> => ({
