@@ -48,6 +48,7 @@ export const PROBLEM_CODES = {
   TABLE_NOT_PUBLISHABLE: 'Publishing this table would make writes on the source fail, so it stays out.',
   TARGET_TABLE_MISSING: 'The target table does not exist.',
   SCHEMA_NOT_CREATED: 'The target table does not exist, and it could not be created.',
+  FOREIGN_KEY_NOT_CREATED: 'The target refuses a foreign key of a table that pgfollow has created; the table goes without it.',
   TARGET_COLUMN_MISSING: 'The target table lacks a column of the source table.',
   TARGET_COLUMN_TYPE: 'The target column has a type that the source column cannot be cast to.',
   TYPE_EXCHANGED:

@@ -6,7 +6,7 @@ export interface CreatedTable {
   readonly target: RelationName;
   /** Keys, indexes and constraints of its own are there. */
   readonly built: boolean;
-  /** And its foreign keys. */
+  /** And its foreign keys, none of which the target has refused. */
   readonly linked: boolean;
   /** The target has refused something of it, foreign keys apart. */
   readonly lacking: boolean;
@@ -15,11 +15,14 @@ export interface CreatedTable {
 /** Tables of this pipeline's making, by the display name of the target table. */
 export async function readCreatedTables(target: Client, pipeline: string): Promise<Map<string, CreatedTable>> {
   const { rows } = await target.query<RelationName & Omit<CreatedTable, 'target'>>(
-    `SELECT target_schema AS schema, target_table AS name, built_at IS NOT NULL AS built, linked_at IS NOT NULL AS linked,
-            EXISTS (SELECT FROM pgfollow.created_part p
-                     WHERE (p.pipeline, p.target_schema, p.target_table) = (t.pipeline, t.target_schema, t.target_table)
-                       AND p.refused IS NOT NULL AND NOT pg_catalog.starts_with(p.part, 'foreign key ')) AS lacking
-       FROM pgfollow.created_table t WHERE pipeline = $1`,
+    `SELECT target_schema AS schema, target_table AS name, built_at IS NOT NULL AS built,
+            linked_at IS NOT NULL AND NOT refused.keys AS linked, refused.others AS lacking
+       FROM pgfollow.created_table t,
+            LATERAL (SELECT COALESCE(pg_catalog.bool_or(is_key), false) AS keys, COALESCE(pg_catalog.bool_or(NOT is_key), false) AS others
+                       FROM pgfollow.created_part p, LATERAL (SELECT pg_catalog.starts_with(p.part, 'foreign key ') AS is_key) k
+                      WHERE (p.pipeline, p.target_schema, p.target_table) = (t.pipeline, t.target_schema, t.target_table)
+                        AND p.refused IS NOT NULL) refused
+      WHERE pipeline = $1`,
     [pipeline],
   );
   return new Map(rows.map(({ schema, name, ...done }) => [displayName({ schema, name }), { target: { schema, name }, ...done }]));
@@ -55,27 +58,22 @@ export async function markCreated(
   );
 }
 
-/**
- * What is done of these tables: display name of the target table -> the parts that are there, or were refused; only those that
- * were, with `refused`.
- */
+/** What is done of these tables: display name of the target table -> each part that is there (null), or was refused (why). */
 export async function readParts(
   target: Client,
   pipeline: string,
   tables: readonly RelationName[],
-  { refused = false } = {},
-): Promise<Map<string, Set<string>>> {
-  const { rows } = await target.query<{ schema: string; name: string; parts: string[] }>(
-    `SELECT target_schema AS schema, target_table AS name, pg_catalog.array_agg(part) AS parts FROM pgfollow.created_part
+): Promise<Map<string, ReadonlyMap<string, string | null>>> {
+  const { rows } = await target.query<RelationName & { parts: Record<string, string | null> }>(
+    `SELECT target_schema AS schema, target_table AS name, pg_catalog.json_object_agg(part, refused) AS parts FROM pgfollow.created_part
       WHERE pipeline = $1 AND (target_schema, target_table) IN (SELECT * FROM unnest($2::pg_catalog.text[], $3::pg_catalog.text[]))
-        AND (refused IS NOT NULL OR NOT $4)
       GROUP BY 1, 2`,
-    [pipeline, tables.map(({ schema }) => schema), tables.map(({ name }) => name), refused],
+    [pipeline, tables.map(({ schema }) => schema), tables.map(({ name }) => name)],
   );
-  return new Map(rows.map((row) => [displayName(row), new Set(row.parts)]));
+  return new Map(rows.map((row) => [displayName(row), new Map(Object.entries(row.parts))]));
 }
 
-/** Writes down that a part is there, in the transaction that made it, or why it never will be. */
+/** Writes down that a part is there, in the transaction that made it, or why it is not. */
 export async function storePart(
   target: Client,
   pipeline: string,

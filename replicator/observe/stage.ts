@@ -33,6 +33,7 @@ const STAGE_OF: Readonly<Record<ProblemCode, Stage>> = {
   SOURCE_TABLE_MISSING: 'catalog',
   TARGET_TABLE_MISSING: 'catalog',
   SCHEMA_NOT_CREATED: 'catalog',
+  FOREIGN_KEY_NOT_CREATED: 'catalog',
   TARGET_COLUMN_MISSING: 'catalog',
   TARGET_COLUMN_TYPE: 'catalog',
   TYPE_EXCHANGED: 'catalog',

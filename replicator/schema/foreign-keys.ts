@@ -10,11 +10,27 @@ import { TREES } from './definition-queries.ts';
 import { FOREIGN_KEYS, MEMBERS, type ForeignKeyRow, type MemberRow } from './part-queries.ts';
 import { commentSql } from './table-sql.ts';
 
+/** What makes two foreign keys the same, whatever they are called. */
+interface KeyShape {
+  readonly table: RelationName;
+  readonly columns: readonly string[];
+  readonly to: RelationName;
+  readonly toColumns: readonly string[];
+  /** The rows that are there are proven to hold to it. */
+  readonly proven: boolean;
+}
+
 /** A foreign key of a table of ours that is not there yet. */
 export interface ForeignKey {
   readonly part: string;
   /** The followed table that it refers to, on the source. */
   readonly refersTo: string;
+  /** Why it was not made before; null for one that was not tried. */
+  readonly refused: string | null;
+  /** The target has not every row of the table that it refers to, by a filter: its rows need not hold to it. */
+  readonly refersToSome: boolean;
+  /** As the target has it; null where it cannot be made. */
+  readonly shape: KeyShape | null;
   /** Why it cannot be made, or the statements that make it: */
   readonly impossible: string | null;
   /** adds it, without looking at the rows where the server can; */
@@ -46,11 +62,12 @@ export async function planForeignKeys(
   );
   const byRoot = groupBy(tree, ({ root }) => root);
   return tables.map(({ oid, mapping }) => {
-    const there = done.get(displayName(mapping.target)) ?? new Set();
+    const known = done.get(displayName(mapping.target));
     return (byRoot.get(oid) ?? [])
       .flatMap((member) => (rows.get(member.oid) ?? []).filter((row) => member.oid === oid || !row.inherited))
       .map((row) => foreignKey(row, members.get(row.relation) ?? mapping.source, mapping, options))
-      .filter(({ part }) => !there.has(part));
+      .filter(({ part }) => known?.get(part) !== null)
+      .map((key) => ({ ...key, refused: known?.get(key.part) ?? null }));
   });
 }
 
@@ -60,20 +77,31 @@ function foreignKey(
   member: RelationName,
   mapping: TableMapping,
   { mappingOf, targetVersion }: { mappingOf: (table: RelationName) => TableMapping | null; targetVersion: number },
-): ForeignKey {
+): Omit<ForeignKey, 'refused'> {
   const root = { schema: row.root_schema, name: row.root_name };
   const to = { schema: row.to_schema, name: row.to_name };
   const toMapping = mappingOf(root) ?? mappingOf(to);
-  const base = { part: `foreign key ${displayName(member)}.${row.name}`, refersTo: displayName(mappingOf(root) ? root : to) };
+  const base = {
+    part: `foreign key ${displayName(member)}.${row.name}`,
+    refersTo: displayName(mappingOf(root) ? root : to),
+    refersToSome: toMapping !== null && toMapping.where !== null,
+  };
   const impossible = reasonAgainst(row, mapping, toMapping);
-  if (impossible !== null || !toMapping) return { ...base, impossible, add: [], validate: [], drop: [] };
-  const table = quoteRelation(memberTarget(mapping, member));
+  if (impossible !== null || !toMapping) return { ...base, shape: null, impossible, add: [], validate: [], drop: [] };
+  const shape: KeyShape = {
+    table: memberTarget(mapping, member),
+    columns: row.columns.map((column) => targetColumn(column, mapping)),
+    to: memberTarget(toMapping, to),
+    toColumns: row.to_columns.map((column) => targetColumn(column, toMapping)),
+    proven: row.validated && row.enforced,
+  };
+  const table = quoteRelation(shape.table);
   const name = quoteIdent(row.name);
   // https://www.postgresql.org/docs/release/18.0/ : before, a partitioned table takes no key that is not proven.
   const later = row.validated && row.enforced && !(row.partitioned && targetVersion < 180000);
   const definition = [
     `FOREIGN KEY (${columnList(row.columns, mapping, row.period)})`,
-    `REFERENCES ${quoteRelation(memberTarget(toMapping, to))} (${columnList(row.to_columns, toMapping, row.period)})`,
+    `REFERENCES ${quoteRelation(shape.to)} (${columnList(row.to_columns, toMapping, row.period)})`,
     ...(row.match_full ? ['MATCH FULL'] : []),
     ...(row.on_update === 'a' ? [] : [`ON UPDATE ${ACTIONS[row.on_update]}`]),
     ...(row.on_delete === 'a' ? [] : [`ON DELETE ${ACTIONS[row.on_delete]}`]),
@@ -85,6 +113,7 @@ function foreignKey(
   ].join(' ');
   return {
     ...base,
+    shape,
     impossible: null,
     add: [
       `ALTER TABLE ${table} ADD CONSTRAINT ${name} ${definition}`,

@@ -34,13 +34,14 @@ export async function planTables(
     target,
     pipeline,
     tables.map(({ mapping }) => mapping.target),
-    { refused: what === 'refused' },
   );
   const nameIndex = await indexNames(target, parts);
   return parts.map((each) => {
     const plan = planParts(each, nameIndex);
-    const named = done.get(displayName(plan.mapping.target)) ?? new Set();
-    const isOpen = ({ part }: { part: string }): boolean => named.has(part) === (what === 'refused');
+    const known = done.get(displayName(plan.mapping.target));
+    // Undefined where nothing is known of it, null where it is there.
+    const isOpen = ({ part }: { part: string }): boolean =>
+      what === 'left' ? known?.get(part) === undefined : typeof known?.get(part) === 'string';
     return { ...plan, steps: plan.steps.filter(isOpen), impossible: plan.impossible.filter(isOpen) };
   });
 }

@@ -1,13 +1,9 @@
-import { displayName } from '../catalog/relation.ts';
 import type { Config } from '../config/schema.ts';
 import { markCreated } from '../metadata/created-tables.ts';
 import { storeIndexed } from '../metadata/many-tables.ts';
 import { nextProgress } from '../metadata/table-state.ts';
-import { describeError, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
-import { addForeignKeys } from '../schema/add-foreign-keys.ts';
 import { buildAfterData, type Refusal } from '../schema/build-steps.ts';
-import { planForeignKeys } from '../schema/foreign-keys.ts';
 import { planTables } from '../schema/read-parts.ts';
 import type { TablePlan } from '../schema/step.ts';
 import type { Bell } from './bell.ts';
@@ -18,7 +14,7 @@ import { ClientPool } from './client-pool.ts';
 import type { FollowedTable } from './followed-table.ts';
 import { noteSaved, saveTable } from './store-tables.ts';
 import type { Ends } from './ends.ts';
-import { RetryClock } from './retry-clock.ts';
+import type { RetryClock } from './retry-clock.ts';
 import type { TableSet } from './table-set.ts';
 
 const LOOK_MS = 200;
@@ -39,16 +35,14 @@ export interface BuildTablesOptions {
     /** It is being built, or complete. */
     stands(table: FollowedTable): void;
     failed(table: FollowedTable, problem: Problem): Promise<void>;
-    /** What the table goes without, and which foreign keys. */
+    /** What the table goes without. */
     unbuilt(table: FollowedTable, refusals: readonly Refusal[]): void;
-    unlinked(table: FollowedTable, refusals: readonly Refusal[]): void;
   };
 }
 
 /**
  * Gives tables that we have created what they get after their rows, wherever the last session has left it: keys, indexes
- * and constraints while their changes are spooled, then foreign keys, once both sides stream. Several tables, and
- * several indexes of one, side by side.
+ * and constraints while their changes are spooled. Several tables, and several indexes of one, side by side.
  */
 export async function buildTables(options: BuildTablesOptions, signal: AbortSignal): Promise<void> {
   const builder = new Builder(options, signal);
@@ -69,10 +63,6 @@ class Builder {
   readonly #underWay = new Map<FollowedTable, Promise<void>>();
   /** Tables that are built, which is not stored yet. */
   readonly #built: FollowedTable[] = [];
-  /** When foreign keys that failed are tried again. */
-  readonly #links = new RetryClock(Date.now);
-  /** Tables that have to stream before the foreign keys of a table can be made. */
-  readonly #awaited = new Map<FollowedTable, readonly string[]>();
   readonly #cut = (): void => this.#pool.cut();
 
   constructor(options: BuildTablesOptions, signal: AbortSignal) {
@@ -90,7 +80,7 @@ class Builder {
   }
 
   get idle(): boolean {
-    return this.#underWay.size === 0 && this.#options.tables.all.every((table) => !table.unbuilt && !table.unlinked);
+    return this.#underWay.size === 0 && this.#options.tables.all.every((table) => !table.unbuilt);
   }
 
   /** Starts what is due. */
@@ -101,11 +91,6 @@ class Builder {
       const bare = free.filter((table) => table.unbuilt && table.hasRows && clock.due(table.name)).slice(0, TABLES_A_LOOK / 2);
       if (bare.length > 0) await this.#start(bare);
     }
-    const alone = free
-      .filter((table) => !table.unbuilt && table.unlinked && streams(table) && this.#links.due(table.name))
-      .filter((table) => (this.#awaited.get(table) ?? []).every((name) => !tables.get(name) || isStreaming(tables.get(name))))
-      .slice(0, TABLES_A_LOOK);
-    if (alone.length > 0) await this.#link(alone);
     if (this.#underWay.size === 0) await this.#pool.rest();
   }
 
@@ -181,57 +166,10 @@ class Builder {
       noteSaved(table);
     }
   }
-
-  async #link(tables: readonly FollowedTable[]): Promise<void> {
-    const { ends, config, tables: all, observer } = this.#options;
-    const checked = ends.limits.some(({ code }) => code === 'REPLICA_ROLE_REFUSED');
-    try {
-      const plans = await onBuildSource(config, this.#signal, (source) =>
-        planForeignKeys({ source, target: ends.target }, config.name, tables.map(ofSource), {
-          mappingOf: (name) => all.get(displayName(name))?.mapping ?? null,
-          targetVersion: ends.targetVersion,
-        }),
-      );
-      const linked: FollowedTable[] = [];
-      for (const [at, table] of tables.entries()) {
-        const keys = plans[at] ?? [];
-        const now = keys.filter((key) => key.impossible !== null || checked || isStreaming(all.get(key.refersTo)));
-        const refusals =
-          now.length === 0
-            ? []
-            : await this.#pool.use((client) => addForeignKeys(client, config.name, table.mapping.target, { keys: now, checked }));
-        observer.unlinked(table, refusals);
-        this.#awaited.set(
-          table,
-          keys.filter((key) => !now.includes(key)).map(({ refersTo }) => refersTo),
-        );
-        if (now.length === keys.length) linked.push(table);
-      }
-      const names = linked.map(({ mapping }) => mapping.target);
-      await on('target', markCreated(ends.target, config.name, names, 'linked_at'));
-      for (const table of linked) table.unlinked = false;
-    } catch (error) {
-      if (this.#signal.aborted) return;
-      for (const table of tables.filter((each) => each.unlinked)) {
-        this.#links.failed(table.name);
-        // Locks that were not to be had are tried again without a word.
-        if (sqlState(error) !== SQLSTATE.lock_not_available)
-          observer.unlinked(table, [{ part: 'its foreign keys for now', isKey: false, reason: describeError(error), sql: [] }]);
-      }
-    }
-  }
 }
 
 function ofSource({ source, mapping }: FollowedTable): Pick<FollowedTable, 'mapping'> & { oid: number } {
   return { oid: source.oid, mapping };
-}
-
-function streams(table: FollowedTable): boolean {
-  return table.progress.state === 'streaming' && !table.spooling;
-}
-
-function isStreaming(table: FollowedTable | null): boolean {
-  return table !== null && streams(table);
 }
 
 function keyRefused(table: FollowedTable, { part, reason, sql }: Refusal): Problem {

@@ -49,8 +49,8 @@ export interface FollowedTable {
   publishedNow: boolean;
   /** Made by us on the target, and its keys, indexes and constraints are not all there: no changes are applied before. */
   unbuilt: boolean;
-  /** Made by us, and its foreign keys are not there. */
-  unlinked: boolean;
+  /** Made by us: its foreign keys are still to be made, some were refused and are tried again, or somebody has asked for that. */
+  foreignKeys: 'none' | 'open' | 'refused' | 'asked';
   /** Made by us, and the target has refused something of it. */
   lacking: boolean;
   /** Another one stands under its name by now, or none: what is still done with this one does not count. */

@@ -96,7 +96,7 @@ export async function resolveFollowedTables(
       publishedAt: ZERO_LSN,
       publishedNow: false,
       unbuilt: ofOurs?.built === false,
-      unlinked: ofOurs?.linked === false,
+      foreignKeys: ofOurs?.linked === false ? 'open' : 'none',
       lacking: ofOurs?.lacking ?? false,
       superseded: false,
       mend: ofOurs?.lacking ? 'once' : 'no',

@@ -152,6 +152,7 @@ export class Reporter {
       joined: (table) => tables.joined(table, { caughtUp: this.#arrival.caughtUp }),
       unbuilt: (table, refusals) => tables.refused(table, 'PART_NOT_CREATED', refusals),
       unlinked: (table, refusals) => tables.refused(table, 'FOREIGN_KEY_NOT_CREATED', refusals),
+      lacksKeys: (table, refusals) => tables.refusedKeys.show(table, refusals),
       mended: (table, parts) => tables.mended(table, parts),
       drained: (table, applied, durationMs) => tables.drained(table, applied, durationMs),
       spooled: (table) => this.#model.followed.spooled(table.name, table.spooledBytes),

@@ -1,18 +1,19 @@
-const FIRST_MS = 1000;
-const MOST_MS = 60_000;
+const BOUNDS = { firstMs: 1000, mostMs: 60_000 };
 
-/** When something that failed is tried again: after 1 s, 2 s, 4 s … up to a minute, until it succeeds. */
+/** When something that failed is tried again: after 1 s, 2 s, 4 s … up to a minute, or within other bounds, until it succeeds. */
 export class RetryClock {
   readonly #now: () => number;
+  readonly #bounds: Readonly<typeof BOUNDS>;
   readonly #entries = new Map<string, { failures: number; dueMs: number }>();
 
-  constructor(now: () => number) {
+  constructor(now: () => number, bounds: Readonly<typeof BOUNDS> = BOUNDS) {
     this.#now = now;
+    this.#bounds = bounds;
   }
 
   failed(name: string): void {
     const failures = (this.#entries.get(name)?.failures ?? 0) + 1;
-    const pause = Math.min(MOST_MS, FIRST_MS * 2 ** (failures - 1));
+    const pause = Math.min(this.#bounds.mostMs, this.#bounds.firstMs * 2 ** (failures - 1));
     this.#entries.set(name, { failures, dueMs: this.#now() + pause });
   }
 

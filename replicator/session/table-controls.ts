@@ -105,12 +105,13 @@ export function refuseToCopyAgain({ snapshot }: Config, { inRecovery }: { inReco
   }
 }
 
-/** Tries a table in `error` again at once; of one that goes without parts which the target has refused, those. */
+/** Tries a table in `error` again at once; of one that goes without parts or foreign keys which the target has refused, those. */
 export async function retryTable(session: FollowingSession, name: string): Promise<void> {
   const table = tableOf(session, name);
-  if (table.progress.state !== 'error' && !table.lacking)
+  if (table.progress.state !== 'error' && !table.lacking && table.foreignKeys !== 'refused')
     throw notPossible(`${name} is not in error.`, 'Nothing needs to be done.', name);
   if (table.lacking) session.tender.mend(table);
+  session.tender.link(table);
   if (table.progress.state !== 'error') return;
   session.clock.hurry(name);
   session.tender.rescan();

@@ -12,7 +12,7 @@ import { ConflictTally } from './conflicts.ts';
 import type { CopyRoundsOptions } from './copy-rounds.ts';
 import type { FollowedTable } from './followed-table.ts';
 import type { ResolvedPipelineTables } from './followed-tables.ts';
-import { mendedParts, refusedParts, type RefusalCode } from './refused-parts.ts';
+import { mendedParts, RefusedKeys, refusedParts, type RefusalCode } from './refused-parts.ts';
 import { TableErrors } from './table-errors.ts';
 import type { Teller } from './teller.ts';
 
@@ -47,6 +47,7 @@ export interface TableReporterOptions {
 /** Turns what happens to single tables into status, events and log lines. */
 export class TableReporter {
   readonly errors: TableErrors;
+  readonly refusedKeys: RefusedKeys;
   readonly #model: StatusModel;
   readonly #teller: Teller;
   readonly #log: Logger;
@@ -59,6 +60,7 @@ export class TableReporter {
 
   constructor(options: TableReporterOptions) {
     this.errors = new TableErrors(options);
+    this.refusedKeys = new RefusedKeys(options.model);
     this.#model = options.model;
     this.#teller = options.teller;
     this.#log = options.log;
@@ -70,6 +72,7 @@ export class TableReporter {
   prepared({ tables, findings, created, news }: ResolvedPipelineTables, changes: readonly IdentityChange[]): void {
     const names = new Set(tables.map((table) => table.name));
     this.errors.keepOnly(names);
+    this.refusedKeys.keepOnly(names);
     for (const { source } of this.#model.followed.all()) if (!names.has(source)) this.#replaced(source);
     for (const { name, replaced } of tables) {
       if (!replaced) continue;

@@ -12,6 +12,7 @@ import { buildTables } from './build-tables.ts';
 import { failTable, type FollowedTable } from './followed-table.ts';
 import { CopyRounds, type CopyRoundsOptions } from './copy-rounds.ts';
 import { withColumnTypes } from './missing-columns.ts';
+import { linkTables } from './link-tables.ts';
 import { mendTables } from './mend-tables.ts';
 import { drainSpools, type DrainOptions } from './spool-drain.ts';
 import { saveTable } from './store-tables.ts';
@@ -29,6 +30,8 @@ export interface TableObserver extends TableWatchObserver {
   /** What a table that we have created goes without, and which foreign keys. */
   unbuilt(table: FollowedTable, refusals: readonly Refusal[]): void;
   unlinked(table: FollowedTable, refusals: readonly Refusal[]): void;
+  /** Foreign keys that the target refuses as it stands; none where that is over. */
+  lacksKeys(table: FollowedTable, refusals: readonly Refusal[]): void;
   /** Parts that the target had refused are there. */
   mended(table: FollowedTable, parts: readonly string[]): void;
   drained: DrainOptions['observer']['drained'];
@@ -44,6 +47,7 @@ export interface TableObserver extends TableWatchObserver {
 export class TableTender {
   readonly #options: TendOptions;
   readonly #mend = new Bell();
+  readonly #link = new Bell();
   readonly #watch: TableWatch;
   #firstCopy: boolean;
 
@@ -60,6 +64,7 @@ export class TableTender {
     const ring = (): void => {
       bells.build.ring();
       bells.drain.ring();
+      this.#link.ring();
     };
     const { observer } = this.#options;
     const rounds = new CopyRounds({
@@ -98,12 +103,28 @@ export class TableTender {
               table.lacking = refusals.length > 0;
               told.unbuilt(table, refusals);
             },
-            unlinked: (table, refusals) => told.unlinked(table, refusals),
           },
         },
         signal,
       ),
-      mendTables({ ends, config, tables, bell: this.#mend, observer: told }, signal),
+      linkTables({ ends, config, tables, bell: this.#link, observer: told }, signal),
+      mendTables(
+        {
+          ends,
+          config,
+          tables,
+          bell: this.#mend,
+          observer: {
+            unbuilt: (table, refusals) => told.unbuilt(table, refusals),
+            mended: (table, parts) => {
+              told.mended(table, parts);
+              // What refers to it may have waited for that.
+              for (const other of tables.all) this.link(other);
+            },
+          },
+        },
+        signal,
+      ),
       drainSpools(
         {
           pipeline: config.name,
@@ -183,6 +204,13 @@ export class TableTender {
   mend(table: FollowedTable): void {
     table.mend = 'asked';
     this.#mend.ring();
+  }
+
+  /** Tries once more the foreign keys of a table that the target has refused. */
+  link(table: FollowedTable): void {
+    if (table.foreignKeys !== 'refused') return;
+    table.foreignKeys = 'asked';
+    this.#link.ring();
   }
 
   /** For the applier, before the first change of a relation: another table may have come to a name that is followed. */

@@ -31,7 +31,7 @@ export function renderProblems(view: PageView): Html {
           </p>
           ${remedy(problem.remedy)}
         </div>
-        ${problem.table !== null && inError.has(problem.table) && actionForm(view, { action: 'retry', label: 'Retry', look: 'plain', table: problem.table })}
+        ${problem.table !== null && (problem.code === 'FOREIGN_KEY_NOT_CREATED' || inError.has(problem.table)) && actionForm(view, { action: 'retry', label: 'Retry', look: 'plain', table: problem.table })}
       </li>`,
   );
   const more = problems.length - PROBLEMS_SHOWN;

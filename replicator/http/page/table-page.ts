@@ -1,5 +1,6 @@
 import { share } from '../../observe/copy-progress.ts';
 import type { TableStatus } from '../../observe/status.ts';
+import type { ProblemCode } from '../../problem.ts';
 import { eventList } from './events-section.ts';
 import { ago, bytesText, clock, count, duration, plural, rate, until } from './format.ts';
 import { html } from './html.ts';
@@ -13,6 +14,8 @@ import { validationButton, validationExamples, validationFacts } from './validat
 import type { PageBody, PageView } from './view.ts';
 
 const EVENTS_SHOWN = 50;
+/** Problems of tables that are in no error. */
+const OF_TABLES: ReadonlySet<ProblemCode> = new Set(['ROWS_DIFFER', 'FOREIGN_KEY_NOT_CREATED'] as const);
 
 /** One table: where it stands, what came and what did not, what went wrong, what can be done. */
 export function tablePage(view: PageView, table: Readonly<TableStatus>): PageBody {
@@ -25,7 +28,7 @@ export function tablePage(view: PageView, table: Readonly<TableStatus>): PageBod
         <h1 id="table-title" class="page-title">${source}</h1>
         ${pill(TABLE_TONES[state], words(state))} <span class="tally">since ${clock(since, view.nowMs)} UTC</span>
         <div class="actions end">
-          ${state === 'error' && actionForm(view, { action: 'retry', label: 'Retry', look: 'primary', table: source })}
+          ${(state === 'error' || isUnlinked(view, source)) && actionForm(view, { action: 'retry', label: 'Retry', look: 'primary', table: source })}
           ${validationButton(view, table)}
           <a class="button plain" href="${tableHref(source, 'resync')}" data-dialog>Copy again…</a>
           <a class="button plain" href="${tableHref(source, 'remove')}" data-dialog>Remove…</a>
@@ -51,10 +54,13 @@ export function tablePage(view: PageView, table: Readonly<TableStatus>): PageBod
   return { title: source, place: 'other', main, live: true };
 }
 
+function isUnlinked({ status }: PageView, source: string): boolean {
+  return status.problems.some(({ code, table }) => code === 'FOREIGN_KEY_NOT_CREATED' && table === source);
+}
+
 function errorOf({ status, nowMs }: PageView, table: Readonly<TableStatus>): Html {
   const { source } = table;
-  const error =
-    table.error ?? status.problems.find((problem) => problem.code === 'ROWS_DIFFER' && problem.table === source) ?? null;
+  const error = table.error ?? status.problems.find((problem) => OF_TABLES.has(problem.code) && problem.table === source) ?? null;
   if (error === null) return html`<section id="problems" hidden></section>`;
   const problem = status.problems.find(({ table }) => table === source);
   const retryAt = problem?.retryAt ?? null;
