@@ -3,7 +3,7 @@ import { describeError, isTransient, SQLSTATE, sqlState } from '../postgres/sqls
 import type { PipeError } from '../postgres/statement-pipe.ts';
 import { Problem } from '../problem.ts';
 import type { PlannedChange } from './plan.ts';
-import { remedyFor } from './remedies.ts';
+import { reasonOf, remedyFor } from './remedies.ts';
 import type { Run } from './run.ts';
 import { describeKey } from './tuple.ts';
 
@@ -20,7 +20,7 @@ export function explain(error: PipeError, run: Run, checkpointStatement: number)
     : truncated.length > 0
       ? `TRUNCATE of ${truncated.map((map) => map.table).join(', ')}`
       : 'COMMIT';
-  return new Problem('APPLY_FAILED', `The target refused the ${what}: ${describeError(cause)}`, {
+  return new Problem('APPLY_FAILED', `The target refused the ${what}: ${reasonOf(cause)}`, {
     retry: 'transient',
     cause,
     remedy: remedyFor(cause, table ?? null),

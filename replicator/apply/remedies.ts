@@ -1,5 +1,6 @@
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
-import { SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+import { describeError, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+import { partitionRefusal } from './partition-refusal.ts';
 
 const AGAIN = 'It is tried again by itself.';
 
@@ -16,6 +17,8 @@ interface Refused {
 export function remedyFor(error: unknown, table: string | null): string {
   const refused = (error instanceof Error ? error : {}) as Refused;
   const drop = dropConstraint(refused);
+  const placeless = partitionRefusal(error);
+  if (placeless) return `${placeless.remedy}\n${AGAIN}`;
   switch (sqlState(error)) {
     case SQLSTATE.untranslatable_character:
       return `The encoding of the target database lacks a character. Use a target database in UTF8; or change the value on the source, then: pgfollow resync ${table ?? 'SCHEMA.TABLE'}`;
@@ -36,6 +39,12 @@ export function remedyFor(error: unknown, table: string | null): string {
     default:
   }
   return `Make the target accept what the source has accepted (type, constraint, trigger of the target table). ${AGAIN}`;
+}
+
+/** Pure: why the target refused something: what that means, where the server's words alone do not say, and these. */
+export function reasonOf(error: unknown): string {
+  const placeless = partitionRefusal(error);
+  return placeless ? `${placeless.why}: ${describeError(error)}` : describeError(error);
 }
 
 // Of a table, or of a domain, whose error names no table.

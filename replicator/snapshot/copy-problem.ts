@@ -1,6 +1,8 @@
+import { partitionRefusal } from '../apply/partition-refusal.ts';
+import { reasonOf } from '../apply/remedies.ts';
 import { displayName } from '../catalog/relation.ts';
 import { quoteRelation } from '../postgres/quote.ts';
-import { describeError, isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+import { isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
 import type { CopyTask } from './copy-table.ts';
 
@@ -15,15 +17,18 @@ export function isPointLost(error: unknown): error is Problem {
 export function copyProblem(task: Copied, error: unknown): Problem {
   const table = displayName(task.mapping.source);
   if (error instanceof Problem && error.table !== null) return error;
-  return new Problem('COPY_FAILED', `Copying ${table} failed: ${describeError(error)}`, {
+  return new Problem('COPY_FAILED', `Copying ${table} failed: ${reasonOf(error)}`, {
     table,
     cause: error,
     retry: isTransient(error) ? 'transient' : 'permanent',
-    remedy: remedyFor(task, sqlState(error)),
+    remedy: remedyFor(task, error),
   });
 }
 
-function remedyFor({ source, mapping: { target } }: Copied, state: string | null): string {
+function remedyFor({ source, mapping: { target } }: Copied, error: unknown): string {
+  const state = sqlState(error);
+  const placeless = partitionRefusal(error);
+  if (placeless) return `${placeless.remedy}\nIt is tried again by itself.`;
   if (state === SQLSTATE.insufficient_privilege)
     return `Grant the role SELECT on ${quoteRelation(source)} (source), INSERT on ${quoteRelation(target)} (target).`;
   const accept = `Make ${quoteRelation(target)} on the target accept the rows of ${quoteRelation(source)}. It is tried again by itself.`;
