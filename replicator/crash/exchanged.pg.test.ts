@@ -7,7 +7,7 @@ import { spawnReplicator, type ReplicatorProcess } from '../testing/replicator-p
 const TABLES = 'CREATE TABLE held (i int PRIMARY KEY, v text); CREATE TABLE t (i int PRIMARY KEY, v text)';
 
 // Its copy is about to begin, as of a snapshot, when it becomes another table to us; then that copy ends, and pgfollow with it.
-test.each([
+test.concurrent.each([
   {
     what: 'out of the publication and back',
     exchange: async (_: ReplicatorProcess, each: (statement: string) => Promise<unknown>, publication: string) => {

@@ -8,7 +8,7 @@ import { startPipeline, testConfig } from '../testing/run-pipeline.ts';
 
 // A table that is copied again, where something comes in between: a connection that is cut, a crash, a stop, a shadow that was emptied.
 
-test('a shadow that has lost rows is not merged', async () => {
+test.concurrent('a shadow that has lost rows is not merged', async () => {
   await using db = await testDatabases();
   for (const side of [db.source, db.target]) await sql(side, 'CREATE TABLE t (id int PRIMARY KEY)');
   await sql(db.source, 'INSERT INTO t SELECT generate_series(1, 1000)');
@@ -34,7 +34,7 @@ test('a shadow that has lost rows is not merged', async () => {
   await cleared(db);
 });
 
-test(
+test.concurrent(
   'a connection that is cut in the copy, before the merge and in it; a table that is removed meanwhile',
   { timeout: 90_000 },
   async () => {
@@ -94,35 +94,7 @@ test(
   },
 );
 
-test('the target crashes while there are rows in the shadow: the copy begins anew', { timeout: 120_000 }, async () => {
-  await using db = await ownServers();
-  const table = 'CREATE TABLE t (id int PRIMARY KEY, filler text)';
-  for (const side of [db.source, db.target]) await sql(side, `${table}; ALTER TABLE t ALTER filler SET STORAGE PLAIN`);
-  await sql(db.source, `INSERT INTO t SELECT i, repeat('x', 3500) FROM generate_series(1, 24000) i`);
-  await using running = startPipeline(db, { snapshot: { workers: 2 } });
-  await running.caughtUp(60_000);
-  await sql(db.target, 'DELETE FROM t WHERE id <= 20');
-  const copiedAgain = () => running.pipeline.events.after().some(({ code }) => code === 'RESYNCED');
-  await running.pipeline.controls.resyncTable('public.t', 'test');
-  await eventually(async () => Number(await value(db.target, 'SELECT count(*) FROM pgfollow.shadow_chunk')) > 0, {
-    timeout: 30_000,
-    interval: 2,
-  });
-  expect(copiedAgain()).toBe(false);
-  await db.target.server?.kill();
-  await db.target.server?.start();
-  await eventually(() => expect(running.pipeline.model.status().state).toBe('streaming'), { timeout: 60_000 });
-  await eventually(() => expect(running.pipeline.model.table('public.t')).toMatchObject({ state: 'streaming' }), {
-    timeout: 60_000,
-  });
-  expect(running.pipeline.events.after().filter(({ code }) => code === 'RESYNCED')).toMatchObject([
-    { message: expect.stringContaining(counts(20, 0, 0)) },
-  ]);
-  await compareTables(db.source, db.target);
-  await cleared(db);
-});
-
-test(
+test.concurrent(
   'a stop in the middle of a merge leaves no shadow; where it could not be dropped, a teardown does',
   { timeout: 90_000 },
   async () => {
@@ -165,3 +137,31 @@ test(
     await cleared(db);
   },
 );
+
+test('the target crashes while there are rows in the shadow: the copy begins anew', { timeout: 120_000 }, async () => {
+  await using db = await ownServers();
+  const table = 'CREATE TABLE t (id int PRIMARY KEY, filler text)';
+  for (const side of [db.source, db.target]) await sql(side, `${table}; ALTER TABLE t ALTER filler SET STORAGE PLAIN`);
+  await sql(db.source, `INSERT INTO t SELECT i, repeat('x', 3500) FROM generate_series(1, 24000) i`);
+  await using running = startPipeline(db, { snapshot: { workers: 2 } });
+  await running.caughtUp(60_000);
+  await sql(db.target, 'DELETE FROM t WHERE id <= 20');
+  const copiedAgain = () => running.pipeline.events.after().some(({ code }) => code === 'RESYNCED');
+  await running.pipeline.controls.resyncTable('public.t', 'test');
+  await eventually(async () => Number(await value(db.target, 'SELECT count(*) FROM pgfollow.shadow_chunk')) > 0, {
+    timeout: 30_000,
+    interval: 2,
+  });
+  expect(copiedAgain()).toBe(false);
+  await db.target.server?.kill();
+  await db.target.server?.start();
+  await eventually(() => expect(running.pipeline.model.status().state).toBe('streaming'), { timeout: 60_000 });
+  await eventually(() => expect(running.pipeline.model.table('public.t')).toMatchObject({ state: 'streaming' }), {
+    timeout: 60_000,
+  });
+  expect(running.pipeline.events.after().filter(({ code }) => code === 'RESYNCED')).toMatchObject([
+    { message: expect.stringContaining(counts(20, 0, 0)) },
+  ]);
+  await compareTables(db.source, db.target);
+  await cleared(db);
+});

@@ -12,6 +12,8 @@ async function startedOnBig(db: TestDatabases, running: RunningPipeline): Promis
   await eventually(() => running.pipeline.model.table('public.small')?.state === 'streaming', { timeout: 60_000 });
   await eventually(() => running.pipeline.model.table('public.big')?.state === 'streaming', { timeout: 60_000 });
   await running.caughtUp();
+  // Whoever is to interfere has his connections.
+  for (const side of [db.source, db.target]) await sql(side, 'SELECT');
   await running.pipeline.controls.validate(['public.big', 'public.small'], 'a test');
   await eventually(() => rowsOfBig(running) > 0, { interval: 5 });
 }
@@ -54,7 +56,7 @@ test('connections that are cut are made again, and a session that ends is follow
   ]);
 }, 180_000);
 
-test('one comparison at a time; it is cancelled, and ended by a stop, at once', async () => {
+test.concurrent('one comparison at a time; it is cancelled, and ended by a stop, at once', async () => {
   await using db = await testDatabases();
   await sql(db.source, 'CREATE TABLE first (id int PRIMARY KEY)');
   await using running = startPipeline(db);
@@ -77,7 +79,7 @@ test('one comparison at a time; it is cancelled, and ended by a stop, at once', 
   await running.stop();
 });
 
-test('what cannot be compared is refused with the reason', async () => {
+test.concurrent('what cannot be compared is refused with the reason', async () => {
   await using db = await testDatabases();
   await sql(
     db.source,
@@ -104,7 +106,7 @@ test('what cannot be compared is refused with the reason', async () => {
   expect(Object.keys(await validated(running))).toEqual(['public.a']);
 });
 
-test('a table that is copied again meanwhile is compared with its new rows, or not at all', async () => {
+test.concurrent('a table that is copied again meanwhile is compared with its new rows, or not at all', async () => {
   await using db = await testDatabases();
   await sql(db.source, 'CREATE TABLE first (id int PRIMARY KEY)');
   await using running = startPipeline(db);
@@ -117,7 +119,7 @@ test('a table that is copied again meanwhile is compared with its new rows, or n
   await running.caughtUp(60_000);
 }, 180_000);
 
-test('a table that somebody has locked is waited for, and nobody queues behind us for long', async () => {
+test.concurrent('a table that somebody has locked is waited for, and nobody queues behind us for long', async () => {
   await using db = await testDatabases();
   await sql(db.source, 'CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY)');
   await using running = startPipeline(db);
@@ -134,7 +136,7 @@ test('a table that somebody has locked is waited for, and nobody queues behind u
   expect(run(running).tables.map(({ state }) => state)).toEqual(['equal', 'equal']);
 });
 
-test('on a schedule, again and again, by itself', async () => {
+test.concurrent('on a schedule, again and again, by itself', async () => {
   await using db = await testDatabases();
   await sql(db.source, 'CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (1)');
   await using running = startPipeline(db, { validation: { interval: '1s' } });

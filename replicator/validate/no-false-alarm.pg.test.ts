@@ -61,7 +61,7 @@ async function writeMuch(session: Session): Promise<void> {
   await sleep(Math.random() * 300);
 }
 
-test('while everything is written to, over many rounds, no row is said to differ', async () => {
+test.concurrent('while everything is written to, over many rounds, no row is said to differ', async () => {
   await using db = await testDatabases();
   await sql(db.source, `ALTER DATABASE ${db.source.name} SET logical_decoding_work_mem = '64kB'`);
   await sql(db.source, TABLES);
@@ -97,7 +97,7 @@ test('while everything is written to, over many rounds, no row is said to differ
   await running.caughtUp();
 }, 180_000);
 
-test('a commit that waits for a standby is on the target before anybody else sees it on the source: no difference', async () => {
+test.concurrent('a commit that waits for a standby is on the target before anybody else sees it on the source: no difference', async () => {
   await using db = await ownServers({ source: { settings: { synchronous_commit: 'local' } } });
   await sql(
     db.source,
