@@ -89,7 +89,6 @@ export class TargetTransaction {
       await this.#pipe(run, async (pipe) => {
         if (inTransaction) pipe.run('SAVEPOINT batch');
         for (const step of steps) await this.#write(pipe, step, run);
-        if (inTransaction) pipe.run('RELEASE SAVEPOINT batch');
       });
       run.refuseMismatch();
       if (this.#options.onMissing === 'error') run.refuseMisses();
@@ -102,7 +101,10 @@ export class TargetTransaction {
       this.#open = inTransaction;
       return null;
     }
-    await this.#commit(ending, run);
+    // Only now: what the answers say may have been a reason to go back.
+    await this.#commit(ending, run, async (pipe) => {
+      if (inTransaction) pipe.run('RELEASE SAVEPOINT batch');
+    });
     return run.result();
   }
 

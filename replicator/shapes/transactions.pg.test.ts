@@ -84,6 +84,19 @@ describe('a transaction larger than a batch may be', () => {
     await compareTables(db.source, db.target);
   });
 
+  test('of which rows are missing on the target, in its later pieces too: they are counted, and the rest comes', async () => {
+    await using db = await testDatabases();
+    await using running = await follow(db, TABLES, SMALL);
+    await sql(db.source, many);
+    await running.caughtUp();
+    await sql(db.target, 'DELETE FROM t WHERE id IN (1, 2000, 3999)');
+    await sql(db.source, 'UPDATE t SET n = n + 1');
+    await running.caughtUp();
+    expect(await value(db.target, 'SELECT count(*) FROM t WHERE n = 1')).toBe('3997');
+    expect(running.pipeline.model.table('public.t')?.conflicts).toMatchObject({ updateMissing: 3 });
+    expect(running.pipeline.model.status().problems).toEqual([]);
+  });
+
   test('that the target refuses near its end: nothing of it stays, and it comes whole once it may', async () => {
     await using db = await testDatabases();
     await using running = await follow(db, TABLES, SMALL);
