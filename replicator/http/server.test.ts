@@ -128,6 +128,20 @@ describe('errors', () => {
     });
   });
 
+  it('knows no table at first, and does not say of any that it is not followed', async () => {
+    server.model.followed.list([]);
+    for (const path of ['/api/v1/tables/public/orders', '/api/v1/validations']) {
+      const validation = {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '{"tables": ["public.orders"]}',
+      };
+      const answer = await json(path, path.endsWith('orders') ? {} : validation);
+      expect([answer.status, answer.body['code']], path).toEqual([409, 'CONFLICT']);
+      expect(answer.body['detail']).toContain('not known yet');
+    }
+  });
+
   it.each([
     ['POST', '', 'add public.new'],
     ['DELETE', '/public/orders', 'remove public.orders'],

@@ -49,13 +49,25 @@ export function statusRoutes(app: FastifyInstance, { model, events }: HttpContex
   app.get('/api/v1/openapi.json', async () => description);
 }
 
-/** The table of a path, or 404. */
+/** The table of a path, or what `unknownTable` says. */
 export function followedTable(model: StatusModel, { schema, table }: TablePath): TableStatus {
-  const found = model.table(`${schema}.${table}`);
+  const name = `${schema}.${table}`;
+  const found = model.table(name);
   if (found) return found;
-  throw new RefusedRequest(
+  throw unknownTable(model, name);
+}
+
+/** 404; a process that has just started does not know yet which tables are followed, and says that instead. */
+export function unknownTable(model: StatusModel, name: string): RefusedRequest {
+  if (model.followed.counts().total === 0)
+    return new RefusedRequest(
+      'CONFLICT',
+      `Whether ${name} is followed is not known yet: no table has been taken up since pgfollow was started.`,
+      'Try again once `pgfollow status` says catching_up or streaming.',
+    );
+  return new RefusedRequest(
     'UNKNOWN_TABLE',
-    `${schema}.${table} is not followed.`,
+    `${name} is not followed.`,
     'GET /api/v1/tables lists the tables that are, by their names on the source.',
   );
 }

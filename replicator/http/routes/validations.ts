@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { caller } from '../caller.ts';
 import type { HttpContext } from '../context.ts';
-import { RefusedRequest } from '../problem-response.ts';
+import { unknownTable } from './status.ts';
 
 const BODY = {
   type: ['object', 'null'],
@@ -16,12 +16,7 @@ export function validationRoutes(app: FastifyInstance, { model, controls }: Http
   app.post<{ Body: { tables?: string[] } | null }>('/api/v1/validations', { schema: { body: BODY } }, async (request, reply) => {
     const tables = request.body?.tables ?? [];
     const unknown = tables.find((table) => !model.table(table));
-    if (unknown !== undefined)
-      throw new RefusedRequest(
-        'UNKNOWN_TABLE',
-        `${unknown} is not followed.`,
-        'GET /api/v1/tables lists the tables that are, by their names on the source.',
-      );
+    if (unknown !== undefined) throw unknownTable(model, unknown);
     await controls.validate(tables, caller(request));
     return reply.code(202).send({ requested: 'validate', tables: model.validations.read().tables.map(({ table }) => table) });
   });
