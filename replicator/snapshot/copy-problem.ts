@@ -32,6 +32,9 @@ function remedyFor({ source, mapping: { target } }: Copied, error: unknown): str
   if (state === SQLSTATE.insufficient_privilege)
     return `Grant the role SELECT on ${quoteRelation(source)} (source), INSERT on ${quoteRelation(target)} (target).`;
   const accept = `Make ${quoteRelation(target)} on the target accept the rows of ${quoteRelation(source)}. It is tried again by itself.`;
+  // Its name, or a column's, may just have gone on the source: the next look at the catalog knows.
+  if (state === SQLSTATE.undefined_table || state === SQLSTATE.undefined_column)
+    return `Nothing where it was renamed, dropped or altered on either side just now: it is tried again by itself. Otherwise make ${quoteRelation(target)} on the target what ${quoteRelation(source)} is on the source.`;
   if (state !== SQLSTATE.foreign_key_violation) return accept;
   return `${accept} Foreign keys are not checked where the role may SET session_replication_role (PostgreSQL 15 and newer: GRANT SET ON PARAMETER session_replication_role TO …).`;
 }
