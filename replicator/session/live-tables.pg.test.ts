@@ -163,6 +163,20 @@ test('removed, a table keeps its rows and gets no more; added again it is copied
   await compareTables(db.source, db.target);
 });
 
+test('removed and added again at once, a table leaves and is copied again', async () => {
+  await using db = await prepare();
+  await using running = startPipeline(db);
+  await running.caughtUp();
+  const { controls } = running.pipeline;
+  await controls.removeTable('public.t', 'test');
+  expect(state(running, 'public.t')).toBeUndefined();
+  await sql(db.source, 'DELETE FROM t WHERE id > 10');
+  await controls.addTable('public.t', 'test');
+  await reaches(running, 'public.t', 'streaming');
+  await running.caughtUp();
+  await compareTables(db.source, db.target);
+});
+
 test('a new partition of a keyless root does not make writes fail for long', async () => {
   await using db = await prepare();
   const root =

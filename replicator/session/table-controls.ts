@@ -55,10 +55,16 @@ export function refuseUnmanaged({ publication }: Config, name: string): void {
   );
 }
 
-/** Follows a table no longer; its rows on the target stay. */
+/** So long it is waited for a table to leave: a pause, or a large transaction, may hold it up. Shorter than a command's patience. */
+const LEAVES_WITHIN_MS = 7000;
+
+/**
+ * Follows a table no longer; its rows on the target stay. It has left when this resolves, as far as that can be waited for:
+ * who adds it again at once shall not be told that it is followed already.
+ */
 export async function removeTable(session: FollowingSession, name: string): Promise<void> {
   await choose(session, tableOf(session, name).mapping.source, false);
-  session.tender.rescan();
+  await session.tender.rescan().reached(AbortSignal.timeout(LEAVES_WITHIN_MS));
 }
 
 /** Copies a table again, its rows replaced when the copy is complete. */

@@ -10,6 +10,7 @@ import type { Boundary } from './boundary.ts';
 import type { Ends } from './ends.ts';
 import type { FollowedTable } from './followed-table.ts';
 import { binaryForStream, resolveFollowedTables, type ResolvedPipelineTables } from './followed-tables.ts';
+import { Milestone } from './milestone.ts';
 import { publishTables } from './publish-tables.ts';
 import type { RetryClock } from './retry-clock.ts';
 import { takeOver, type TableSet } from './table-set.ts';
@@ -45,15 +46,17 @@ export class TableWatch {
   readonly #options: TableWatchOptions;
   readonly #observer: TableWatchObserver;
   #rescan = false;
+  #nextLook = new Milestone();
 
   constructor(options: TableWatchOptions, observer: TableWatchObserver) {
     this.#options = options;
     this.#observer = observer;
   }
 
-  /** Looks at the source's tables at once, whatever the fingerprint says. */
-  rescan(): void {
+  /** Looks at the source's tables at once, whatever the fingerprint says. What is given is reached when that counts. */
+  rescan(): Milestone {
     this.#rescan = true;
+    return this.#nextLook;
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -70,7 +73,10 @@ export class TableWatch {
         seen = now;
       }
       this.#rescan = false;
+      const look = this.#nextLook;
+      this.#nextLook = new Milestone();
       await this.#scan(signal);
+      look.reach();
     }
   }
 

@@ -11,6 +11,7 @@ import { on } from './blame.ts';
 import { buildTables } from './build-tables.ts';
 import { failTable, type FollowedTable } from './followed-table.ts';
 import { CopyRounds, type CopyRoundsOptions } from './copy-rounds.ts';
+import type { Milestone } from './milestone.ts';
 import { withColumnTypes } from './missing-columns.ts';
 import { linkTables } from './link-tables.ts';
 import { mendTables } from './mend-tables.ts';
@@ -223,9 +224,9 @@ export class TableTender {
     this.#watch.rescan();
   }
 
-  /** Looks at the source's tables at once. */
-  rescan(): void {
-    this.#watch.rescan();
+  /** Looks at the source's tables at once. What is given is reached when that counts. */
+  rescan(): Milestone {
+    return this.#watch.rescan();
   }
 
   // Told at once; that it is stored a moment later costs no more than another look after a crash.
