@@ -3,6 +3,7 @@ import { readCastsOfBoth } from '../catalog/casts.ts';
 import { matchTarget, type ColumnPair } from '../catalog/match-target.ts';
 import { readRelations } from '../catalog/read-relations.ts';
 import { displayName, type Relation, type RelationName, type TableMapping } from '../catalog/relation.ts';
+import { partitionedOnes, sharedRows } from '../catalog/shared-rows.ts';
 import { complaint, fine, ofProblem, type Finding } from '../finding.ts';
 import type { Config } from '../config/schema.ts';
 import type { TableChoice } from '../metadata/table-choices.ts';
@@ -45,6 +46,7 @@ export async function readPairs(
   // A table whose rows were there is not made anew: it would be empty.
   const hadRows = new Set(options.stored.filter((table) => table.hasRows).map(({ source }) => displayName(source)));
   const creates = (name: string): boolean => config.schema.create === 'missing' && !hadRows.has(name);
+  const partitioned = partitionedOnes(targets?.values() ?? []);
   const problems: Finding[] = [];
   const missing: TablePair[] = [];
   const pairs = mappings.flatMap((mapping): TablePair[] => {
@@ -53,7 +55,9 @@ export async function readPairs(
     const target = targets?.get(displayName(mapping.target)) ?? null;
     const pair = { name: displayName(mapping.source), mapping, source, target };
     if (!targets) return [{ ...pair, columns: null }];
-    const match = matchTarget(source, target ?? undefined, mapping, { castExists, generatedColumnsSent });
+    const match =
+      sharedRows(mapping, target, partitioned) ??
+      matchTarget(source, target ?? undefined, mapping, { castExists, generatedColumnsSent });
     if (match.ok) return [{ ...pair, columns: match.columns }];
     if (match.problem.code === 'TARGET_TABLE_MISSING' && creates(pair.name)) missing.push({ ...pair, columns: null });
     else problems.push(ofProblem('target', match.problem));

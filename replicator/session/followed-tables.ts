@@ -4,6 +4,7 @@ import { readCastsOfBoth } from '../catalog/casts.ts';
 import { matchTarget } from '../catalog/match-target.ts';
 import { readRelations } from '../catalog/read-relations.ts';
 import { displayName, type Relation } from '../catalog/relation.ts';
+import { partitionedOnes, sharedRows } from '../catalog/shared-rows.ts';
 import type { Config } from '../config/schema.ts';
 import type { Finding } from '../finding.ts';
 import { takesChanges } from '../metadata/table-state.ts';
@@ -59,6 +60,7 @@ export async function resolveFollowedTables(
   // An extension that was created brings its own.
   const castExists = found.created.length === 0 ? casts : await readCastsOfBoth(ends.source, ends.target);
   const targetByName = new Map(found.targets.map((relation) => [displayName(relation), relation]));
+  const partitioned = partitionedOnes(found.targets);
   const tables: FollowedTable[] = [];
   const news: PartitionNews[] = [];
   for (const mapping of mappings) {
@@ -66,7 +68,9 @@ export async function resolveFollowedTables(
     const source = byName.get(name);
     if (!source) continue;
     const target = targetByName.get(displayName(mapping.target)) ?? null;
-    const match = matchTarget(source, target ?? undefined, mapping, { castExists, generatedColumnsSent });
+    const match =
+      sharedRows(mapping, target, partitioned) ??
+      matchTarget(source, target ?? undefined, mapping, { castExists, generatedColumnsSent });
     const before = stored.get(name) ?? null;
     const membership = membershipOf(source);
     const partitions = leavesOf(source);

@@ -169,6 +169,20 @@ test.concurrent.for(['DROP TABLE t_1', 'ALTER TABLE t DETACH PARTITION t_1; DELE
   },
 );
 
+test.concurrent('detached on the source alone, a partition does not become a table that shares its rows on the target', async () => {
+  await using db = await testDatabases();
+  await sql(db.source, TREE);
+  await using running = await startCaughtUp(db, { snapshot: { existingRows: 'truncate' } });
+  await sql(db.source, 'ALTER TABLE t DETACH PARTITION t_1');
+  const error = () => running.pipeline.model.table('public.t_1')?.error;
+  await eventually(() => expect(error()?.code).toBe('TARGET_UNSUITABLE'), { timeout: 30_000 });
+  await running.pipeline.controls.resyncTable('public.t', 'test');
+  await eventually(async () => expect(await value(db.target, 'SELECT count(*) FROM t')).toBe('50'), { timeout: 30_000 });
+  const [, statement = ''] = error()?.remedy.split('\n') ?? [];
+  await sql(db.target, statement);
+  await becomesEqual(db, running);
+});
+
 test.concurrent('a partition is emptied alone, then all of the table', async () => {
   await using db = await testDatabases();
   await sql(db.source, TREE);
