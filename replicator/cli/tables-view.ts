@@ -43,10 +43,11 @@ function lag({ state, spooledBytes }: TableStatus, lagSeconds: number | null): s
 }
 
 /** On one line, whatever the server said. */
-function trouble({ error, conflicts, validation }: TableStatus): string {
+function trouble({ error, conflicts, validation, waiting }: TableStatus): string {
   if (error !== null) return printable(`${error.code}: ${error.message} ${error.remedy}`.replaceAll(/\s+/g, ' '));
   const differing = validation ? mismatches(validation) : 0;
   return [
+    ...(waiting ? [printable(`${waiting.message} ${waiting.remedy}`)] : []),
     ...(differing > 0 ? [`rows differ ${formatCount(differing)}`] : []),
     ...Object.entries(conflicts)
       .filter(([, count]) => count > 0)

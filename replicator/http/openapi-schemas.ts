@@ -169,6 +169,10 @@ export const SCHEMAS: Record<string, Schema> = {
       ],
       description: 'The last comparison of both sides that came to an end in this process.',
     },
+    waiting: {
+      oneOf: [object({ message: text, remedy: text, since: time }), { type: 'null' }],
+      description: 'What it waits for on the source before it can be copied, or compared; null where it does not.',
+    },
     error: { oneOf: [object(problem), { type: 'null' }] },
   }),
   Validations: object({

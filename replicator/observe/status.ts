@@ -95,6 +95,8 @@ export interface TableStatus {
   lastChangeAt: string | null;
   /** The last comparison of both sides that came to an end; `equalAt`: when they were found equal last. Null before any. */
   validation: (TableValidation & { equalAt: string | null }) | null;
+  /** What it waits for on the source before it can be copied, or compared; null where it does not. */
+  waiting: { message: string; remedy: string; since: string } | null;
   error: { code: ProblemCode; message: string; remedy: string } | null;
 }
 

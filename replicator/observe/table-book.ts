@@ -143,6 +143,12 @@ export class TableBook {
     status.validation = validation && { ...validation, equalAt };
   }
 
+  /** What keeps it from being copied, or compared, for now; null: nothing any more. */
+  waits(source: string, wait: { message: string; remedy: string } | null): void {
+    const status = this.#entries.get(source)?.status;
+    if (status) status.waiting = wait && { ...wait, since: status.waiting?.since ?? iso(this.#now()) };
+  }
+
   /** How many there are, in each state. */
   counts(): Status['tables'] {
     const counts = { total: 0, pending: 0, copying: 0, indexing: 0, catching_up: 0, streaming: 0, error: 0 };
@@ -190,6 +196,7 @@ function entryOf(listing: TableListing, known: Entry | undefined, nowMs: number)
       spooledBytes: before?.spooledBytes ?? 0,
       lastChangeAt: before?.lastChangeAt ?? null,
       validation: before?.validation ?? null,
+      waiting: before?.waiting ?? null,
       error: listing.state === 'error' ? (listing.error ?? null) : null,
     },
   };

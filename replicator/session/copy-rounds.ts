@@ -5,10 +5,12 @@ import { readShadows } from '../metadata/shadows.ts';
 import { storeCopied, type CopiedAsOf } from '../metadata/table-states.ts';
 import { displayName } from '../catalog/relation.ts';
 import { Problem } from '../problem.ts';
+import type { UnseenCommit } from '../spool/old-commits.ts';
 import { CopyPool } from '../snapshot/copy-pool.ts';
 import { copyProblem, isPointLost } from '../snapshot/copy-problem.ts';
 import type { CopyObserver, CopyTask } from '../snapshot/copy-table.ts';
 import { on } from './blame.ts';
+import { commitWait, type CommitWait } from './commit-waits.ts';
 import { copyTask, rowsMixed } from './copy-task.ts';
 import { failTable, type FollowedTable } from './followed-table.ts';
 import { noteSaved, saveTable } from './store-tables.ts';
@@ -23,7 +25,7 @@ const LOOK_MS = 500;
 /** Each holds a snapshot of the source. Tables that come up meanwhile wait. */
 const MOST_ROUNDS = 3;
 
-export interface CopyRoundsOptions extends LivePointOptions {
+export interface CopyRoundsOptions extends Omit<LivePointOptions, 'waits'> {
   readonly ends: Ends;
   readonly tables: TableSet;
   readonly clock: RetryClock;
@@ -33,6 +35,8 @@ export interface CopyRoundsOptions extends LivePointOptions {
   readonly observer: Omit<CopyObserver, 'failed'> & {
     /** What a table was copied as of cannot be had any more: it is copied as of another state. */
     beginsAgain(problem: Problem): void;
+    /** What tables that are to be copied wait for; null when that is over. */
+    waits(tables: readonly string[], wait: CommitWait | null): void;
   };
   /** A table's state is another one. */
   readonly stands: (table: FollowedTable) => void;
@@ -122,7 +126,7 @@ export class CopyRounds {
     const copied = members.filter((table) => !mixed.includes(table));
     if (copied.length === 0) return;
     try {
-      await using live = first ? null : await livePoint(copied, this.#options, signal);
+      await using live = first ? null : await livePoint(copied, this.#pointOptions(), signal);
       const held = first ?? live;
       if (!held) return;
       round.asOf = held.asOf;
@@ -134,6 +138,19 @@ export class CopyRounds {
       const left = copied.filter((table) => this.#taken.get(table.name) === round);
       await this.#giveUpAll(left, (table) => copyProblem(table, error));
     }
+  }
+
+  #pointOptions(): LivePointOptions {
+    const { observer, ends } = this.#options;
+    const wait = (why: UnseenCommit): CommitWait => commitWait(why, 'copied', ends.sourceIdentity.role.name);
+    return {
+      ...this.#options,
+      waits: (tables, why) =>
+        observer.waits(
+          tables.map(({ name }) => name),
+          why && wait(why),
+        ),
+    };
   }
 
   #tasks(tables: readonly FollowedTable[], round: Round, first: boolean): CopyTask[] {

@@ -8,7 +8,7 @@ import { quoteIdent } from '../postgres/quote.ts';
 import { beginOnSnapshot } from '../snapshot/live-snapshot.ts';
 import { walEnd } from '../source/wal-position.ts';
 import { writersGone } from '../source/writers.ts';
-import type { KnownFrom } from '../spool/old-commits.ts';
+import type { KnownFrom, UnseenCommit } from '../spool/old-commits.ts';
 import type { RecentXids } from '../spool/pg-snapshot.ts';
 import { on } from './blame.ts';
 import type { Boundary } from './boundary.ts';
@@ -24,6 +24,8 @@ export interface LivePointOptions {
   readonly boundary: Boundary;
   readonly recent: RecentXids;
   readonly knownFrom: KnownFrom;
+  /** Tables for which the snapshot waits for commits, where that lasts; null when that is over. */
+  readonly waits: (tables: readonly FollowedTable[], why: UnseenCommit | null) => void;
 }
 
 /**
@@ -45,7 +47,9 @@ export async function livePoint(
     await on('source', afterOldWriters(tables, holder, config, signal));
     await streamPassed(tables, boundary, signal);
     const arrived = await boundary.at(() => startSpooling(tables, options));
-    const point = await on('source', beginOnSnapshot(holder, { arrived, knownFrom: options.knownFrom }, signal));
+    const { knownFrom } = options;
+    const waits = (why: UnseenCommit | null): void => options.waits(tables, why);
+    const point = await on('source', beginOnSnapshot(holder, { arrived, knownFrom, waits }, signal));
     return { ...point, [Symbol.asyncDispose]: () => disconnect(holder) };
   } catch (error) {
     await disconnect(holder);

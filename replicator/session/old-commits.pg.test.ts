@@ -29,10 +29,19 @@ async function setStandbys(db: TestDatabases, names: string): Promise<void> {
   );
 }
 
+// What is told of the wait: the reason and the remedy.
+const REASONS = {
+  'a superuser': { message: 'that wait for a synchronous standby', remedy: 'synchronous_standby_names' },
+  'a role that does not see other sessions': {
+    message: 'the role does not see which',
+    remedy: 'GRANT pg_read_all_stats TO "narrow";',
+  },
+};
+
 const found = async (running: RunningPipeline): Promise<Record<string, string>> =>
   Object.fromEntries(Object.entries(await validated(running)).map(([table, each]) => [table, inShort(each)]));
 
-test.concurrent.each(['a superuser', 'a role that does not see other sessions'])(
+test.concurrent.each(Object.keys(REASONS) as (keyof typeof REASONS)[])(
   '%s takes no such row for a different one, and copies none away',
   { timeout: 180_000 },
   async (who) => {
@@ -62,16 +71,29 @@ test.concurrent.each(['a superuser', 'a role that does not see other sessions'])
         'public.k': 'unsettled 100 unsettled 3',
         'public.word': 'unsettled 2 unsettled 1',
       });
+      const reason = {
+        message: expect.stringContaining(REASONS[who].message),
+        remedy: expect.stringContaining(REASONS[who].remedy),
+      };
+      const awaited = () => running.pipeline.events.after().filter(({ code }) => code === 'COMMITS_AWAITED');
+      // Once, though two tables have waited.
+      expect(awaited()).toMatchObject([reason]);
+      expect(awaited()[0]?.message).toMatch(/^public\.\w+: Waits to be compared/);
+      expect(running.pipeline.model.table('public.k')).toMatchObject({ waiting: null });
       await running.pipeline.controls.resyncTable('public.k', 'a test');
       await eventually(() => expect(running.pipeline.model.table('public.k')?.state).not.toBe('streaming'));
       await sleep(1500);
       expect(running.pipeline.model.table('public.k')?.state).toBe('pending');
+      await eventually(() => expect(running.pipeline.model.table('public.k')).toMatchObject({ waiting: reason }));
+      expect(running.pipeline.model.table('public.word')).toMatchObject({ waiting: null });
+      expect(awaited().at(-1)).toMatchObject({ table: 'public.k', message: expect.stringContaining(': Waits to be copied') });
 
       await setStandbys(db, '');
       await Promise.all([commit, second]);
       await eventually(() => expect(running.pipeline.model.table('public.k')?.state).toBe('streaming'), { timeout: 30_000 });
       await running.caughtUp();
       await compareTables(db.source, db.target);
+      expect(running.pipeline.model.table('public.k')).toMatchObject({ waiting: null });
       expect(await found(running)).toEqual({ 'public.k': 'equal 100', 'public.word': 'equal 2' });
     }
   },

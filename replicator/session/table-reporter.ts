@@ -15,6 +15,7 @@ import type { ResolvedPipelineTables } from './followed-tables.ts';
 import { mendedParts, RefusedKeys, refusedParts, type RefusalCode } from './refused-parts.ts';
 import { TableErrors } from './table-errors.ts';
 import type { Teller } from './teller.ts';
+import { WaitTeller } from './wait-teller.ts';
 
 const TAKEN_UP_ANEW: Readonly<Record<NonNullable<FollowedTable['replaced']>, { readonly code: string; readonly why: string }>> = {
   'by another': {
@@ -53,6 +54,7 @@ export class TableReporter {
   readonly #log: Logger;
   readonly #stands: TableReporterOptions['stands'];
   readonly #replaced: TableReporterOptions['replaced'];
+  readonly #waits: WaitTeller;
   readonly #tally = new ConflictTally(Date.now);
   readonly #findingsTold = new Set<string>();
   /** What is in the way of sequences: message by table. */
@@ -64,6 +66,7 @@ export class TableReporter {
     this.#model = options.model;
     this.#teller = options.teller;
     this.#log = options.log;
+    this.#waits = new WaitTeller(options);
     this.#stands = options.stands;
     this.#replaced = options.replaced;
   }
@@ -170,6 +173,7 @@ export class TableReporter {
       },
       beginsAgain: ({ code, message, remedy, table }) =>
         this.#teller.tell({ level: 'warn', code, message, remedy, ...(table === null ? {} : { table }) }),
+      waits: (tables, wait) => this.#waits.tell(tables, wait),
       finished: (task, rows, bytes) => {
         model.followed.copyFinished(name(task), rows, bytes);
         this.#replaced(name(task));

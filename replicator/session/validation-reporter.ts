@@ -5,9 +5,11 @@ import type { StatusModel } from '../observe/model.ts';
 import { mismatches, waiting, type TableValidation } from '../observe/validation.ts';
 import type { Found } from '../validate/comparison.ts';
 import type { TableFound } from '../validate/validate-table.ts';
+import type { CommitWait } from './commit-waits.ts';
 import { KeptValidations } from './kept-validations.ts';
 import type { Teller } from './teller.ts';
 import type { ValidationObserver } from './validator.ts';
+import { WaitTeller } from './wait-teller.ts';
 
 /** Examples in a message; the API gives more. */
 const EXAMPLES = 3;
@@ -17,6 +19,7 @@ export class ValidationReporter implements ValidationObserver {
   readonly #model: StatusModel;
   readonly #teller: Teller;
   readonly #kept: KeptValidations;
+  readonly #waits: WaitTeller;
   readonly #tables = new Map<string, TableValidation>();
   /** Tables whose rows differed when they were compared last. */
   readonly #differing = new Set<string>();
@@ -24,6 +27,7 @@ export class ValidationReporter implements ValidationObserver {
   constructor({ model, teller, log }: { model: StatusModel; teller: Teller; log: Logger }) {
     this.#model = model;
     this.#teller = teller;
+    this.#waits = new WaitTeller({ model, teller });
     this.#kept = new KeptValidations(log);
   }
 
@@ -93,6 +97,10 @@ export class ValidationReporter implements ValidationObserver {
   failed(table: string, reason: string): void {
     this.#put(table, { ...this.#known(table), state: 'failed', finishedAt: now(), reason });
     this.#teller.tell({ level: 'warn', table, code: 'VALIDATION_FAILED', message: `${table} could not be compared: ${reason}` });
+  }
+
+  waits(table: string, wait: CommitWait | null): void {
+    this.#waits.tell([table], wait);
   }
 
   ends(cancelledBy: string | null): void {

@@ -3,11 +3,12 @@ import type { RelationName } from '../catalog/relation.ts';
 import { readRelations } from '../catalog/read-relations.ts';
 import { describeError } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
-import type { KnownFrom } from '../spool/old-commits.ts';
+import type { KnownFrom, UnseenCommit } from '../spool/old-commits.ts';
 import { TableChanged, type Found } from '../validate/comparison.ts';
 import { Side, TooLong } from '../validate/side.ts';
 import { SourceClock } from '../validate/source-clock.ts';
 import { validateTable, type TableFound } from '../validate/validate-table.ts';
+import { commitWait, type CommitWait } from './commit-waits.ts';
 import type { FollowedTable } from './followed-table.ts';
 import type { FollowingSession } from './table-controls.ts';
 import type { Tide } from './tide.ts';
@@ -28,6 +29,8 @@ export interface ValidationObserver {
   progress(table: string, found: Found): void;
   found(source: RelationName, found: TableFound): void;
   failed(table: string, reason: string): void;
+  /** What the comparison of a table waits for, where that lasts; null when that is over. */
+  waits(table: string, wait: CommitWait | null): void;
   ends(cancelledBy: string | null): void;
 }
 
@@ -153,6 +156,8 @@ export class Validator {
         }
         this.#observer.failed(name, reasonOf(error));
         break;
+      } finally {
+        this.#observer.waits(name, null);
       }
     }
     run.queue.shift();
@@ -168,7 +173,9 @@ export class Validator {
     await using source = new Side({ role: 'source', url: config.source.url, purpose: `${config.name} validate` }, signal);
     await using target = new Side({ role: 'target', url: config.target.url, purpose: `${config.name} validate` }, signal);
     const standby = ends.sourceIdentity.inRecovery;
-    const clock = new SourceClock({ side: source, stream: tide, standby, knownFrom, signal });
+    const { role } = ends.sourceIdentity;
+    const waits = (why: UnseenCommit | null): void => this.#observer.waits(name, why && commitWait(why, 'compared', role.name));
+    const clock = new SourceClock({ side: source, stream: tide, standby, knownFrom, waits, signal });
     const { progress, mapping, columns } = table;
     const shape = shapeOf(table);
     // As they are now: the indexes of a table that we have made came after it.

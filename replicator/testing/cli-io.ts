@@ -141,6 +141,7 @@ export function sampleTable(parts: Partial<TableStatus> = {}): TableStatus {
     spooledBytes: 0,
     lastChangeAt: null,
     validation: null,
+    waiting: null,
     error: null,
     ...parts,
   };

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseLsn, type Lsn } from '../postgres/lsn.ts';
-import { oldCommitWaits, type KnownFrom } from '../spool/old-commits.ts';
+import { LastingWait, unseenCommit, type KnownFrom, type UnseenCommit } from '../spool/old-commits.ts';
 import { parseSnapshot, seesAll } from '../spool/pg-snapshot.ts';
 import type { Side } from './side.ts';
 
@@ -33,7 +33,18 @@ export class SourceClock {
   readonly #knownFrom: KnownFrom;
   readonly #signal: AbortSignal;
 
-  constructor(options: { side: Side; stream: StreamView; standby: boolean; knownFrom: KnownFrom; signal: AbortSignal }) {
+  readonly #wait: LastingWait;
+
+  constructor(options: {
+    side: Side;
+    stream: StreamView;
+    standby: boolean;
+    knownFrom: KnownFrom;
+    /** What it waits for, where that lasts. */
+    waits: (why: UnseenCommit | null) => void;
+    signal: AbortSignal;
+  }) {
+    this.#wait = new LastingWait(options.waits);
     this.#side = options.side;
     this.#stream = options.stream;
     this.#standby = options.standby;
@@ -58,13 +69,18 @@ export class SourceClock {
     const arrived = this.#stream.arrived();
     let waited = false;
     for (const patience = Date.now() + PATIENCE_MS; Date.now() < patience;) {
-      const waits = await oldCommitWaits(this.#knownFrom, (query) => this.#side.row(query));
+      const why = await unseenCommit(this.#knownFrom, (query) => this.#side.row(query));
+      if (why !== null) this.#wait.still(why);
       // What has just stopped waiting is seen a moment later.
-      const settled = !waits && !waited;
-      waited = waits;
+      const settled = why === null && !waited;
+      waited = why !== null;
       // Asked after that, so that it sees those that have gone meanwhile.
       const { snapshot } = await this.#side.row<{ snapshot: string }>({ text: SNAPSHOT, values: [] });
-      if (settled && seesAll(parseSnapshot(snapshot), arrived)) return true;
+      if (settled && seesAll(parseSnapshot(snapshot), arrived)) {
+        this.#wait.over();
+        return true;
+      }
+      if (settled) this.#wait.still('waits for a standby');
       await sleep(AGAIN_MS, null, { signal: this.#signal });
     }
     return false;

@@ -249,6 +249,19 @@ describe('the page', () => {
     expect(page).toMatch(/Batches\s*<strong>slowest part<\/strong>/);
   });
 
+  it('says what a table waits for, in the list and on its own page, and offers to try a refused foreign key again', () => {
+    model.followed.list([listing('public.orders')]);
+    const own = (): string => renderPart(view(), tablePage(view(), model.tables()[0]!));
+    model.followed.waits('public.orders', { message: `Waits for ${EVIL}`, remedy: 'GRANT it;' });
+    for (const page of [own(), renderMain(view())]) expect(page).toContain('Waits for &quot;&gt;&lt;script&gt;');
+    expect(own()).toContain('GRANT it;');
+    model.followed.waits('public.orders', null);
+    for (const page of [own(), renderMain(view())]) expect(page).not.toContain('Waits for');
+    expect(own()).not.toContain('Retry');
+    model.problem({ code: 'FOREIGN_KEY_NOT_CREATED', message: 'Goes without', remedy: 'Mend it.', table: 'public.orders' });
+    for (const page of [own(), renderMain(view())]) expect(page).toMatch(/Goes without[^]*Retry|Retry[^]*Goes without/);
+  });
+
   it('shows what a comparison of both sides finds, while it runs and when it is over', () => {
     model.followed.list([listing('public.orders')]);
     const at = '2026-01-02T03:04:00.000Z';

@@ -36,7 +36,7 @@ export function tablePage(view: PageView, table: Readonly<TableStatus>): PageBod
       </div>
       ${target !== source && html`<p class="lead">Goes to <strong>${target}</strong> on the target.</p>`}
     </section>
-    ${errorOf(view, table)} ${cards(view, table)}
+    ${waitOf(view, table)} ${errorOf(view, table)} ${cards(view, table)}
     <section id="events" aria-labelledby="events-title">
       <div class="section-head">
         <h2 id="events-title">Events of this table</h2>
@@ -52,6 +52,20 @@ export function tablePage(view: PageView, table: Readonly<TableStatus>): PageBod
       )}
     </section>`;
   return { title: source, place: 'other', main, live: true };
+}
+
+function waitOf({ nowMs }: PageView, { waiting }: Readonly<TableStatus>): Html {
+  if (waiting === null) return html`<section id="waiting" hidden></section>`;
+  return html`<section id="waiting" aria-label="What it waits for">
+    <div class="problem mild">
+      ${icon('warn')}
+      <div>
+        <p class="problem-message">${waiting.message}</p>
+        <p class="meta">since <time datetime="${waiting.since}">${clock(waiting.since, nowMs)} UTC</time></p>
+        ${remedy(waiting.remedy)}
+      </div>
+    </div>
+  </section>`;
 }
 
 function isUnlinked({ status }: PageView, source: string): boolean {

@@ -54,8 +54,9 @@ function copied({ state, snapshot }: Readonly<TableStatus>): string {
 }
 
 /** What is out of the ordinary about a table, in a few words each. */
-function notesOf({ applied, conflicts, spooledBytes, validation }: Readonly<TableStatus>): string[] {
+function notesOf({ applied, conflicts, spooledBytes, validation, waiting }: Readonly<TableStatus>): string[] {
   const notes: string[] = [];
+  if (waiting) notes.push(waiting.message);
   const differing = validation === null ? 0 : mismatches(validation);
   if (differing > 0) notes.push(`${plural(differing, 'row')} ${differing === 1 ? 'differs' : 'differ'} on the target`);
   if (applied.truncate > 0) notes.push(plural(applied.truncate, 'truncate'));
