@@ -37,12 +37,8 @@ export async function storeSourceOids(
   pipeline: string,
   tables: readonly { readonly source: RelationName; readonly oid: Oid }[],
 ): Promise<void> {
-  await target.query(
-    `UPDATE pgfollow.table_state SET source_oid = t.oid
-       FROM unnest($2::pg_catalog.text[], $3::pg_catalog.text[], $4::pg_catalog.oid[]) AS t (schema, name, oid)
-      WHERE pipeline = $1 AND source_schema = t.schema AND source_table = t.name`,
-    [pipeline, ...columns(tables.map(({ source }) => source)), tables.map(({ oid }) => oid)],
-  );
+  const values = tables.map(({ source, oid }) => ({ source, value: String(oid) }));
+  await storeOfEach(target, pipeline, 'source_oid = t.value::pg_catalog.oid', values);
 }
 
 /** Notes which partitions each table has. */
@@ -51,12 +47,8 @@ export async function storePartitions(
   pipeline: string,
   tables: readonly { readonly source: RelationName; readonly partitions: readonly StoredPartition[] }[],
 ): Promise<void> {
-  await target.query(
-    `UPDATE pgfollow.table_state SET partitions = t.partitions::pg_catalog.jsonb
-       FROM unnest($2::pg_catalog.text[], $3::pg_catalog.text[], $4::pg_catalog.text[]) AS t (schema, name, partitions)
-      WHERE pipeline = $1 AND source_schema = t.schema AND source_table = t.name`,
-    [pipeline, ...columns(tables.map(({ source }) => source)), tables.map(({ partitions }) => JSON.stringify(partitions))],
-  );
+  const values = tables.map(({ source, partitions }) => ({ source, value: JSON.stringify(partitions) }));
+  await storeOfEach(target, pipeline, 'partitions = t.value::pg_catalog.jsonb', values);
 }
 
 /** Notes by which entries of the publications each table's changes come. */
@@ -65,12 +57,22 @@ export async function storeMemberships(
   pipeline: string,
   tables: readonly { readonly source: RelationName; readonly membership: readonly string[] }[],
 ): Promise<void> {
-  // One text a table: arrays of arrays must have one length.
+  const values = tables.map(({ source, membership }) => ({ source, value: membership.join() }));
+  await storeOfEach(target, pipeline, `membership = pg_catalog.string_to_array(t.value, ',')`, values);
+}
+
+// One text a table: arrays of arrays must have one length.
+async function storeOfEach(
+  target: Client,
+  pipeline: string,
+  assignment: string,
+  values: readonly { readonly source: RelationName; readonly value: string }[],
+): Promise<void> {
   await target.query(
-    `UPDATE pgfollow.table_state SET membership = pg_catalog.string_to_array(t.entries, ',')
-       FROM unnest($2::pg_catalog.text[], $3::pg_catalog.text[], $4::pg_catalog.text[]) AS t (schema, name, entries)
+    `UPDATE pgfollow.table_state SET ${assignment}
+       FROM unnest($2::pg_catalog.text[], $3::pg_catalog.text[], $4::pg_catalog.text[]) AS t (schema, name, value)
       WHERE pipeline = $1 AND source_schema = t.schema AND source_table = t.name`,
-    [pipeline, ...columns(tables.map(({ source }) => source)), tables.map(({ membership }) => membership.join())],
+    [pipeline, ...columns(values.map(({ source }) => source)), values.map(({ value }) => value)],
   );
 }
 

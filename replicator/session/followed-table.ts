@@ -45,8 +45,11 @@ export interface FollowedTable {
   partial: boolean;
   /** Every transaction that commits behind this position on the source is in the stream. */
   publishedAt: Lsn;
-  /** It was put into the publication in this session: whoever was writing to it then may be in the stream in part only. */
-  publishedNow: boolean;
+  /**
+   * It was put into the publication in this session: whoever was writing to it then may be in the stream in part only. `anew`: a part of it
+   * was a table of its own, and senders may go on knowing that.
+   */
+  published: 'before' | 'now' | 'anew';
   /** Made by us on the target, and its keys, indexes and constraints are not all there: no changes are applied before. */
   unbuilt: boolean;
   /** Made by us: its foreign keys are still to be made, some were refused and are tried again, or somebody has asked for that. */

@@ -98,7 +98,7 @@ export async function resolveFollowedTables(
       partial: before?.partial ?? false,
       spooledBytes: 0,
       publishedAt: ZERO_LSN,
-      publishedNow: false,
+      published: 'before',
       unbuilt: ofOurs?.built === false,
       foreignKeys: ofOurs?.linked === false ? 'open' : 'none',
       lacking: ofOurs?.lacking ?? false,

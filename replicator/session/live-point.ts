@@ -69,7 +69,7 @@ async function afterOldWriters(
   config: Config,
   signal: AbortSignal,
 ): Promise<void> {
-  const fresh = tables.filter((table) => table.publishedNow);
+  const fresh = tables.filter(({ published }) => published !== 'before');
   if (fresh.length === 0) return;
   const { rows } = await source.query<{ oid: number }>(
     `SELECT DISTINCT p.relid::oid AS oid FROM unnest($1::pg_catalog.oid[]) t,
@@ -79,14 +79,14 @@ async function afterOldWriters(
   const oids = [...fresh.map((table) => table.source.oid), ...rows.map((row) => row.oid)];
   const waited = await writersGone(source, oids, signal);
   // Up to 14 nothing else makes them see a partition where they have known a table of its own.
-  if (waited || fresh.some(({ replaced }) => replaced === 'partition attached')) {
+  if (waited || fresh.some(({ published }) => published === 'anew')) {
     const name = config.publication.names[0] ?? config.name;
     if (config.publication.managed)
       await source.query(`ALTER PUBLICATION ${quoteIdent(name)} SET (publish = 'insert, update, delete, truncate')`);
     const position = await walEnd(source, false);
     for (const table of fresh) table.publishedAt = position;
   }
-  for (const table of fresh) table.publishedNow = false;
+  for (const table of fresh) table.published = 'before';
 }
 
 async function streamPassed(tables: readonly FollowedTable[], boundary: Boundary, signal: AbortSignal): Promise<void> {

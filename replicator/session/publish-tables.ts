@@ -88,9 +88,8 @@ async function notePosition(ends: Ends, tables: readonly FollowedTable[], isNew:
   const position = await on('source', walEnd(ends.source, ends.sourceIdentity.inRecovery));
   for (const table of without) {
     table.publishedAt = position;
-    // A partition that was attached is published anew with its table.
-    if (isNew(table.name) || table.replaced === 'not published' || table.replaced === 'partition attached')
-      table.publishedNow = true;
+    if (table.replaced === 'partition attached') table.published = 'anew';
+    else if (table.published === 'before' && (isNew(table.name) || table.replaced === 'not published')) table.published = 'now';
   }
 }
 
