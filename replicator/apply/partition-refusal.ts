@@ -9,6 +9,7 @@ export interface PartitionRefusal {
 
 /** By which functions of the server: the codes alone are those of others, too, and messages are in the server's language. */
 const NO_PARTITION = 'ExecFindPartition';
+/** Minor releases of some versions have it under a longer name. */
 const NO_TARGET_OF_WRITES = 'CheckValidResultRel';
 
 /** Pure: why a partitioned target table has no place for a row that the source has; null for what was refused for other reasons. */
@@ -22,7 +23,7 @@ export function partitionRefusal(error: unknown): PartitionRefusal | null {
   if (state === SQLSTATE.check_violation && routine === NO_PARTITION && schema && table)
     return noPartition({ schema, name: table });
   const refusesWrites = state === SQLSTATE.feature_not_supported || state === SQLSTATE.object_not_in_prerequisite_state;
-  return refusesWrites && routine === NO_TARGET_OF_WRITES ? FOREIGN_TABLE : null;
+  return refusesWrites && routine?.startsWith(NO_TARGET_OF_WRITES) ? FOREIGN_TABLE : null;
 }
 
 function noPartition(relation: { schema: string; name: string }): PartitionRefusal {
