@@ -61,6 +61,22 @@ test('killed between copy and indexes: they are built after the next start, the 
   });
 });
 
+test('killed between the note that a table is built and the state that follows: it goes on from there', async () => {
+  await using db = await testDatabases();
+  await sql(db.source, 'CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)');
+  {
+    await using first = startPipeline(db);
+    await first.caughtUp();
+  }
+  await sql(db.target, `UPDATE pgfollow.table_state SET state = 'indexing', spooling = true`);
+  await sql(db.source, 'INSERT INTO t VALUES (2)');
+  await using second = startPipeline(db);
+  await second.caughtUp();
+  expect(second.pipeline.model.table('public.t')?.state).toBe('streaming');
+  await compareTables(db.source, db.target);
+  expect(second.pipeline.events.after().filter(({ code }) => code === 'INTERNAL')).toEqual([]);
+});
+
 test('an index that the target refuses is left out; without its key a table waits until it can be made', async () => {
   await using db = await testDatabases();
   await sql(

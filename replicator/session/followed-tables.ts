@@ -7,7 +7,7 @@ import { displayName, type Relation } from '../catalog/relation.ts';
 import { partitionedOnes, sharedRows } from '../catalog/shared-rows.ts';
 import type { Config } from '../config/schema.ts';
 import type { Finding } from '../finding.ts';
-import { takesChanges } from '../metadata/table-state.ts';
+import { nextProgress, takesChanges } from '../metadata/table-state.ts';
 import { readTables, type StoredTable } from '../metadata/table-states.ts';
 import { readChoices } from '../metadata/table-choices.ts';
 import { ZERO_LSN } from '../postgres/lsn.ts';
@@ -107,6 +107,8 @@ export async function resolveFollowedTables(
       saved: '',
     };
     if (before) table.saved = savedAs({ ...table, ...standing(before), progress: before.progress });
+    // Whoever was killed had noted that it is built, and not yet what follows from that.
+    if (table.progress.state === 'indexing' && !table.unbuilt) table.progress = nextProgress(table.progress, { type: 'indexed' });
     // Its copy as what it was may go on in this moment: from here on it is not to count.
     if (replaced) table.saved = '-';
     if (!match.ok) unfit(table, found.problems.get(name) ?? (table.hasRows && !target ? dropped(table) : match.problem), config);
