@@ -63,4 +63,25 @@ export const applications = [
           END $$`,
       ),
   },
+  {
+    name: 'keyless-wide',
+    title: 'drain 1 k updates, keyless table of 20 k wide rows',
+    reach: 10,
+    // 4 kB a row, of text, JSON and bytes; every twentieth has 20 kB beside it. Not of type json: native replication finds no row with it.
+    setup: (scaled) => `
+      CREATE TABLE notes (author int, at timestamptz, price numeric, body text, doc jsonb, remark text, data bytea);
+      ALTER TABLE notes REPLICA IDENTITY FULL;
+      CREATE FUNCTION filler(seed text, n int) RETURNS text LANGUAGE sql IMMUTABLE
+        AS $$ SELECT string_agg(md5(seed || i), '') FROM generate_series(1, n) i $$;
+      INSERT INTO notes
+        SELECT i % 1000, timestamptz '2026-01-01' + i * interval '1 min', i / 4.0, filler('b' || i, 30),
+               jsonb_build_object('id', i, 'text', filler('d' || i, 30)), filler('r' || i, 30),
+               decode(filler('a' || i, CASE WHEN i % 20 = 0 THEN 1280 ELSE 60 END), 'hex')
+          FROM generate_series(1, ${scaled(20_000)}) i`,
+    backlog: ({ sql, scaled }) => {
+      const at = `timestamptz '2026-01-01' + (1 + i * 37 % ${scaled(20_000)}) * interval '1 min'`;
+      const body = `DO $$ BEGIN FOR i IN 1..${scaled(1_000)} LOOP UPDATE notes SET price = price + 1 WHERE at = ${at}; COMMIT; END LOOP; END $$`;
+      return sql('CREATE INDEX ON notes (at)', 'SET synchronous_commit = off', body, 'DROP INDEX notes_at_idx');
+    },
+  },
 ];

@@ -26,7 +26,7 @@ test('what costs little to compare comes first, output forms come last', () => {
   expect(imageMatch(columns)).toMatchInlineSnapshot(
     `"t.gone IS NULL AND t.id = s.id AND t.body = s.body AND t.price = s.price AND ROW(t.doc)::pg_catalog.text = ROW(s.doc::json)::pg_catalog.text AND ROW(t.price)::pg_catalog.text = ROW(s.price::numeric)::pg_catalog.text"`,
   );
-  expect(imageMatch(columns.slice(0, 1), (text) => `(SELECT ${text})`)).toMatchInlineSnapshot(
+  expect(imageMatch(columns.slice(0, 1), { ofImage: (text) => `(SELECT ${text})` })).toMatchInlineSnapshot(
     `"ROW(t.doc)::pg_catalog.text = (SELECT ROW(s.doc::json)::pg_catalog.text)"`,
   );
 });

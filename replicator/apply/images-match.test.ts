@@ -9,6 +9,7 @@ import { matchImages } from './images-match.ts';
 const TYPES = {
   int: {},
   text: { oid: TYPE_OID.text, sqlName: 'text' },
+  jsonb: { oid: TYPE_OID.jsonb, sqlName: 'jsonb', equalityIsIdentity: false },
   json: { oid: TYPE_OID.json, sqlName: 'json', hasEquality: false, equalityIsIdentity: false },
 };
 
@@ -28,40 +29,35 @@ const many = (row: (i: number) => (string | null)[]): (string | null)[][] => Arr
 
 test('by the columns that have a value in every image', async () => {
   const rows = many((i) => [String(i), i % 2 ? 'x' : null, null, '{}']);
-  expect(await matched(['int', 'text', 'int', 'json'], rows)).toEqual(['equal', 'same', 'null', 'same']);
+  expect(await matched(['int', 'text', 'int', 'json'], rows)).toEqual({
+    columns: ['equal', 'same', 'null', 'same'],
+    sieve: ['value', null, null, null],
+  });
 });
 
-test('by long values only where the others do not tell images apart', async () => {
+test('by long values only where the others do not tell images apart, and by their lengths first', async () => {
   const long = (i: number): string => `${i}`.padStart(1000, 'x');
-  expect(
-    await matched(
-      ['int', 'text'],
-      many((i) => [String(i), long(i)]),
-    ),
-  ).toEqual(['equal', 'same']);
-  expect(
-    await matched(
-      ['int', 'text'],
-      many((i) => [String(i % 3), long(i)]),
-    ),
-  ).toEqual(['equal', 'equal']);
+  const longer = (i: number): string => long(i).padStart(1000 + i, 'x');
+  const short = { columns: ['equal', 'same'], sieve: ['value', null] };
+  const rows = (row: (i: number) => string[]): Promise<unknown> => matched(['int', 'text'], many(row));
+  expect(await rows((i) => [String(i), long(i)])).toEqual(short);
+  expect(await rows((i) => [String(i % 3), long(i)])).toEqual({ columns: ['equal', 'equal'], sieve: ['value', 'value'] });
+  expect(await rows((i) => [String(i % 3), longer(i)])).toEqual({ columns: ['equal', 'equal'], sieve: ['value', 'length'] });
+  // What has no length that costs nothing is looked at itself.
+  const documents = many((i) => [String(i % 3), `"${long(i)}"`]);
+  expect(await matched(['int', 'jsonb'], documents)).toEqual({ columns: ['equal', 'equal'], sieve: ['value', 'value'] });
   // A few images cost little, whatever they have in common.
-  expect(await matched(['int', 'text'], many((i) => ['1', long(i)]).slice(0, 5))).toEqual(['equal', 'same']);
+  const few = (row: (i: number) => string[]): Promise<unknown> => matched(['int', 'text'], many(row).slice(0, 5));
+  expect(await few((i) => ['1', long(i)])).toEqual({ columns: ['equal', 'same'], sieve: ['value', 'length'] });
+  expect(await few((i) => [String(i), long(i)])).toEqual(short);
 });
 
 test('by whole rows where nothing tells them apart', async () => {
-  expect(
-    await matched(
-      ['int', 'json'],
-      many((i) => [String(i % 3), `[${i}]`]),
-    ),
-  ).toEqual(['same', 'same']);
-  expect(
-    await matched(
-      ['int', 'int'],
-      many((i) => ['1', i === 7 ? null : String(i)]),
-    ),
-  ).toEqual(['same', 'same']);
-  expect(await matched(['json'], [['1'], ['2']])).toEqual(['same']);
-  expect(await matched(['int'], [[null]])).toEqual(['same']);
+  const whole = { columns: ['same', 'same'], sieve: [null, null] };
+  const documents = many((i) => [String(i % 3), `[${i}]`]);
+  expect(await matched(['int', 'json'], documents)).toEqual(whole);
+  const gaps = many((i) => ['1', i === 7 ? null : String(i)]);
+  expect(await matched(['int', 'int'], gaps)).toEqual(whole);
+  expect(await matched(['json'], [['1'], ['2']])).toEqual({ columns: ['same'], sieve: [null] });
+  expect(await matched(['int'], [[null]])).toEqual({ columns: ['same'], sieve: [null] });
 });

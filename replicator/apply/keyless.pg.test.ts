@@ -62,7 +62,10 @@ test.each(['id', 'n', 'price', 'name', 'word', 'c', 'tags'])('an index of the ta
     await arrays.learnRows(client, target.oid);
     const inArrays = map.columns.map((column) => arrays.of(column.parameterType)).filter((type) => type !== 0);
     const inRows = new Set(map.columns.filter((column) => arrays.of(column.parameterType) === 0));
-    const matches: ImagesMatch = map.columns.map((column) => (column.target.type.hasEquality ? 'equal' : 'same'));
+    const matches: ImagesMatch = {
+      columns: map.columns.map((column) => (column.target.type.hasEquality ? 'equal' : 'same')),
+      sieve: map.columns.map((column) => (column.target.type.hasEquality ? 'value' : null)),
+    };
     const staged = stagedImageDeleteSql({ map, binary: true, inRows }, 10, matches);
     statements.push({ text: staged, types: [...inArrays, arrays.rowsOf(target.oid)?.array ?? 0, 1007] });
     for (const { text, types } of statements) {

@@ -1,7 +1,7 @@
 import { TYPE_OID, type Oid } from '../postgres/oid.ts';
 import { quoteIdent } from '../postgres/quote.ts';
 import { converted, equalityExpression } from './column-sql.ts';
-import { imageMatch, wholeImageMatch } from './image-match.ts';
+import { imageMatch, isHashed, roughMatch, wholeImageMatch, type ComparedColumn } from './image-match.ts';
 import type { ImagesMatch } from './images-match.ts';
 import type { MappedColumn, RowMap } from './row-map.ts';
 import { insertInto, only } from './statements.ts';
@@ -54,13 +54,40 @@ export function stagedImageDeleteSql(how: StagedSql, images: number, matches: Im
     column,
     theirs: `t.${quoteIdent(column.target.name)}`,
     ours: staged(column, i, binary),
-    match: matches[i] ?? 'same',
+    match: matches.columns[i] ?? 'same',
   }));
-  const match = matches.includes('equal') ? imageMatch(compared) : wholeImageMatch(compared);
+  const sifted = siftedTable(how, { images, rowId, compared, matches });
+  const match = matches.columns.includes('equal')
+    ? imageMatch(compared, { outputs: sifted ? 'IS NOT DISTINCT FROM' : '=' })
+    : wholeImageMatch(compared);
   return (
     `WITH hit AS MATERIALIZED (SELECT ${rowId}, pg_catalog.row_number() OVER (PARTITION BY s.n) AS nth, s.v${columns.length} AS most ` +
-    `FROM ${only(map)} AS t JOIN ${unnest(how, columns, { images })} ON ${match}) ` +
+    `FROM ${sifted ?? `${only(map)} AS t`} JOIN ${unnest(how, columns, { images })} ON ${match}) ` +
     `DELETE FROM ${only(map)} AS t USING hit WHERE ${same} AND hit.nth <= hit.most`
+  );
+}
+
+interface Sifting {
+  readonly images: number;
+  readonly rowId: string;
+  readonly compared: readonly ComparedColumn[];
+  readonly matches: ImagesMatch;
+}
+
+// The rows of the table that may be meant: one pass with a small hash of the images, or an index, leaves out most. The planner hashes the table
+// instead where it can, wide rows and all, because it knows nothing of the images' values; here it must not. Null where no hash serves.
+function siftedTable(how: StagedSql, { images, rowId, compared, matches: { sieve } }: Sifting): string | null {
+  const { map } = how;
+  if (!compared.some(({ column }, i) => sieve[i] === 'length' || (sieve[i] === 'value' && isHashed(column)))) return null;
+  const names = map.find.columns.map(({ target: { name } }) => `t.${quoteIdent(name)}`).join(', ');
+  const match = compared.flatMap((each, i) => (sieve[i] ? [roughMatch(each, sieve[i])] : [])).join(' AND ');
+  const used = map.find.columns.filter((_, i) => sieve[i]);
+  // One value a row, of which the planner thinks that it is ten: where it took the rows for one it would compare each with each. No column
+  // of a table has this name.
+  const many = `pg_catalog.unnest($${parameterCount(how, map.find.columns) + 1}[1:1]) AS cmin`;
+  return (
+    `(SELECT ${rowId}, ${names}, ${many} FROM ${only(map)} AS t ` +
+    `WHERE EXISTS (SELECT FROM ${unnest(how, map.find.columns, { images, used })} WHERE ${match}) OFFSET 0) AS t`
   );
 }
 
@@ -93,27 +120,48 @@ function byKey(how: StagedSql, sent: readonly MappedColumn[]): string {
   return `(SELECT * FROM ${rows} ORDER BY ${orders.map((order, i) => `v${sent.length + i}${order}`).join(', ')}) AS s`;
 }
 
+interface UnnestOptions {
+  /** How many images there are; null for rows that have no counts behind them. */
+  readonly images?: number | null;
+  /** Without the parameters that hold none of these. */
+  readonly used?: readonly MappedColumn[];
+}
+
 // Values of the nth column are called vn; those of images have counts behind them, and n is the number of the row.
-function unnest(how: StagedSql, columns: readonly MappedColumn[], { images = null }: { images?: number | null } = {}): string {
+function unnest(how: StagedSql, columns: readonly MappedColumn[], { images = null, used }: UnnestOptions = {}): string {
   const { map, inRows } = how;
   if (images === null && inRows.size === 0 && columns.length > 0) return unnestTogether(columns);
-  const names = columns.flatMap((column, i) => (inRows.has(column) ? [] : [`v${i}`]));
-  let parameters = names.length;
-  if (columns.some((column) => inRows.has(column))) {
+  const functions: string[] = [];
+  const names: string[] = [];
+  let parameters = 0;
+  const add = (holds: readonly MappedColumn[], ofParameter: readonly string[]): void => {
     parameters++;
+    if (used && !used.some((column) => holds.includes(column))) return;
+    functions.push(`pg_catalog.unnest($${parameters})`);
+    names.push(...ofParameter);
+  };
+  for (const [i, column] of columns.entries()) if (!inRows.has(column)) add([column], [`v${i}`]);
+  const together = columns.filter((column) => inRows.has(column));
+  if (together.length > 0) {
     // Each column of the table is one of the rows'.
-    for (const [i, { name }] of map.target.columns.entries()) {
-      const staged = columns.findIndex((column) => column.target.name === name && inRows.has(column));
-      names.push(staged < 0 ? `u${i}` : `v${staged}`);
-    }
+    const ofRow = map.target.columns.map(({ name }, i) => {
+      const column = together.find(({ target }) => target.name === name);
+      return column ? `v${columns.indexOf(column)}` : `u${i}`;
+    });
+    add(together, ofRow);
   }
   if (images !== null) {
-    parameters++;
-    names.push(`v${columns.length}`, 'n');
+    add([], [`v${columns.length}`]);
+    names.push('n');
+    functions.push(`pg_catalog.generate_series(1, ${images})`);
   }
-  const functions = Array.from({ length: parameters }, (_, i) => `pg_catalog.unnest($${i + 1})`);
-  if (images !== null) functions.push(`pg_catalog.generate_series(1, ${images})`);
   return `ROWS FROM (${functions.join(', ')}) AS s(${names.join(', ')})`;
+}
+
+// Without that of the counts.
+function parameterCount({ inRows }: StagedSql, columns: readonly MappedColumn[]): number {
+  const alone = columns.filter((column) => !inRows.has(column)).length;
+  return alone < columns.length ? alone + 1 : alone;
 }
 
 // In the select list arrays are taken apart row by row; in FROM each would go to a store of its own first.

@@ -158,7 +158,7 @@ function whereRow(map: RowMap, first: number, nulls: ImageNulls): string {
       match: nulls === 'any' && !column.target.notNull ? 'equal or both null' : carried.includes(column) ? 'equal' : 'null',
     })),
     // Once a statement, not once a row that is looked at.
-    (text) => `(SELECT ${text})`,
+    { ofImage: (text) => `(SELECT ${text})` },
   );
   const [left, right] = map.target.kind === 'table' ? ['t.ctid', 's.ctid'] : ['(t.tableoid, t.ctid)', 's.tableoid, s.ctid'];
   return `${left} = (SELECT ${right} FROM ${only(map)} AS s WHERE ${image} LIMIT 1)`;
