@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { connectionEnd, type Role } from '../postgres/connect.ts';
-import { describeError, isTransient, sqlState } from '../postgres/sqlstate.ts';
+import { describeError, isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
 
 /** What an error of one server means for the pipeline. Problems pass as they are. */
@@ -32,9 +32,16 @@ export function blame(role: Role, error: unknown): Problem {
     {
       retry: 'transient',
       cause: error,
-      remedy: `Give the role of ${role}.url what the message names; "pgfollow config" shows which URL is used. It is tried again by itself.`,
+      remedy: remedyFor(role, error),
     },
   );
+}
+
+function remedyFor(role: Role, error: unknown): string {
+  // So the decoder of a source may end each time at the same change.
+  if (sqlState(error) === SQLSTATE.internal_error)
+    return `That is a fault within PostgreSQL: the log of the ${role} tells more, and a newer release may not have it. It is tried again by itself; where it stays, "pgfollow teardown" and a new start copy everything again.`;
+  return `Give the role of ${role}.url what the message names; "pgfollow config" shows which URL is used. It is tried again by itself.`;
 }
 
 // Of a server that works, as opposed to a connection that ends (classes 08 and 57).
