@@ -73,6 +73,11 @@ export class Applier {
     return this.#checkpoint;
   }
 
+  /** Another number whenever changes may go elsewhere than before. */
+  get routes(): number {
+    return this.#routes.version;
+  }
+
   /** The checkpoint on the target was moved on another connection. */
   checkpointIs(position: Lsn): void {
     this.#checkpoint = position;

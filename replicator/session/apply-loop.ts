@@ -118,13 +118,16 @@ export class ApplyLoop {
   }
 
   async #applyBatch({ batch, ready }: NextBatch): Promise<void> {
-    const { applier, observer, watch } = this.#options;
+    const { applier, early, observer, watch } = this.#options;
+    const { routes } = applier;
     const startedAt = performance.now();
     watch.turn('apply');
     observer.applying(batch.xids);
     const applying = on('target', applier.apply(batch, ready));
     this.#lookAhead();
     const applied = await applying;
+    // A table has refused a change, and those that follow are kept: what is begun of it would come before that one.
+    if (applier.routes !== routes) await early.giveUp({ always: true });
     this.#inPieces = batch.end === null;
     watch.look();
     watch.move(watch.activity, 'commit', applied.commitMs);

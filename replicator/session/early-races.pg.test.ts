@@ -161,6 +161,19 @@ test('another table refuses a change of those that commit meanwhile: it alone st
   await same(db, running);
 });
 
+test('the same table refuses a change of those that commit meanwhile: what the large one changes after that comes after that', async () => {
+  await using db = await testDatabases();
+  await using running = await follow(db);
+  await sql(db.target, 'ALTER TABLE t ADD CONSTRAINT low CHECK (id < 5000)');
+  await using session = await begun(db, 'UPDATE t SET n = 1 WHERE id <= 2000');
+  await sql(db.source, 'INSERT INTO t (id) VALUES (5000)');
+  await sql(session, 'UPDATE t SET n = 2 WHERE id = 5000; COMMIT');
+  await eventually(() => expect(running.pipeline.model.table('public.t')?.state).toBe('error'));
+  await sql(db.target, 'ALTER TABLE t DROP CONSTRAINT low');
+  await retried(running, 'public.t');
+  await same(db, running);
+});
+
 test('the large one itself is refused: before its commit nobody hears of it, then its table stops', async () => {
   await using db = await testDatabases();
   await using running = await follow(db);
