@@ -23,14 +23,19 @@ export const SEARCH_BY_KEY = { enable_seqscan: 'off' };
 
 /** The planner's settings in an applier's session, local to a transaction. */
 export class PlannerSettings {
-  #search: Search = 'key';
+  #search: Search | null = 'key';
 
-  /** A transaction begins, or one was rolled back. */
+  /** A transaction begins. */
   begin(): void {
     this.#search = 'key';
   }
 
-  prefer(pipe: StatementPipe, search: Search): void {
+  /** A part of the transaction was rolled back, and with it what was set there. */
+  partUndone(): void {
+    this.#search = null;
+  }
+
+  prefer(pipe: Pick<StatementPipe, 'run'>, search: Search): void {
     if (this.#search === search) return;
     this.#search = search;
     const settings = METHODS.map(

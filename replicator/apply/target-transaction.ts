@@ -99,6 +99,7 @@ export class TargetTransaction {
       if (!refused) throw error instanceof PipeError ? error.cause : error;
       await this.#options.client.query(inTransaction ? 'ROLLBACK TO SAVEPOINT batch' : 'ROLLBACK');
       this.#open = inTransaction;
+      this.#planner.partUndone();
       return null;
     }
     // Only now: what the answers say may have been a reason to go back.
@@ -160,7 +161,6 @@ export class TargetTransaction {
       await pipe.end();
     } catch (error) {
       this.forget();
-      this.#planner.begin();
       throw error;
     }
   }
