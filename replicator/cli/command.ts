@@ -74,7 +74,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./table-commands.ts')).resyncCommand,
   },
   retry: {
-    summary: 'try a table in error again, at once',
+    summary: 'try a table in error again, or what the target refuses of it, at once',
     load: async () => (await import('./table-commands.ts')).retryCommand,
   },
   validate: {

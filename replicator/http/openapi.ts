@@ -188,7 +188,9 @@ export function openApi(version: string): Json {
         delete: tableOperation('Stop following a table; its rows on the target stay.'),
       },
       '/api/v1/tables/{schema}/{table}/resync': { post: RESYNC },
-      '/api/v1/tables/{schema}/{table}/retry': { post: tableOperation('Try a table in error again, at once.') },
+      '/api/v1/tables/{schema}/{table}/retry': {
+        post: tableOperation('Try a table in error again, or what the target refuses of one that was created, at once.'),
+      },
       '/api/v1/findings': {
         get: read(
           'What a look at both databases found that is no problem, but worth knowing.',

@@ -23,3 +23,13 @@ test('from one second to one minute, at once on demand, and from the start after
   clock.succeeded('t');
   expect(pause()).toBe(1000);
 });
+
+test('within other bounds', () => {
+  const now = 0;
+  const clock = new RetryClock(() => now, { firstMs: 10_000, mostMs: 30_000 });
+  const dueIn = (): number => {
+    clock.failed('t');
+    return (clock.dueMs('t') ?? 0) - now;
+  };
+  expect([dueIn(), dueIn(), dueIn()]).toEqual([10_000, 20_000, 30_000]);
+});
