@@ -178,6 +178,7 @@ export class Pipeline {
     const resolved = await resolveFollowedTables(ends, ends.config, {
       sourceVersion: ends.sourceIdentity.version,
       copyAhead,
+      clock: this.#clock,
       signal,
     });
     const identityChanges = await publishTables(ends, ends.config, resolved);

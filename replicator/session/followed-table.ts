@@ -31,6 +31,8 @@ export interface FollowedTable {
   /** Its partitions as they were read last, and as they are stored. */
   partitions: readonly PresentLeaf[];
   savedPartitions: string | null;
+  /** Partitions that could not be looked at because somebody kept them locked, by what the clock knows them by: not among `partitions`. */
+  putOff: readonly string[];
   progress: TableProgress;
   /** Its changes go to the spool. */
   spooling: boolean;

@@ -19,6 +19,7 @@ import { failTable, savedAs, standing, type FollowedTable } from './followed-tab
 import { boundHeapGrowth } from './heap-growth.ts';
 import { readMappings } from './mappings.ts';
 import { partitionNews, saved as savedPartitions, type PartitionNews } from './partition-news.ts';
+import type { RetryClock } from './retry-clock.ts';
 
 export interface ResolvedPipelineTables {
   readonly tables: FollowedTable[];
@@ -39,7 +40,7 @@ export interface ResolvedPipelineTables {
 export async function resolveFollowedTables(
   ends: { source: Client; target: Client },
   config: Config,
-  options: { sourceVersion: number; copyAhead: boolean; signal: AbortSignal },
+  options: { sourceVersion: number; copyAhead: boolean; clock: RetryClock; signal: AbortSignal },
 ): Promise<ResolvedPipelineTables> {
   const [relations, choices, known, casts] = await Promise.all([
     readRelations(ends.source),
@@ -73,9 +74,13 @@ export async function resolveFollowedTables(
       matchTarget(source, target ?? undefined, mapping, { castExists, generatedColumnsSent });
     const before = stored.get(name) ?? null;
     const membership = membershipOf(source);
-    const partitions = leavesOf(source);
-    const parts = await partitionNews(ends.source, options.sourceVersion, { mapping, before, partitions });
     const anew = options.copyAhead || !before ? null : whyAnew(before, source, membership);
+    const isCopied = options.copyAhead || anew !== null;
+    const { partitions, ...parts } = await partitionNews(ends.source, options, {
+      mapping,
+      before: isCopied ? null : before,
+      partitions: leavesOf(source),
+    });
     const replaced = anew ?? (parts.attached ? 'partition attached' : null);
     if (!replaced) news.push(...parts.news);
     const ofOurs = found.made.get(displayName(mapping.target));
@@ -91,6 +96,7 @@ export async function resolveFollowedTables(
       membership,
       storedMembership: before?.membership ?? null,
       partitions,
+      putOff: parts.putOff,
       savedPartitions: savedPartitions(before?.partitions ?? null),
       // The first copy begins with every table, also with those that an earlier attempt has copied or given up.
       ...standing(options.copyAhead || replaced ? null : before),

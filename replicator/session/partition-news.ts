@@ -5,6 +5,10 @@ import type { StoredPartition, StoredTable } from '../metadata/table-states.ts';
 import { storePartitions } from '../metadata/many-tables.ts';
 import { holdsUnsentRows, leafChanges, type PresentLeaf } from '../source/partitions.ts';
 import type { FollowedTable } from './followed-table.ts';
+import type { RetryClock } from './retry-clock.ts';
+
+/** So often a partition that somebody keeps locked is looked at, with pauses that grow to 16 s; then its table is copied. */
+const MOST_LOOKS = 6;
 
 /** What happened to partitions and cannot be followed, for people. */
 export interface PartitionNews {
@@ -14,23 +18,47 @@ export interface PartitionNews {
   readonly remedy: string;
 }
 
+/** What a look at the partitions of a table came to. */
+export interface PartitionLook {
+  /** One has come with rows that are to be copied. */
+  readonly attached: boolean;
+  /** As they are now, without those that are to be looked at again: they count as not seen yet. */
+  readonly partitions: readonly PresentLeaf[];
+  /** These, by what `clock` knows them by. */
+  readonly putOff: readonly string[];
+  readonly news: readonly PartitionNews[];
+}
+
 /**
  * What has become of the partitions of a table that is followed since they were looked at last. None of it is in the stream: rows
- * that come with a partition that is attached are to be copied (`attached`); those that leave with one stay on the target.
+ * that come with a partition that is attached are to be copied; those that leave with one stay on the target. `clock` tells when one that was
+ * locked is looked at again.
  */
 export async function partitionNews(
   source: Client,
-  sourceVersion: number,
+  { sourceVersion, clock }: { readonly sourceVersion: number; readonly clock: RetryClock },
   { mapping, before, partitions }: { mapping: TableMapping; before: StoredTable | null; partitions: readonly PresentLeaf[] },
-): Promise<{ attached: boolean; news: PartitionNews[] }> {
-  if (!before?.partitions || !(before.hasRows || before.spooling)) return { attached: false, news: [] };
+): Promise<PartitionLook> {
+  const look: PartitionLook = { attached: false, partitions, putOff: [], news: [] };
+  if (!before?.partitions || !(before.hasRows || before.spooling)) return look;
   const { come, gone, emptied } = leafChanges(before.partitions, partitions);
-  for (const leaf of come)
-    if (await holdsUnsentRows(source, sourceVersion, mapping.source, leaf)) return { attached: true, news: [] };
+  const unknown = new Map<PresentLeaf, string>();
+  for (const leaf of come) {
+    const key = `partition ${leaf.oid} ${leaf.edges}`;
+    const holds = clock.due(key) ? await holdsUnsentRows(source, sourceVersion, mapping.source, leaf) : 'not now';
+    if (holds === null) clock.failed(key);
+    if (holds === true || clock.failures(key) >= MOST_LOOKS) {
+      for (const each of [key, ...unknown.values()]) clock.succeeded(each);
+      return { ...look, attached: true };
+    }
+    if (holds === false) clock.succeeded(key);
+    else unknown.set(leaf, key);
+  }
   const news: PartitionNews[] = [];
   if (gone.length > 0) news.push(goneNews(mapping, gone));
   if (emptied.length > 0) news.push(emptiedNews(mapping, emptied));
-  return { attached: false, news };
+  const seen = partitions.filter((leaf) => !unknown.has(leaf));
+  return { attached: false, partitions: seen, putOff: [...unknown.values()], news };
 }
 
 /** Writes down which partitions tables have from here on. */

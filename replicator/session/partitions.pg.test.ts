@@ -1,8 +1,15 @@
 import { expect, test } from 'vitest';
+import { readRelations } from '../catalog/read-relations.ts';
+import type { TableMapping } from '../catalog/relation.ts';
+import type { StoredTable } from '../metadata/table-states.ts';
+import { connect, disconnect } from '../postgres/connect.ts';
+import { readLeaves } from '../source/partitions.ts';
 import { becomesEqual } from '../testing/becomes.ts';
-import { sql, testDatabases, value, type TestDatabases } from '../testing/databases.ts';
+import { ownServers, sql, testDatabases, value, type TestDatabases } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
 import { startCaughtUp, startPipeline, type RunningPipeline } from '../testing/run-pipeline.ts';
+import { partitionNews } from './partition-news.ts';
+import { RetryClock } from './retry-clock.ts';
 
 // Rows come to a partitioned table and leave it with its partitions, without a word in the stream.
 
@@ -78,19 +85,69 @@ test.concurrent('so it is when that happened while pgfollow was away', async () 
   expect(told(running)).toEqual(['PARTITION_ATTACHED']);
 });
 
-test.concurrent('somebody locks the table right after: that holds up nobody else, and what is not known is copied', async () => {
-  await using db = await testDatabases();
-  await sql(db.source, `${TREE}; CREATE TABLE other (id int PRIMARY KEY)`);
-  await (await startCaughtUp(db)).stop();
-  await sql(db.source, 'CREATE TABLE t_4 PARTITION OF t FOR VALUES FROM (300) TO (400)');
+test.concurrent(
+  'somebody locks the table right after: that holds up nobody else, and it is looked again before anything is copied',
+  { timeout: 120_000 },
+  async () => {
+    // Whoever creates a slot waits for the lock's transaction.
+    await using db = await ownServers();
+    await sql(db.source, `${TREE}; CREATE TABLE other (id int PRIMARY KEY)`);
+    await (await startCaughtUp(db)).stop();
+    await sql(db.source, 'CREATE TABLE t_4 PARTITION OF t FOR VALUES FROM (300) TO (400)');
+    await using lock = await db.source.session();
+    await lock.query('BEGIN; LOCK TABLE t');
+    await using running = startPipeline(db);
+    await sql(db.source, 'INSERT INTO other VALUES (1)');
+    await eventually(async () => expect(await value(db.target, 'SELECT count(*) FROM other')).toBe('1'), { timeout: 30_000 });
+    const isNoted = async (name: string): Promise<boolean> =>
+      (await sql(db.target, `SELECT FROM pgfollow.table_state WHERE partitions @> '[{"name": "public.${name}"}]'`)).length > 0;
+    expect(await isNoted('t_4')).toBe(false);
+    await lock.query(`INSERT INTO t VALUES (301, 'x'); COMMIT`);
+    await eventually(async () => expect(await isNoted('t_4')).toBe(true), { timeout: 60_000 });
+    await becomesEqual(db, running);
+    expect(told(running)).toEqual([]);
+    // The next one does hold rows, and is locked from the moment on in which it is there; up to 14 nobody looks at it.
+    await lock.query(`BEGIN; ${BESIDE}; INSERT INTO t_3 VALUES (201, 'before'); ${ATTACH}; COMMIT; BEGIN; LOCK TABLE t`);
+    if (Number(await value(db.source, `SELECT current_setting('server_version_num')`)) >= 150_000) {
+      const waits = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%partition_constraintdef%'`;
+      await eventually(async () => expect(await sql(db.source, waits)).toHaveLength(1), { timeout: 60_000 });
+    }
+    await lock.query('COMMIT');
+    await becomesEqual(db, running);
+    expect(told(running)).toEqual(['PARTITION_ATTACHED']);
+  },
+);
+
+test.concurrent('one that stays locked is looked at six times, then its table is copied', { timeout: 120_000 }, async () => {
+  // Whoever creates a slot waits for the lock's transaction.
+  await using db = await ownServers();
+  await sql(db.source, `${TREE}; CREATE TABLE t_4 PARTITION OF t FOR VALUES FROM (300) TO (400)`);
   await using lock = await db.source.session();
   await lock.query('BEGIN; LOCK TABLE t');
-  await using running = startPipeline(db);
-  await sql(db.source, 'INSERT INTO other VALUES (1)');
-  await eventually(async () => expect(await value(db.target, 'SELECT count(*) FROM other')).toBe('1'), { timeout: 30_000 });
+  const source = await connect({ role: 'source', url: db.source.url, purpose: 'test' });
+  await using _closed = { [Symbol.asyncDispose]: () => disconnect(source) };
+  const [relation] = await readRelations(source, { names: [{ schema: 'public', name: 't' }] });
+  const partitions = (await readLeaves(source, [relation!]))(relation!);
+  const known = partitions.filter(({ name }) => name !== 'public.t_4');
+  const mapping = { source: { schema: 'public', name: 't' }, target: { schema: 'public', name: 't' } } as TableMapping;
+  const before = { partitions: known, hasRows: true } as unknown as StoredTable;
+  let now = 0;
+  const options = { sourceVersion: 180_000, clock: new RetryClock(() => now) };
+  const looks: unknown[] = [];
+  for (; looks.length < 10 && now < 300_000; now += 500) {
+    const look = await partitionNews(source, options, { mapping, before, partitions });
+    if (look.attached) break;
+    expect(look.partitions).toEqual(known);
+    if (!options.clock.due(look.putOff[0] ?? '')) looks.push(look.putOff);
+    while (!options.clock.due(look.putOff[0] ?? '')) now += 500;
+  }
+  expect(looks).toHaveLength(5);
   await lock.query('COMMIT');
-  await becomesEqual(db, running);
-  expect(told(running)).toEqual(['PARTITION_ATTACHED']);
+  expect(await partitionNews(source, options, { mapping, before, partitions })).toMatchObject({
+    attached: false,
+    putOff: [],
+    partitions,
+  });
 });
 
 test.concurrent('partitions that come without rows are no reason to copy anything', async () => {

@@ -65,7 +65,7 @@ export class TableWatch {
     for (let at = Date.now(); !signal.aborted;) {
       await sleep(LOOK_MS, null, { signal }).catch(() => {});
       if (signal.aborted) return;
-      if (!this.#rescan) {
+      if (!this.#rescan && !this.#isPutOffDue()) {
         if (Date.now() - at < WATCH_MS) continue;
         at = Date.now();
         const now = await on('source', catalogFingerprint(ends.source, ends.sourceIdentity.version));
@@ -78,6 +78,11 @@ export class TableWatch {
       await this.#scan(signal);
       look.reach();
     }
+  }
+
+  #isPutOffDue(): boolean {
+    const { tables, clock } = this.#options;
+    return tables.all.some(({ putOff }) => putOff.some((key) => clock.due(key)));
   }
 
   async #scan(signal: AbortSignal): Promise<void> {
@@ -101,6 +106,7 @@ export class TableWatch {
     const resolved = await resolveFollowedTables(ends, config, {
       sourceVersion: versions.sourceVersion,
       copyAhead: false,
+      clock,
       signal,
     });
     // Those that stay keep their standing, except that what failed may be tried again.

@@ -88,7 +88,8 @@ export function leafChanges(before: readonly Leaf[], now: readonly PresentLeaf[]
 /**
  * Whether a partition that has come to `table` has rows that do not come with the stream: those from before it was attached. Told by
  * their transactions: one that is older than the ATTACH and has committed since is taken for such a row, too. Up to PostgreSQL
- * 14 the sender may go on taking it for the table of its own that it was.
+ * 14 the sender may go on taking it for the table of its own that it was. Null where somebody keeps the table locked, so that it cannot
+ * be looked at now.
  * https://www.postgresql.org/docs/current/logical-replication-restrictions.html
  */
 export async function holdsUnsentRows(
@@ -96,7 +97,7 @@ export async function holdsUnsentRows(
   sourceVersion: number,
   table: RelationName,
   { oid, newest, born }: PresentLeaf,
-): Promise<boolean> {
+): Promise<boolean | null> {
   if (sourceVersion < 150_000 && !born) return true;
   try {
     return await patientTransaction(source, LOCK_TIMEOUT_MS, async () => {
@@ -116,8 +117,9 @@ export async function holdsUnsentRows(
       return rows[0]?.older ?? false;
     });
   } catch (error) {
-    // The role may read some columns only, or somebody keeps the table locked: nobody knows.
-    if (sqlState(error) === SQLSTATE.insufficient_privilege || isLockTrouble(error)) return true;
+    if (isLockTrouble(error)) return null;
+    // The role may read some columns only: it is never known.
+    if (sqlState(error) === SQLSTATE.insufficient_privilege) return true;
     throw error;
   }
 }
