@@ -65,8 +65,8 @@ export const applications = [
   },
   {
     name: 'keyless-wide',
-    title: 'drain 1 k updates, keyless table of 20 k wide rows',
-    reach: 10,
+    title: 'drain 2 k updates, keyless table of 50 k wide rows',
+    reach: 5,
     // 4 kB a row, of text, JSON and bytes; every twentieth has 20 kB beside it. Not of type json: native replication finds no row with it.
     setup: (scaled) => `
       CREATE TABLE notes (author int, at timestamptz, price numeric, body text, doc jsonb, remark text, data bytea);
@@ -77,10 +77,11 @@ export const applications = [
         SELECT i % 1000, timestamptz '2026-01-01' + i * interval '1 min', i / 4.0, filler('b' || i, 30),
                jsonb_build_object('id', i, 'text', filler('d' || i, 30)), filler('r' || i, 30),
                decode(filler('a' || i, CASE WHEN i % 20 = 0 THEN 1280 ELSE 60 END), 'hex')
-          FROM generate_series(1, ${scaled(20_000)}) i`,
+          FROM generate_series(1, ${scaled(50_000)}) i`,
     backlog: ({ sql, scaled }) => {
-      const at = `timestamptz '2026-01-01' + (1 + i * 37 % ${scaled(20_000)}) * interval '1 min'`;
-      const body = `DO $$ BEGIN FOR i IN 1..${scaled(1_000)} LOOP UPDATE notes SET price = price + 1 WHERE at = ${at}; COMMIT; END LOOP; END $$`;
+      // Far apart: a pass over a large table begins where the one before has ended, and native replication would find neighbours at once.
+      const at = `timestamptz '2026-01-01' + (1 + i * 17389 % ${scaled(50_000)}) * interval '1 min'`;
+      const body = `DO $$ BEGIN FOR i IN 1..${scaled(2_000)} LOOP UPDATE notes SET price = price + 1 WHERE at = ${at}; COMMIT; END LOOP; END $$`;
       return sql('CREATE INDEX ON notes (at)', 'SET synchronous_commit = off', body, 'DROP INDEX notes_at_idx');
     },
   },
