@@ -66,7 +66,7 @@ export const applications = [
   {
     name: 'keyless-wide',
     title: 'drain 2 k updates, keyless table of 50 k wide rows',
-    reach: 5,
+    reach: 10,
     // 4 kB a row, of text, JSON and bytes; every twentieth has 20 kB beside it. Not of type json: native replication finds no row with it.
     setup: (scaled) => `
       CREATE TABLE notes (author int, at timestamptz, price numeric, body text, doc jsonb, remark text, data bytea);
