@@ -14,7 +14,7 @@ const AGAIN_MS = 50;
  * tell which transactions it contains. `arrived` are those whose commits the stream had brought before the table's changes were kept: one that the
  * snapshot does not see yet would be neither in the spool nor in the copy, and another snapshot is taken. It need not be
  * listed as running: the newest ones are not, they lie beyond xmax. What came before
- * `knownFrom` is not among `arrived`. `waits` hears what it waits for, where that lasts.
+ * `knownFrom` is not among `arrived`. All that it contains has been flushed: no crash of the source takes it back. `waits` hears what it waits for, where that lasts.
  * https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT
  */
 export async function beginOnSnapshot(
@@ -48,10 +48,19 @@ async function settledSnapshot(
     );
     const { snapshot = '', wal_end = '0/0' } = rows[0] ?? {};
     if (seesAll(parseSnapshot(snapshot), arrived)) {
+      await flushed(source, wal_end, signal);
       const exported = await source.query<{ name: string }>('SELECT pg_catalog.pg_export_snapshot() AS name');
       return { snapshotName: exported.rows[0]?.name ?? '', asOf: { snapshot, walEnd: parseLsn(wal_end) } };
     }
     await source.query('ROLLBACK');
     wait.still('waits for a standby');
   }
+}
+
+// A snapshot sees commits that do not wait for the disk (synchronous_commit = off). Those that the source lost in a crash would stay on the
+// target; the stream brings none before it is flushed, and the slot's own snapshot holds none. The WAL writer follows within a second.
+// https://www.postgresql.org/docs/current/wal-async-commit.html
+async function flushed(source: Client, end: string, signal: AbortSignal): Promise<void> {
+  const sql = 'SELECT pg_catalog.pg_current_wal_flush_lsn() >= $1::pg_catalog.pg_lsn AS flushed';
+  while (!(await source.query<{ flushed: boolean }>(sql, [end])).rows[0]?.flushed) await sleep(AGAIN_MS, null, { signal });
 }
