@@ -17,6 +17,18 @@ it.each([
   expect(io.out()).toBe('');
 });
 
+it('says what a command waits for', async () => {
+  const body = {
+    requested: 'add',
+    table: 'public.orders',
+    note: 'The pipeline is paused: it is copied after `pgfollow resume`.',
+  };
+  await using api = await testApi({ 'POST /api/v1/tables': { status: 202, body } });
+  const io = testIo();
+  expect(await main(['add', 'public.orders', '--url', api.url], io)).toBe(0);
+  expect(io.err().split('\n').slice(1)).toEqual([body.note, '']);
+});
+
 it.each(['add', 'remove', 'resync', 'retry'])('%s --json is the answer of the API', async (name) => {
   const answer = { status: 202, body: { requested: name, table: 'public.orders' } };
   await using api = await testApi({

@@ -4,6 +4,7 @@ import type { Command, Example } from './command.ts';
 import { EXIT, UsageError } from './failure.ts';
 import type { Io } from './io.ts';
 import { planView } from './plan-view.ts';
+import { printable } from './style.ts';
 import type { TablePlan } from '../table-plan.ts';
 
 const DRY_RUN_OPTION = {
@@ -75,7 +76,7 @@ function tableCommand(name: string, { ask, done, plan, notes, examples }: TableC
         return tellPlan((await plan(api, table)) as TablePlan, Boolean(args.values['json']), io);
       const answer = await ask(api, table);
       if (args.values['json']) io.stdout.write(`${JSON.stringify(answer)}\n`);
-      else io.stderr.write(`${done(table)}\n`);
+      else io.stderr.write(`${[done(table), ...notesOf(answer)].join('\n')}\n`);
       return EXIT.done;
     },
   };
@@ -85,6 +86,12 @@ function tableCommand(name: string, { ask, done, plan, notes, examples }: TableC
 function tellPlan(plan: TablePlan, asJson: boolean, io: Io): number {
   io.stdout.write(asJson ? `${JSON.stringify(plan)}\n` : planView(plan));
   return plan.possible ? EXIT.done : EXIT.failure;
+}
+
+// What it waits for; an older pgfollow does not say.
+function notesOf(answer: unknown): string[] {
+  const { note } = (answer ?? {}) as { note?: string | null };
+  return note ? [printable(note)] : [];
 }
 
 function path(table: string): string {

@@ -60,7 +60,13 @@ function requested(more: Json): Json {
   };
 }
 
-const REQUESTED = ok('Durably requested; the state follows.', requested({ table: { type: 'string' } }));
+const REQUESTED = ok(
+  'Durably requested; the state follows.',
+  requested({
+    table: { type: 'string' },
+    note: { type: ['string', 'null'], description: 'What it waits for: a paused pipeline copies nothing before it is resumed.' },
+  }),
+);
 
 function tableOperation(summary: string): Json {
   return {

@@ -127,15 +127,15 @@ export interface PipelineEvent {
 export interface PipelineControls {
   pause(by: string): Promise<void>;
   resume(by: string): Promise<void>;
-  /** Tables by source name; a Problem says why something is not possible now. */
-  addTable(table: string, by: string): Promise<void>;
+  /** Tables by source name; a Problem says why something is not possible now. Each resolves with what it waits for, or null. */
+  addTable(table: string, by: string): Promise<string | null>;
   /** What addTable would come down to; looks at both databases and changes nothing. */
   planTable(table: string): Promise<TablePlan>;
   /** The same of resyncTable. */
   planResync(table: string): Promise<TablePlan>;
-  removeTable(table: string, by: string): Promise<void>;
-  resyncTable(table: string, by: string): Promise<void>;
-  retryTable(table: string, by: string): Promise<void>;
+  removeTable(table: string, by: string): Promise<string | null>;
+  resyncTable(table: string, by: string): Promise<string | null>;
+  retryTable(table: string, by: string): Promise<string | null>;
   /** Compares tables on both sides, all that stream where none are named; resolves once it has begun. */
   validate(tables: readonly string[], by: string): Promise<void>;
   /** Ends the comparison under way. */

@@ -82,7 +82,10 @@ export class ApplyLoop {
   async run(signal: AbortSignal): Promise<void> {
     const { boundary, early, gate, intake, watch } = this.#options;
     const { batcher } = intake;
-    boundary.attach(() => batcher.wake());
+    boundary.attach(() => {
+      batcher.wake();
+      gate.call();
+    });
     while (!signal.aborted) {
       if (this.#isEarlyTime && (await early.step())) continue;
       watch.turn('source');
@@ -90,10 +93,7 @@ export class ApplyLoop {
       // Tables may be about to change their ways, or nothing is to be applied at all: then nothing stays open on the target.
       await early.giveUp({ always: boundary.due || !gate.isOpen });
       // A transaction that is half written is finished first: paused in the middle, it would hold its locks all the time.
-      if (!this.#inPieces && !gate.isOpen) {
-        watch.turn('paused');
-        await gate.opened(signal);
-      }
+      if (!this.#inPieces) await this.#rest(signal);
       if (signal.aborted) return;
       await this.#applyNext(signal);
       if (boundary.due && !this.#inPieces) {
@@ -101,6 +101,16 @@ export class ApplyLoop {
         await this.#busyWith(() => boundary.perform(this.#applied));
       }
       if (this.checkpointDue) await this.#checkpointIdle();
+    }
+  }
+
+  // While the pipeline is paused nothing is applied; tables come and go all the same.
+  async #rest(signal: AbortSignal): Promise<void> {
+    const { boundary, gate, watch } = this.#options;
+    while (!gate.isOpen && !signal.aborted) {
+      watch.turn('paused');
+      if (boundary.dueWhilePaused) await this.#busyWith(() => boundary.perform(this.#applied, { paused: true }));
+      else await gate.turned(signal);
     }
   }
 

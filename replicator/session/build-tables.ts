@@ -131,7 +131,7 @@ class Builder {
     const lacking = refusals.find(({ isKey }) => isKey);
     if (lacking) throw keyRefused(table, lacking);
     this.#built.push(table);
-    await boundary.at(() => this.#storeBuilt());
+    await boundary.at(() => this.#storeBuilt(), { whilePaused: true });
     clock.succeeded(table.name);
     observer.stands(table);
     observer.unbuilt(table, refusals);

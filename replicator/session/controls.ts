@@ -6,7 +6,7 @@ import { on } from './blame.ts';
 import type { Gate } from './gate.ts';
 import type { Ends } from './ends.ts';
 import type { Reporter } from './reporter.ts';
-import { addTable, removeTable, resyncTable, retryTable, type FollowingSession } from './table-controls.ts';
+import { addTable, removeTable, resyncTable, retryTable, type FollowingSession, type Outcome } from './table-controls.ts';
 import type { Validator } from './validator.ts';
 
 export interface ControlsOptions {
@@ -22,25 +22,61 @@ export interface ControlsOptions {
   readonly following: () => FollowingSession | null;
 }
 
+interface TableCommand {
+  readonly work: (session: FollowingSession, table: string) => Promise<Outcome>;
+  readonly code: string;
+  /** For the event. */
+  readonly done: string;
+  /** What it waits for where it is still to come; null where nothing holds it up. */
+  readonly note: (pipeline: { readonly paused: boolean }) => string | null;
+}
+
+const afterPause =
+  (what: string): TableCommand['note'] =>
+  ({ paused }) =>
+    paused ? `The pipeline is paused: ${what} after \`pgfollow resume\`.` : null;
+
+const ADD: TableCommand = { work: addTable, code: 'TABLE_ADDED', done: 'Added', note: afterPause('it is copied') };
+const REMOVE: TableCommand = {
+  work: removeTable,
+  code: 'TABLE_REMOVED',
+  done: 'Removed',
+  note: () => 'It leaves once what is being done is over: a large transaction that is applied, or a lock on the source.',
+};
+const RESYNC: TableCommand = {
+  work: resyncTable,
+  code: 'TABLE_RESYNC',
+  done: 'To be copied again, asked for',
+  note: afterPause('it is copied'),
+};
+const RETRY: TableCommand = {
+  work: retryTable,
+  code: 'TABLE_RETRY',
+  done: 'To be tried again, asked for',
+  note: afterPause('it is tried'),
+};
+
 /** What people may ask of a running pipeline. Each throws NOT_POSSIBLE_NOW, or a Problem of its own, where it is not to be had. */
 export function controls(options: ControlsOptions): PipelineControls {
-  const { reporter, validator } = options;
+  const { gate, reporter, validator } = options;
   // Commands on tables need the stream: without it nothing could be told from when on it holds.
   const onTable =
-    (work: (session: FollowingSession, table: string) => Promise<void>, code: string, done: string) =>
-    async (table: string, by: string): Promise<void> => {
-      await work(whileFollowing(options), table);
-      reporter.tables.commanded(table, code, `${done} by ${by}.`);
+    ({ work, code, done, note }: TableCommand) =>
+    async (table: string, by: string): Promise<string | null> => {
+      const outcome = await work(whileFollowing(options), table);
+      const said = outcome === 'done' ? null : note({ paused: !gate.isOpen });
+      reporter.tables.commanded(table, code, `${done} by ${by}.${said === null ? '' : ` ${said}`}`);
+      return said;
     };
   return {
     pause: (by) => setPaused(options, true, by),
     resume: (by) => setPaused(options, false, by),
-    addTable: onTable(addTable, 'TABLE_ADDED', 'Added'),
+    addTable: onTable(ADD),
     planTable: options.plans.planTable,
     planResync: options.plans.planResync,
-    removeTable: onTable(removeTable, 'TABLE_REMOVED', 'Removed'),
-    resyncTable: onTable(resyncTable, 'TABLE_RESYNC', 'To be copied again, asked for'),
-    retryTable: onTable(retryTable, 'TABLE_RETRY', 'To be tried again, asked for'),
+    removeTable: onTable(REMOVE),
+    resyncTable: onTable(RESYNC),
+    retryTable: onTable(RETRY),
     validate: async (tables, by) => validator.request(whileRunning(options), tables, by),
     cancelValidation: async (by) => validator.cancel(by),
     bringSequences: async () => await whileFollowing(options).sequences.bringNow(),

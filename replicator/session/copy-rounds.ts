@@ -229,11 +229,14 @@ export class CopyRounds {
     clock.failed(table.name);
     stands(table);
     looked();
-    await boundary.at(async () => {
-      Object.assign(table, { spooling: false, hasRows: false });
-      await on('target', saveTable(control, config.name, table));
-      applier.reroute();
-    });
+    await boundary.at(
+      async () => {
+        Object.assign(table, { spooling: false, hasRows: false });
+        await on('target', saveTable(control, config.name, table));
+        applier.reroute();
+      },
+      { whilePaused: true },
+    );
   }
 
   // As of another snapshot, at once; where the table has changed, after a look at what it is now. On a standby there is none: the next session begins anew.
@@ -253,8 +256,8 @@ export class CopyRounds {
 
   // snapshot.copy: false. The rows are there already.
   async #takeAsIs(table: FollowedTable, published: boolean): Promise<void> {
-    if (!published) return;
-    const { control, config, applier, clock, joined } = this.#options;
+    const { control, config, applier, clock, joined, tables } = this.#options;
+    if (!published || tables.get(table.name) !== table) return;
     const nothing = { rows: 0, bytes: 0, asOf: null, bare: table.unbuilt, after: 'pending' as const };
     await on('target', storeCopied(control, config.name, table.mapping.source, nothing));
     const steps = table.unbuilt ? (['copy started', 'copied bare'] as const) : (['copy started', 'copied', 'caught up'] as const);

@@ -9,34 +9,32 @@ const never = new AbortController().signal;
 
 test('lets through while it is open, holds everybody while it is closed', async () => {
   const gate = new Gate();
-  expect([gate.isOpen, await settled(gate.opened(never))]).toEqual([true, true]);
+  expect([gate.isOpen, await settled(gate.turned(never))]).toEqual([true, true]);
   gate.close();
-  const waiting = [gate.opened(never), gate.opened(never)];
+  const waiting = [gate.turned(never), gate.turned(never)];
   expect(gate.isOpen).toBe(false);
   expect(await Promise.all(waiting.map(settled))).toEqual([false, false]);
   gate.open();
   expect(await Promise.all(waiting.map(settled))).toEqual([true, true]);
 });
 
-test('closed again before anybody got through, it still holds', async () => {
+test('who is held looks around when called, and finds it closed', async () => {
   const gate = new Gate();
   gate.close();
-  const waiting = gate.opened(never);
-  gate.open();
-  gate.close();
-  expect(await settled(waiting)).toBe(false);
-  gate.open();
-  expect(await settled(waiting)).toBe(true);
+  const waiting = gate.turned(never);
+  gate.call();
+  expect([await settled(waiting), gate.isOpen]).toEqual([true, false]);
+  expect(await settled(gate.turned(never))).toBe(false);
 });
 
 test('a stop gets through a closed gate', async () => {
   const gate = new Gate();
   gate.close();
   const stop = new AbortController();
-  const waiting = gate.opened(stop.signal);
+  const waiting = gate.turned(stop.signal);
   expect(await settled(waiting)).toBe(false);
   stop.abort();
   expect(await settled(waiting)).toBe(true);
-  expect(await settled(gate.opened(stop.signal))).toBe(true);
+  expect(await settled(gate.turned(stop.signal))).toBe(true);
   expect(gate.isOpen).toBe(false);
 });

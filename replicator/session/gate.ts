@@ -9,24 +9,28 @@ export class Gate {
 
   open(): void {
     this.#open = true;
-    for (const wake of this.#waiting.splice(0)) wake();
+    this.call();
   }
 
   close(): void {
     this.#open = false;
   }
 
-  /** Resolves when the gate is open, or the signal aborts. */
-  async opened(signal: AbortSignal): Promise<void> {
-    while (!this.#open && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          signal.removeEventListener('abort', wake);
-          resolve();
-        };
-        this.#waiting.push(wake);
-        signal.addEventListener('abort', wake, { once: true });
-      });
-    }
+  /** Who is held shall look around; the gate stays as it is. */
+  call(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /** Resolves at once while the gate is open, else when it opens, somebody calls, or the signal aborts. */
+  async turned(signal: AbortSignal): Promise<void> {
+    if (this.#open || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        signal.removeEventListener('abort', wake);
+        resolve();
+      };
+      this.#waiting.push(wake);
+      signal.addEventListener('abort', wake, { once: true });
+    });
   }
 }

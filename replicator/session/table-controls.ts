@@ -1,8 +1,8 @@
-import type { RelationName } from '../catalog/relation.ts';
+import { displayName, type RelationName } from '../catalog/relation.ts';
 import { readRelations } from '../catalog/read-relations.ts';
 import type { Config } from '../config/schema.ts';
 import { parseRelationName } from '../config/table-pattern.ts';
-import { storeChoice } from '../metadata/table-choices.ts';
+import { readChoices, storeChoice } from '../metadata/table-choices.ts';
 import { storeRoute } from '../metadata/table-states.ts';
 import { nextProgress } from '../metadata/table-state.ts';
 import { Problem } from '../problem.ts';
@@ -28,11 +28,15 @@ export interface FollowingSession {
   readonly sequences: SequenceKeeper;
 }
 
+/** What has become of a command when it is answered: done, or for the most part still to come. */
+export type Outcome = 'done' | 'to come';
+
 /** Follows one more table. Throws where that is not possible; durable when it resolves. */
-export async function addTable(session: FollowingSession, name: string): Promise<void> {
+export async function addTable(session: FollowingSession, name: string): Promise<Outcome> {
   const { ends, config, tables, tender } = session;
   const source = parseRelationName(name);
-  if (tables.get(name)) throw notPossible(`${name} is followed already.`, 'Nothing needs to be done.', name);
+  if (tables.get(name) && !(await isLeaving(session, name)))
+    throw notPossible(`${name} is followed already.`, 'Nothing needs to be done.', name);
   refuseUnmanaged(config, name);
   const [relation] = await on('source', readRelations(ends.source, { names: [source] }));
   if (!relation) {
@@ -43,6 +47,7 @@ export async function addTable(session: FollowingSession, name: string): Promise
   }
   await choose(session, source, true);
   tender.rescan();
+  return 'to come';
 }
 
 /** Tables come and go by command only where the publication is ours. */
@@ -55,20 +60,22 @@ export function refuseUnmanaged({ publication }: Config, name: string): void {
   );
 }
 
-/** So long it is waited for a table to leave: a pause, or a large transaction, may hold it up. Shorter than a command's patience. */
+/** So long it is waited for a table to leave: a large transaction may hold it up. Shorter than a command's patience. */
 const LEAVES_WITHIN_MS = 7000;
 
 /**
  * Follows a table no longer; its rows on the target stay. It has left when this resolves, as far as that can be waited for:
  * who adds it again at once shall not be told that it is followed already.
  */
-export async function removeTable(session: FollowingSession, name: string): Promise<void> {
+export async function removeTable(session: FollowingSession, name: string): Promise<Outcome> {
   await choose(session, tableOf(session, name).mapping.source, false);
-  await session.tender.rescan().reached(AbortSignal.timeout(LEAVES_WITHIN_MS));
+  const looked = session.tender.rescan();
+  await looked.reached(AbortSignal.timeout(LEAVES_WITHIN_MS));
+  return looked.done ? 'done' : 'to come';
 }
 
 /** Copies a table again, its rows replaced when the copy is complete. */
-export async function resyncTable(session: FollowingSession, name: string): Promise<void> {
+export async function resyncTable(session: FollowingSession, name: string): Promise<Outcome> {
   const { ends, config, boundary, applier, clock, tender } = session;
   const table = tableOf(session, name);
   if ((!table.hasRows && table.progress.state !== 'error') || table.progress.state === 'indexing')
@@ -82,16 +89,19 @@ export async function resyncTable(session: FollowingSession, name: string): Prom
   };
   await on('target', storeRoute(ends.target, config.name, table.mapping.source, anew));
   clock.succeeded(name);
-  // Paused, this waits; what comes in between is replaced by the copy.
   void boundary
-    .at(async () => {
-      Object.assign(table, anew, { ours: true, saved: '-' });
-      applier.reroute();
-      tender.tell(table);
-      // Its target table may be gone: it is created then.
-      tender.rescan();
-    })
+    .at(
+      async () => {
+        Object.assign(table, anew, { ours: true, saved: '-' });
+        applier.reroute();
+        tender.tell(table);
+        // Its target table may be gone: it is created then.
+        tender.rescan();
+      },
+      { whilePaused: true },
+    )
     .catch(() => {});
+  return 'to come';
 }
 
 /** Where nothing can be, or is to be, copied again. */
@@ -112,15 +122,22 @@ export function refuseToCopyAgain({ snapshot }: Config, { inRecovery }: { inReco
 }
 
 /** Tries a table in `error` again at once; of one that goes without parts or foreign keys which the target has refused, those. */
-export async function retryTable(session: FollowingSession, name: string): Promise<void> {
+export async function retryTable(session: FollowingSession, name: string): Promise<Outcome> {
   const table = tableOf(session, name);
   if (table.progress.state !== 'error' && !table.lacking && table.foreignKeys !== 'refused')
     throw notPossible(`${name} is not in error.`, 'Nothing needs to be done.', name);
   if (table.lacking) session.tender.mend(table);
   session.tender.link(table);
-  if (table.progress.state !== 'error') return;
+  if (table.progress.state !== 'error') return 'done';
   session.clock.hurry(name);
   session.tender.rescan();
+  return 'to come';
+}
+
+// It was removed, and is still there because a batch is being applied.
+async function isLeaving({ ends, config }: FollowingSession, name: string): Promise<boolean> {
+  const choices = await on('target', readChoices(ends.target, config.name));
+  return choices.some(({ source, followed }) => displayName(source) === name && !followed);
 }
 
 async function choose({ ends, config }: FollowingSession, source: RelationName, followed: boolean): Promise<void> {

@@ -117,10 +117,13 @@ export class TableWatch {
     const merged = { ...resolved, tables: now };
     const identities = await publishTables(ends, config, merged);
     if (binary && !binaryForStream(now, versions)) throw streamInText();
-    await boundary.at(async () => {
-      tables.replace(now);
-      applier.reroute();
-    });
+    await boundary.at(
+      async () => {
+        tables.replace(now);
+        applier.reroute();
+      },
+      { whilePaused: true },
+    );
     for (const table of now)
       if (!table.hasRows && table.progress.state === 'error' && clock.due(table.name)) clock.failed(table.name);
     this.#observer.changed(merged, identities);

@@ -5,6 +5,7 @@ import { Metrics } from '../observe/metrics.ts';
 import { StatusModel } from '../observe/model.ts';
 import type { TableListing } from '../observe/table-book.ts';
 import { parseLsn } from '../postgres/lsn.ts';
+import { Problem } from '../problem.ts';
 import { FORM_FIELD } from '../http/access.ts';
 import type { TablePlan } from '../table-plan.ts';
 import { startHttpServer } from '../http/server.ts';
@@ -76,7 +77,10 @@ export async function serve(
   };
   const tableControl = (name: string) => async (table: string, by: string) => {
     if (harness.failWith !== undefined) throw harness.failWith;
+    if (name === 'add' && model.table(table))
+      throw new Problem('NOT_POSSIBLE_NOW', `${table} is followed already.`, { remedy: 'Nothing needs to be done.' });
     calls.push(`${name} ${table} by ${by}`);
+    return null;
   };
   const server = await startHttpServer({
     config: {
@@ -100,8 +104,8 @@ export async function serve(
         calls.push(`plan ${table}`);
         return samplePlan(table);
       },
-      validate: (tables, by) => tableControl('validate')(tables.join(' '), by),
-      cancelValidation: (by) => tableControl('cancel')('validation', by),
+      validate: async (tables, by) => void (await tableControl('validate')(tables.join(' '), by)),
+      cancelValidation: async (by) => void (await tableControl('cancel')('validation', by)),
       planResync: async (table) => {
         if (harness.failWith !== undefined) throw harness.failWith;
         calls.push(`plan resync ${table}`);

@@ -13,7 +13,7 @@ type Fields = Readonly<Record<string, string | undefined>>;
  * record who did it. Where a form comes from was looked at before (server.ts).
  */
 export function actionRoutes(app: FastifyInstance, { controls, model }: HttpContext): void {
-  const action = (name: string, perform: (fields: Fields, by: string, reply: FastifyReply) => Promise<void>): void => {
+  const action = (name: string, perform: (fields: Fields, by: string, reply: FastifyReply) => Promise<unknown>): void => {
     app.post(`/actions/${name}`, { config: { internal: true } }, async (request, reply) => {
       const fields = texts(request.body);
       await perform(fields, visitor(request), reply);
@@ -29,12 +29,7 @@ export function actionRoutes(app: FastifyInstance, { controls, model }: HttpCont
 
   action('pause', (_, by) => controls.pause(by));
   action('resume', (_, by) => controls.resume(by));
-  action('add', (fields, by) =>
-    controls.addTable(
-      newTable(fields['table'], (name) => model.table(name) !== undefined),
-      by,
-    ),
-  );
+  action('add', (fields, by) => controls.addTable(tableName(fields['table']), by));
   action('remove', (fields, by) => controls.removeTable(confirmed(fields, followed(fields)), by));
   action('resync', (fields, by) => controls.resyncTable(confirmed(fields, followed(fields)), by));
   action('retry', (fields, by) => controls.retryTable(followed(fields), by));
@@ -52,13 +47,11 @@ function texts(body: unknown): Fields {
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
 }
 
-/** The name of a table that is not followed, as it was typed; else RefusedRequest. */
-export function newTable(typed: string | undefined, isFollowed: (name: string) => boolean): string {
+/** The name of a table as it was typed; RefusedRequest where it is none. */
+export function tableName(typed: string | undefined): string {
   const name = (typed ?? '').trim();
-  if (!/^[^.]+\.[^.]+$/.test(name))
-    throw new RefusedRequest('BAD_REQUEST', `"${name}" is not the name of a table.`, 'Give schema and table: public.orders.');
-  if (isFollowed(name)) throw new RefusedRequest('CONFLICT', `${name} is followed already.`, 'Nothing needs to be done.');
-  return name;
+  if (/^[^.]+\.[^.]+$/.test(name)) return name;
+  throw new RefusedRequest('BAD_REQUEST', `"${name}" is not the name of a table.`, 'Give schema and table: public.orders.');
 }
 
 /** What cannot be taken back is done only for who typed the table's name. */

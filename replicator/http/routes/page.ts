@@ -14,8 +14,8 @@ import { overviewPage } from '../page/render.ts';
 import { tablePage } from '../page/table-page.ts';
 import { THEME_COOKIE, parseTheme } from '../page/theme.ts';
 import type { PageBody, PageView } from '../page/view.ts';
-import { newTable } from './actions.ts';
-import { followedTable } from './status.ts';
+import { tableName } from './actions.ts';
+import { followedTable, notFollowed } from './status.ts';
 import type { TablePath } from './status.ts';
 
 const HTML = 'text/html; charset=utf-8';
@@ -41,7 +41,7 @@ export function pageRoutes(app: FastifyInstance, context: HttpContext): void {
     const { table } = request.query;
     if (table === undefined) return show(request, reply, addPage);
     // Only this page asks the databases: somebody wants to know.
-    const plan = await controls.planTable(newTable(table, (name) => model.table(name) !== undefined));
+    const plan = await controls.planTable(notFollowed(model, tableName(table)));
     return show(request, reply, (view) => planPage(view, plan));
   });
   for (const [path, page] of [

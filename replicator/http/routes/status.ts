@@ -57,6 +57,12 @@ export function followedTable(model: StatusModel, { schema, table }: TablePath):
   throw unknownTable(model, name);
 }
 
+/** The name of a table that is to be followed; RefusedRequest where it is. */
+export function notFollowed(model: StatusModel, name: string): string {
+  if (!model.table(name)) return name;
+  throw new RefusedRequest('CONFLICT', `${name} is followed already.`, 'Nothing needs to be done.');
+}
+
 /** 404; a process that has just started does not know yet which tables are followed, and says that instead. */
 export function unknownTable(model: StatusModel, name: string): RefusedRequest {
   if (model.followed.counts().total === 0)

@@ -1,8 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { caller } from '../caller.ts';
 import type { HttpContext } from '../context.ts';
-import { RefusedRequest } from '../problem-response.ts';
-import { followedTable } from './status.ts';
+import { followedTable, notFollowed } from './status.ts';
 import type { TablePath } from './status.ts';
 
 const BODY = {
@@ -21,17 +20,16 @@ export function tableRoutes(app: FastifyInstance, { model, controls }: HttpConte
     { schema },
     async (request, reply) => {
       const { table } = request.body;
-      if (model.table(table)) throw new RefusedRequest('CONFLICT', `${table} is followed already.`, 'Nothing needs to be done.');
-      if (request.query.dryRun) return reply.send(await controls.planTable(table));
-      await controls.addTable(table, caller(request));
-      return reply.code(202).send({ requested: 'add', table });
+      if (request.query.dryRun) return reply.send(await controls.planTable(notFollowed(model, table)));
+      const note = await controls.addTable(table, caller(request));
+      return reply.code(202).send({ requested: 'add', table, note });
     },
   );
 
   app.delete<{ Params: TablePath }>('/api/v1/tables/:schema/:table', async (request, reply) => {
     const { source } = followedTable(model, request.params);
-    await controls.removeTable(source, caller(request));
-    return reply.code(202).send({ requested: 'remove', table: source });
+    const note = await controls.removeTable(source, caller(request));
+    return reply.code(202).send({ requested: 'remove', table: source, note });
   });
 
   app.post<{ Params: TablePath; Querystring: { dryRun?: boolean } }>(
@@ -40,14 +38,14 @@ export function tableRoutes(app: FastifyInstance, { model, controls }: HttpConte
     async (request, reply) => {
       const { source } = followedTable(model, request.params);
       if (request.query.dryRun) return reply.send(await controls.planResync(source));
-      await controls.resyncTable(source, caller(request));
-      return reply.code(202).send({ requested: 'resync', table: source });
+      const note = await controls.resyncTable(source, caller(request));
+      return reply.code(202).send({ requested: 'resync', table: source, note });
     },
   );
 
   app.post<{ Params: TablePath }>('/api/v1/tables/:schema/:table/retry', async (request, reply) => {
     const { source } = followedTable(model, request.params);
-    await controls.retryTable(source, caller(request));
-    return reply.code(202).send({ requested: 'retry', table: source });
+    const note = await controls.retryTable(source, caller(request));
+    return reply.code(202).send({ requested: 'retry', table: source, note });
   });
 }
