@@ -134,3 +134,31 @@ test('a foreign key to a table of which a filter leaves out rows is told, and no
   expect(told(running, CODE)).toEqual([expect.stringMatching(filtered ? /23503/ : /public\.p is not followed/)]);
   expect(problems(running)).toEqual([]);
 });
+
+test('a foreign key to a table that is followed later is made as soon as that streams', async () => {
+  await using db = await testDatabases();
+  await sql(
+    db.source,
+    `CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1);
+     CREATE TABLE q (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE q1 PARTITION OF q FOR VALUES FROM (0) TO (10); INSERT INTO q VALUES (1);
+     CREATE TABLE c (id int PRIMARY KEY, p int CONSTRAINT c_p REFERENCES p, q int CONSTRAINT c_q REFERENCES q1); INSERT INTO c VALUES (1, 1, 1)`,
+  );
+  await using running = startPipeline(db, { tables: { exclude: ['public.p', 'public.q', 'public.q1'] } });
+  const { controls } = running.pipeline;
+  await running.caughtUp();
+  await complete(running, db);
+  expect(told(running, CODE)).toEqual([expect.stringMatching(/c_p: public\.p is not followed.*c_q: public\.q1 is not followed/)]);
+  for (const [table, made] of [
+    ['public.q', 'c_q true'],
+    ['public.p', 'c_p true, c_q true'],
+  ] as const) {
+    await controls.addTable(table, 'test');
+    await eventually(async () => expect(await keys(db)).toBe(made), { timeout: 30_000 });
+  }
+  expect(problems(running)).toEqual([]);
+  await eventually(() =>
+    expect(told(running, 'PART_CREATED')).toEqual(
+      ['c_q', 'c_p'].map((key) => `public.c has what it went without: foreign key public.c.${key}.`),
+    ),
+  );
+});

@@ -25,6 +25,8 @@ export interface ForeignKey {
   readonly part: string;
   /** The followed table that it refers to, on the source. */
   readonly refersTo: string;
+  /** Tables on the source of which one has to be followed first; none where one is. */
+  readonly unfollowed: readonly string[];
   /** Why it was not made before; null for one that was not tried. */
   readonly refused: string | null;
   /** The target has not every row of the table that it refers to, by a filter: its rows need not hold to it. */
@@ -84,6 +86,7 @@ function foreignKey(
   const base = {
     part: `foreign key ${displayName(member)}.${row.name}`,
     refersTo: displayName(mappingOf(root) ? root : to),
+    unfollowed: toMapping ? [] : [displayName(root), displayName(to)],
     refersToSome: toMapping !== null && toMapping.where !== null,
   };
   const impossible = reasonAgainst(row, mapping, toMapping);

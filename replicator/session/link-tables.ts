@@ -42,7 +42,7 @@ export interface LinkTablesOptions {
 }
 
 /**
- * Gives tables that we have created their foreign keys, once both sides of each stream. What the target refuses is written down and
+ * Gives tables that we have created their foreign keys, once both sides of each stream, also where one side is followed later. What the target refuses is written down and
  * tried again: with backoff, when a session begins, and whenever somebody asks.
  */
 export async function linkTables(options: LinkTablesOptions, signal: AbortSignal): Promise<void> {
@@ -67,7 +67,9 @@ class Linker {
   readonly #refusals = new RetryClock(Date.now, REFUSED);
   readonly #refused = new Map<FollowedTable, readonly ForeignKey[]>();
   /** Tables that have to stream before the foreign keys of a table can be made. */
-  readonly #awaited = new Map<FollowedTable, readonly string[]>();
+  readonly #awaited = new WeakMap<FollowedTable, readonly string[]>();
+  /** Tables that are not followed, to which foreign keys of a table refer. */
+  readonly #strangers = new WeakMap<FollowedTable, readonly string[]>();
   readonly #cut = (): void => this.#pool.cut();
   #standingAt = Date.now();
 
@@ -91,6 +93,8 @@ class Linker {
   /** Makes what is due. */
   async look(): Promise<void> {
     await this.#lookForStanding();
+    for (const table of this.#options.tables.all)
+      if (table.foreignKeys === 'none' && this.#strangerHasJoined(table)) table.foreignKeys = 'open';
     const due = this.#options.tables.all.filter((table) => this.#isDue(table)).slice(0, TABLES_A_LOOK);
     if (due.length === 0) return;
     try {
@@ -115,7 +119,13 @@ class Linker {
     const { tables } = this.#options;
     const awaited = this.#awaited.get(table) ?? [];
     const haveCome = awaited.every((other) => !tables.get(other) || streams(tables.get(other)));
-    return foreignKeys === 'open' ? haveCome : this.#refusals.due(name) || (awaited.length > 0 && haveCome);
+    if (foreignKeys === 'open') return haveCome;
+    return this.#refusals.due(name) || (awaited.length > 0 && haveCome) || this.#strangerHasJoined(table);
+  }
+
+  #strangerHasJoined(table: FollowedTable): boolean {
+    const { tables } = this.#options;
+    return this.#strangers.get(table)?.some((name) => streams(tables.get(name))) ?? false;
   }
 
   // Cheaper than to try: what somebody has made is written down at once.
@@ -154,6 +164,10 @@ class Linker {
       const now = keys.filter((key) => key.impossible !== null || checked || streams(all.get(key.refersTo)));
       const waiting = keys.filter((key) => !now.includes(key)).map(({ refersTo }) => refersTo);
       this.#awaited.set(table, waiting);
+      this.#strangers.set(
+        table,
+        keys.flatMap(({ unfollowed }) => unfollowed),
+      );
       outcomes.push({ table, waits: waiting.length > 0, refused: await this.#add(table, now, checked) });
     }
     const names = outcomes.filter(({ waits }) => !waits).map(({ table }) => table.mapping.target);
