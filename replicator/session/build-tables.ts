@@ -9,17 +9,15 @@ import type { TablePlan } from '../schema/step.ts';
 import type { Bell } from './bell.ts';
 import { blame, on } from './blame.ts';
 import type { Boundary } from './boundary.ts';
-import { onBuildSource, openBuildTarget } from './build-lines.ts';
-import { ClientPool } from './client-pool.ts';
+import { onBuildSource } from './build-lines.ts';
+import { buildLoop, type BuildWork } from './build-loop.ts';
+import type { ClientPool } from './client-pool.ts';
 import type { FollowedTable } from './followed-table.ts';
 import { noteSaved, saveTable } from './store-tables.ts';
 import type { Ends } from './ends.ts';
 import type { RetryClock } from './retry-clock.ts';
 import type { TableSet } from './table-set.ts';
 
-const LOOK_MS = 200;
-/** With every table complete. */
-const IDLE_LOOK_MS = 2000;
 /** Tables whose catalogs are read in one go; so many at most wait for their turn at a time, with all that is to be made of them. */
 const TABLES_A_LOOK = 200;
 
@@ -45,53 +43,34 @@ export interface BuildTablesOptions {
  * and constraints while their changes are spooled. Several tables, and several indexes of one, side by side.
  */
 export async function buildTables(options: BuildTablesOptions, signal: AbortSignal): Promise<void> {
-  const builder = new Builder(options, signal);
-  try {
-    while (!signal.aborted) {
-      await builder.look();
-      await options.bell.heard(builder.idle ? IDLE_LOOK_MS : LOOK_MS, signal);
-    }
-  } finally {
-    await builder.close();
-  }
+  const connections = options.config.snapshot.workers;
+  await buildLoop({ ...options, connections }, (pool) => new Builder(options, pool, signal), signal);
 }
 
-class Builder {
+class Builder implements BuildWork {
   readonly #options: BuildTablesOptions;
   readonly #signal: AbortSignal;
   readonly #pool: ClientPool;
-  readonly #underWay = new Map<FollowedTable, Promise<void>>();
+  readonly underWay = new Map<FollowedTable, Promise<void>>();
   /** Tables that are built, which is not stored yet. */
   readonly #built: FollowedTable[] = [];
-  readonly #cut = (): void => this.#pool.cut();
 
-  constructor(options: BuildTablesOptions, signal: AbortSignal) {
+  constructor(options: BuildTablesOptions, pool: ClientPool, signal: AbortSignal) {
     this.#options = options;
+    this.#pool = pool;
     this.#signal = signal;
-    this.#pool = new ClientPool(options.config.snapshot.workers, () => openBuildTarget(options.config));
-    signal.addEventListener('abort', this.#cut, { once: true });
-  }
-
-  async close(): Promise<void> {
-    this.#pool.cut();
-    this.#signal.removeEventListener('abort', this.#cut);
-    await Promise.allSettled(this.#underWay.values());
-    await this.#pool.rest();
   }
 
   get idle(): boolean {
-    return this.#underWay.size === 0 && this.#options.tables.all.every((table) => !table.unbuilt);
+    return this.underWay.size === 0 && this.#options.tables.all.every((table) => !table.unbuilt);
   }
 
-  /** Starts what is due. */
   async look(): Promise<void> {
+    if (this.underWay.size > TABLES_A_LOOK / 2) return;
     const { tables, clock } = this.#options;
-    const free = tables.all.filter((table) => table.target !== null && !this.#underWay.has(table));
-    if (this.#underWay.size <= TABLES_A_LOOK / 2) {
-      const bare = free.filter((table) => table.unbuilt && table.hasRows && clock.due(table.name)).slice(0, TABLES_A_LOOK / 2);
-      if (bare.length > 0) await this.#start(bare);
-    }
-    if (this.#underWay.size === 0) await this.#pool.rest();
+    const free = tables.all.filter((table) => table.target !== null && !this.underWay.has(table));
+    const bare = free.filter((table) => table.unbuilt && table.hasRows && clock.due(table.name)).slice(0, TABLES_A_LOOK / 2);
+    if (bare.length > 0) await this.#start(bare);
   }
 
   async #start(tables: readonly FollowedTable[]): Promise<void> {
@@ -115,8 +94,8 @@ class Builder {
       .catch(async (error: unknown) => {
         if (!this.#signal.aborted) await this.#options.observer.failed(table, blame('target', error));
       })
-      .finally(() => this.#underWay.delete(table));
-    this.#underWay.set(table, tracked);
+      .finally(() => this.underWay.delete(table));
+    this.underWay.set(table, tracked);
     tracked.catch(() => {});
   }
 

@@ -8,16 +8,14 @@ import { planForeignKeys, type ForeignKey } from '../schema/foreign-keys.ts';
 import { isEnough, readStandingKeys } from '../schema/standing-keys.ts';
 import type { Bell } from './bell.ts';
 import { on } from './blame.ts';
-import { onBuildSource, openBuildTarget } from './build-lines.ts';
-import { ClientPool } from './client-pool.ts';
+import { onBuildSource } from './build-lines.ts';
+import { buildLoop, type BuildWork } from './build-loop.ts';
+import type { ClientPool } from './client-pool.ts';
 import type { FollowedTable } from './followed-table.ts';
 import type { Ends } from './ends.ts';
 import { RetryClock } from './retry-clock.ts';
 import type { TableSet } from './table-set.ts';
 
-const LOOK_MS = 200;
-/** With nothing left to be made. */
-const IDLE_LOOK_MS = 2000;
 /** Tables whose catalogs are read in one go. */
 const TABLES_A_LOOK = 200;
 /** Proving a foreign key reads a table, and adding it holds up the stream for a moment: what was refused is not tried all the time. */
@@ -42,22 +40,15 @@ export interface LinkTablesOptions {
 }
 
 /**
- * Gives tables that we have created their foreign keys, once both sides of each stream, also where one side is followed later. What the target refuses is written down and
- * tried again: with backoff, when a session begins, and whenever somebody asks.
+ * Gives tables that we have created their foreign keys, once both sides of each stream, also where one side is followed later.
+ * What the target refuses is written down and tried again: with backoff, when a session begins, and whenever somebody asks.
  */
 export async function linkTables(options: LinkTablesOptions, signal: AbortSignal): Promise<void> {
-  const linker = new Linker(options, signal);
-  try {
-    while (!signal.aborted) {
-      await linker.look();
-      await options.bell.heard(linker.idle ? IDLE_LOOK_MS : LOOK_MS, signal);
-    }
-  } finally {
-    await linker.close();
-  }
+  // One connection: nobody waits for it.
+  await buildLoop({ ...options, connections: 1 }, (pool) => new Linker(options, pool, signal), signal);
 }
 
-class Linker {
+class Linker implements BuildWork {
   readonly #options: LinkTablesOptions;
   readonly #signal: AbortSignal;
   readonly #pool: ClientPool;
@@ -70,27 +61,18 @@ class Linker {
   readonly #awaited = new WeakMap<FollowedTable, readonly string[]>();
   /** Tables that are not followed, to which foreign keys of a table refer. */
   readonly #strangers = new WeakMap<FollowedTable, readonly string[]>();
-  readonly #cut = (): void => this.#pool.cut();
   #standingAt = Date.now();
 
-  constructor(options: LinkTablesOptions, signal: AbortSignal) {
+  constructor(options: LinkTablesOptions, pool: ClientPool, signal: AbortSignal) {
     this.#options = options;
+    this.#pool = pool;
     this.#signal = signal;
-    // One at a time: nobody waits for it.
-    this.#pool = new ClientPool(1, () => openBuildTarget(options.config));
-    signal.addEventListener('abort', this.#cut, { once: true });
-  }
-
-  async close(): Promise<void> {
-    this.#signal.removeEventListener('abort', this.#cut);
-    await this.#pool.rest();
   }
 
   get idle(): boolean {
     return this.#options.tables.all.every(({ foreignKeys }) => foreignKeys !== 'open' && foreignKeys !== 'asked');
   }
 
-  /** Makes what is due. */
   async look(): Promise<void> {
     await this.#lookForStanding();
     for (const table of this.#options.tables.all)
@@ -109,7 +91,6 @@ class Linker {
         this.#options.observer.unlinked(table, [refusal]);
       }
     }
-    await this.#pool.rest();
   }
 
   #isDue(table: FollowedTable): boolean {
