@@ -48,8 +48,7 @@ export function formatCount(count: number): string {
 
 /** Text from a database or a server, safe for a terminal: no control characters, so no escape sequences either. */
 export function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\u{fffd}');
+  return text.replaceAll(/[^\P{Cc}\t\n]/gu, '\u{fffd}');
 }
 
 /** Breaks a text at blanks into lines of at most `columns` characters, where words allow. */

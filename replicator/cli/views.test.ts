@@ -164,7 +164,9 @@ describe('style', () => {
   });
 
   it('keeps line feeds and tabs, but no other control character', () => {
-    expect(printable('a\tb\nc\rd\u0007\u007f')).toBe('a\tb\nc\u{fffd}d\u{fffd}\u{fffd}');
+    expect(printable('a\tb\nc\rd\u0007\u001b[1m\u007f\u009bä\u00a0')).toBe(
+      'a\tb\nc\u{fffd}d\u{fffd}\u{fffd}[1m\u{fffd}\u{fffd}ä\u00a0',
+    );
   });
 
   it.each<[tty: boolean, env: Record<string, string>, noColor: boolean, expected: boolean]>([
