@@ -53,6 +53,7 @@ export const PROBLEM_CODES = {
   TARGET_COLUMN_TYPE: 'The target column has a type that the source column cannot be cast to.',
   TYPE_EXCHANGED:
     'Changes that are still on their way are of a type that a column has no longer, and cannot be read as the type of now.',
+  VALUE_NOT_SENT: 'The source has left out a long value of a row that came to fit the row filter.',
   TARGET_TABLE_NOT_EMPTY: 'The target table already holds rows and snapshot.existingRows is error.',
   ROW_FILTER_UNSUPPORTED: 'Row filters need PostgreSQL 15 or newer on the source.',
   COPY_FAILED: 'The initial copy of this table failed.',

@@ -1,9 +1,9 @@
 import { Turns } from '../postgres/turns.ts';
 import type { DeleteMessage, InsertMessage, Tuple } from '../pgoutput/messages.ts';
-import { COLUMN } from '../pgoutput/messages.ts';
+import { isUnchanged, lacksValue } from './missing-values.ts';
 import type { RowChange } from './plan.ts';
-import type { MappedColumn, RowMap } from './row-map.ts';
-import { bytesKey, kindAt, locateColumns, newOffsets } from './tuple.ts';
+import type { RowMap } from './row-map.ts';
+import { bytesKey } from './tuple.ts';
 
 /**
  * A row's values, newest first. More than one tuple only where the newest left out unchanged TOAST: such a column has
@@ -56,7 +56,7 @@ interface KeyEntry {
  * contradict each other): then they must be replayed one by one.
  */
 export async function coalesce(map: RowMap, changes: readonly RowChange[]): Promise<NetChanges | null> {
-  if (changes.every(isInsert)) return { deletes: [], updates: [], images: [], inserts: changes };
+  if (changes.every(isWholeInsert)) return { deletes: [], updates: [], images: [], inserts: changes };
   // A row that is deleted twice, which cannot be, would show in the count of rows.
   if (map.find.by === 'key' && changes.every(isDelete))
     return { deletes: changes.map(({ old }) => old.tuple), updates: [], images: [], inserts: [] };
@@ -69,26 +69,12 @@ export async function coalesce(map: RowMap, changes: readonly RowChange[]): Prom
   return net.result();
 }
 
-function isInsert(change: RowChange): change is InsertMessage {
-  return change.kind === 'insert';
+function isWholeInsert(change: RowChange): change is InsertMessage {
+  return change.kind === 'insert' && !change.row.partial;
 }
 
 function isDelete(change: RowChange): change is DeleteMessage {
   return change.kind === 'delete';
-}
-
-/** Scratch offsets for the one tuple that is looked at. */
-const scratch = newOffsets();
-
-function lacksValue(tuple: Tuple, columns: readonly MappedColumn[], older: readonly Tuple[]): boolean {
-  if (!tuple.partial) return false;
-  return columns.some((column) => [tuple, ...older].every((version) => isUnchanged(version, column)));
-}
-
-function isUnchanged(tuple: Tuple, column: MappedColumn): boolean {
-  if (!tuple.partial) return false;
-  locateColumns(tuple, scratch);
-  return kindAt(tuple, scratch, column) === COLUMN.unchangedToast;
 }
 
 class KeyedNet {
@@ -114,7 +100,8 @@ class KeyedNet {
   /** False when the change does not fit what came before. */
   add(change: RowChange): boolean {
     const keyColumns = this.#map.find.columns;
-    if (change.kind === 'insert') return this.#insert(bytesKey(change.row, keyColumns), change.row, NONE);
+    if (change.kind === 'insert')
+      return !lacksValue(change.row, this.#map.columns) && this.#insert(bytesKey(change.row, keyColumns), change.row, NONE);
     if (change.kind === 'delete') return this.#delete(bytesKey(change.old.tuple, keyColumns), change.old.tuple);
     const oldTuple = change.old?.tuple ?? change.row;
     const oldKey = bytesKey(oldTuple, keyColumns);
@@ -169,7 +156,9 @@ class ImageNet {
 
   // Rows that are equal cannot be told apart, so only how many of them there are in the end counts.
   add(change: RowChange): boolean {
-    if (change.kind !== 'insert') {
+    if (change.kind === 'insert') {
+      if (lacksValue(change.row, this.#map.columns)) return false;
+    } else {
       if (change.old?.kind !== 'full') return false;
       this.#count(change.old.tuple, NONE, -1);
     }

@@ -70,4 +70,5 @@ const TABLE_FAULTS: ReadonlySet<string> = new Set([
   'TARGET_COLUMN_TYPE',
   'TARGET_TABLE_MISSING',
   'TYPE_EXCHANGED',
+  'VALUE_NOT_SENT',
 ]);

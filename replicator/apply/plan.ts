@@ -1,5 +1,6 @@
 import type { Change, DeleteMessage, InsertMessage, StreamRelation, UpdateMessage } from '../pgoutput/messages.ts';
 import { coalesce, type NetChanges } from './coalesce.ts';
+import { refuseMissingValues } from './missing-values.ts';
 import { reshapeChange, reshapeChanges } from './reshape-rows.ts';
 import type { RowMap } from './row-map.ts';
 
@@ -77,7 +78,9 @@ function inOrder(
   const planned: PlannedChange[] = [];
   for (const change of changes.slice(from, to)) {
     const map = change.kind === 'truncate' ? null : mapOf(change.relation);
-    if (change.kind !== 'truncate' && map && wanted(map)) planned.push({ change: reshapeChange(change, map), map });
+    if (change.kind === 'truncate' || !map || !wanted(map)) continue;
+    if (change.kind === 'insert') refuseMissingValues(change, map);
+    planned.push({ change: reshapeChange(change, map), map });
   }
   return { kind: 'ordered', changes: planned };
 }

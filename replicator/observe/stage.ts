@@ -37,6 +37,7 @@ const STAGE_OF: Readonly<Record<ProblemCode, Stage>> = {
   TARGET_COLUMN_MISSING: 'catalog',
   TARGET_COLUMN_TYPE: 'catalog',
   TYPE_EXCHANGED: 'catalog',
+  VALUE_NOT_SENT: 'apply',
   ROW_FILTER_UNSUPPORTED: 'catalog',
   CONFIG_INVALID: 'pipeline',
   SAME_DATABASE: 'pipeline',

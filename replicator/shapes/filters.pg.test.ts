@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { sql, testDatabases, value } from '../testing/databases.ts';
+import { sql, testDatabases, value, type TestDatabase } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
 import { startPipeline } from '../testing/run-pipeline.ts';
 import { TEST_VERSION } from '../testing/servers.ts';
@@ -63,6 +63,36 @@ if (TEST_VERSION >= 15) {
     test.each(shapes)('$name', (shape) => stage.expectSame(shape));
   });
 }
+
+test.each([1, 50])(
+  '%s rows come to fit a filter by their key alone: without their long values none comes, and the table says what to do',
+  async (rows) => {
+    if (TEST_VERSION < 15) return;
+    await using db = await testDatabases();
+    for (const side of [db.source, db.target])
+      await sql(side, 'CREATE TABLE t (id int PRIMARY KEY, big text); ALTER TABLE t ALTER big SET STORAGE EXTERNAL');
+    await sql(db.source, `INSERT INTO t SELECT i, repeat('x', 5000) FROM generate_series(-${3 * rows}, 10) i`);
+    await using running = startPipeline(db, { tables: { map: [{ from: 'public.t', to: 'public.t', where: 'id > 0' }] } });
+    await running.caughtUp();
+    const fit = async (side: TestDatabase): Promise<unknown> => side.query('SELECT * FROM t WHERE id > 0 ORDER BY id');
+    // One whose value is not long, or is written by the UPDATE, comes.
+    await sql(
+      db.source,
+      `UPDATE t SET id = 10000, big = 'new' WHERE id = -1; UPDATE t SET id = id + 1000 WHERE id < -${2 * rows}`,
+    );
+    const error = await eventually(() => running.pipeline.model.table('public.t')?.error ?? false);
+    expect(error).toMatchObject({ code: 'VALUE_NOT_SENT', message: expect.stringContaining('left big unchanged') });
+    expect(await value(db.target, 'SELECT count(*) FROM t WHERE big IS NULL')).toBe('0');
+    await sql(db.source, 'ALTER TABLE "public"."t" REPLICA IDENTITY FULL');
+    expect(error.remedy).toContain('ALTER TABLE "public"."t" REPLICA IDENTITY FULL; then: pgfollow resync public.t');
+    await running.pipeline.controls.resyncTable('public.t', 'the test');
+    await eventually(async () => expect(await fit(db.target)).toEqual(await fit(db.source)), { timeout: 20_000 });
+    await sql(db.source, `UPDATE t SET id = id + 2000 WHERE id < -${rows}`);
+    await running.caughtUp();
+    expect(await fit(db.target)).toEqual(await fit(db.source));
+    expect(running.pipeline.model.status()).toMatchObject({ state: 'streaming', problems: [] });
+  },
+);
 
 test('a row filter on 14 is refused for its table alone, and writes go on', async () => {
   if (TEST_VERSION >= 15) return;
