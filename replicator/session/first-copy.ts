@@ -6,9 +6,10 @@ import { nextProgress } from '../metadata/table-state.ts';
 import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
 import { formatLsn, type Lsn } from '../postgres/lsn.ts';
 import { Problem } from '../problem.ts';
-import { cancelSlotCreation, createSlot, slotWaitingProblem, waitingFor } from '../source/create-slot.ts';
+import { cancelSlotCreation, createSlot, slotWaitingProblem, waitingFor, type CreatedSlot } from '../source/create-slot.ts';
 import { dropSlot, readSlot } from '../source/slot.ts';
 import { slotVerdict } from '../source/slot-verdict.ts';
+import { changedSince, nextXid } from '../source/untracked-ddl.ts';
 import { on } from './blame.ts';
 import type { FollowedTable } from './followed-table.ts';
 import { noteSaved } from './store-tables.ts';
@@ -18,6 +19,8 @@ import type { HeldPoint } from './held-point.ts';
 const WAIT_LOOK_MS = 2000;
 /** How long the source has to cancel the slot's creation before the connection is cut. */
 const CANCEL_MS = 3000;
+/** So many slots are created at most, one after the other. */
+const MOST_SLOTS = 5;
 
 export interface FirstCopyOptions {
   readonly config: Config;
@@ -48,8 +51,7 @@ export async function takePlace(options: FirstCopyOptions, signal: AbortSignal):
   const holder = await connect({ role: 'source', url: config.source.url, purpose: `${config.name} slot`, replication: true });
   let kept = false;
   try {
-    const slot = await on('source', createWatched(holder, source, options, signal));
-    signal.throwIfAborted();
+    const slot = await on('source', createTracked(holder, source, options, signal));
     const tables = options.tables.filter((table) => table.progress.state !== 'error');
     const sources = tables.map((table) => table.mapping.source);
     const bare = tables.filter((table) => table.unbuilt).map((table) => table.mapping.source);
@@ -98,6 +100,23 @@ async function clearLeftover({ config, source, row, sourceDatabase }: FirstCopyO
   await dropSlot(source, config.slot.name);
 }
 
+// A slot during whose creation relations were changed may not know that: there is another one, until none were. Where they are changed all
+// the time it is as good as any.
+async function createTracked(
+  replication: Client,
+  source: Client,
+  options: FirstCopyOptions,
+  signal: AbortSignal,
+): Promise<CreatedSlot> {
+  for (let tries = 1; ; tries++) {
+    const before = await nextXid(source);
+    const slot = await createWatched(replication, source, options, signal);
+    signal.throwIfAborted();
+    if (tries === MOST_SLOTS || !(await changedSince(source, before))) return slot;
+    await dropSlot(source, options.config.slot.name);
+  }
+}
+
 // The slot waits for every transaction that is older than it. Left alone that looks like a hang, so it is told for whom;
 // and a stop must cancel the creation, or its backend would go on waiting with WAL pinned.
 async function createWatched(
@@ -105,7 +124,7 @@ async function createWatched(
   source: Client,
   { config, target, versions, observer }: FirstCopyOptions,
   signal: AbortSignal,
-): Promise<{ consistentPoint: Lsn; snapshotName: string }> {
+): Promise<CreatedSlot> {
   const { rows } = await replication.query<{ pid: number }>('SELECT pg_catalog.pg_backend_pid() AS pid');
   const pid = rows[0]?.pid ?? 0;
   const look = async (): Promise<void> => {
