@@ -55,7 +55,7 @@ export function duration(range: { min: number; max: number; fallback: string }, 
 
 /** As duration(), or `off` -> null, which is the default. */
 export function durationOrOff(range: { min: number; max: number }, description: string) {
-  const allowed = `off, or a duration from ${formatDuration(range.min)} to ${formatDuration(range.max)}, such as 6h, 1d`;
+  const allowed = `off, or a duration from ${formatDuration(range.min)} to ${formatDuration(range.max)}, such as 30min, 6h, 1d`;
   return setting(
     z
       .string()

@@ -3,9 +3,12 @@ const DURATION_MS = { ms: 1, s: 1_000, min: 60_000, h: 3_600_000, d: 86_400_000 
 /** 1024 to the next, as in postgresql.conf. */
 const SIZE_BYTES = { b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3, tb: 1024 ** 4 } as const;
 
-/** `500ms`, `1s`, `1.5min` -> milliseconds; null when the text is no duration. */
+/** What minutes are elsewhere (Prometheus, Docker); it is read, and never printed. */
+const DURATIONS_READ_MS = { ...DURATION_MS, m: 60_000 } as const;
+
+/** `500ms`, `1s`, `1.5min`, `5m` -> milliseconds; null when the text is no duration. */
 export function parseDuration(text: string): number | null {
-  return scaled(text.trim(), DURATION_MS);
+  return scaled(text.trim(), DURATIONS_READ_MS);
 }
 
 /** `64kB`, `16MB` -> bytes, as is a bare number; null when the text is no size. */
