@@ -2,7 +2,7 @@ import type { Client } from 'pg';
 import type { RelationName } from '../catalog/relation.ts';
 import { formatLsn } from '../postgres/lsn.ts';
 import type { Oid } from '../postgres/oid.ts';
-import type { CopiedAsOf, StoredPartition } from './table-states.ts';
+import type { CopiedAsOf, StoredColumns, StoredPartition } from './table-states.ts';
 
 // One statement for all of them: there may be thousands.
 
@@ -49,6 +49,16 @@ export async function storePartitions(
 ): Promise<void> {
   const values = tables.map(({ source, partitions }) => ({ source, value: JSON.stringify(partitions) }));
   await storeOfEach(target, pipeline, 'partitions = t.value::pg_catalog.jsonb', values);
+}
+
+/** Notes which column each name of a table stands for. */
+export async function storeColumns(
+  target: Client,
+  pipeline: string,
+  tables: readonly { readonly source: RelationName; readonly columns: StoredColumns }[],
+): Promise<void> {
+  const values = tables.map(({ source, columns: places }) => ({ source, value: JSON.stringify(places) }));
+  await storeOfEach(target, pipeline, 'columns = t.value::pg_catalog.jsonb', values);
 }
 
 /** Notes by which entries of the publications each table's changes come. */

@@ -28,6 +28,9 @@ export interface StoredPartition {
   readonly name: string;
 }
 
+/** Which column of a table each name stands for, by its attnum: that is never used again. */
+export type StoredColumns = readonly (readonly [name: string, attnum: number])[];
+
 /** One row of pgfollow.table_state. */
 export interface StoredTable {
   readonly source: RelationName;
@@ -38,6 +41,8 @@ export interface StoredTable {
   readonly membership: readonly string[] | null;
   /** Null where a version before this one has stored it. */
   readonly partitions: readonly StoredPartition[] | null;
+  /** Null where a version before this one has stored it. */
+  readonly columns: StoredColumns | null;
   readonly progress: TableProgress;
   /** Its changes go to the spool. */
   readonly spooling: boolean;
@@ -61,6 +66,7 @@ interface Row {
   source_oid: Oid | null;
   membership: string[] | null;
   partitions: StoredPartition[] | null;
+  columns: StoredColumns | null;
   state: TableStateName;
   spooling: boolean;
   has_rows: boolean;
@@ -79,7 +85,7 @@ interface Row {
 /** All tables of a pipeline, by source name. */
 export async function readTables(target: Client, pipeline: string): Promise<StoredTable[]> {
   const { rows } = await target.query<Row>(
-    `SELECT source_schema, source_table, target_schema, target_table, source_oid, membership, partitions, state, spooling, has_rows,
+    `SELECT source_schema, source_table, target_schema, target_table, source_oid, membership, partitions, columns, state, spooling, has_rows,
             copy_snapshot, copy_wal_end::text AS copy_wal_end, rows_copied, bytes_copied, copy_started_at, copy_finished_at, error_code, error_message, error_remedy,
             EXISTS (SELECT FROM pgfollow.copy_chunk c WHERE (c.pipeline, c.source_schema, c.source_table) = (t.pipeline, t.source_schema, t.source_table)) AS partial
        FROM pgfollow.table_state t WHERE pipeline = $1 AND left_at IS NULL ORDER BY source_schema, source_table`,
@@ -91,6 +97,7 @@ export async function readTables(target: Client, pipeline: string): Promise<Stor
     sourceOid: row.source_oid,
     membership: row.membership,
     partitions: row.partitions,
+    columns: row.columns,
     progress:
       row.state === 'error'
         ? { state: 'error', code: row.error_code ?? 'INTERNAL', message: row.error_message ?? '', remedy: row.error_remedy ?? '' }

@@ -8,13 +8,14 @@ import { partitionedOnes, sharedRows } from '../catalog/shared-rows.ts';
 import type { Config } from '../config/schema.ts';
 import type { Finding } from '../finding.ts';
 import { nextProgress, takesChanges } from '../metadata/table-state.ts';
-import { readTables, type StoredTable } from '../metadata/table-states.ts';
+import { readTables, type StoredColumns, type StoredTable } from '../metadata/table-states.ts';
 import { readChoices } from '../metadata/table-choices.ts';
 import { ZERO_LSN } from '../postgres/lsn.ts';
 import { Problem } from '../problem.ts';
 import { readLeaves } from '../source/partitions.ts';
 import { isUnbroken, readMemberships, type Membership } from '../source/membership.ts';
 import { findTargets } from './create-tables.ts';
+import { areExchanged, placesOf } from './exchanged-columns.ts';
 import { failTable, savedAs, standing, type FollowedTable } from './followed-table.ts';
 import { boundHeapGrowth } from './heap-growth.ts';
 import { readMappings } from './mappings.ts';
@@ -74,7 +75,8 @@ export async function resolveFollowedTables(
       matchTarget(source, target ?? undefined, mapping, { castExists, generatedColumnsSent });
     const before = stored.get(name) ?? null;
     const membership = membershipOf(source);
-    const anew = options.copyAhead || !before ? null : whyAnew(before, source, membership);
+    const places = placesOf({ mapping, source, target }, before?.columns ?? null);
+    const anew = options.copyAhead || !before ? null : whyAnew(before, source, { membership, places });
     const isCopied = options.copyAhead || anew !== null;
     const { partitions, ...parts } = await partitionNews(ends.source, options, {
       mapping,
@@ -94,6 +96,8 @@ export async function resolveFollowedTables(
       replaced,
       storedOid: before?.sourceOid ?? null,
       membership,
+      places,
+      savedPlaces: before?.columns ? JSON.stringify(before.columns) : null,
       storedMembership: before?.membership ?? null,
       partitions,
       putOff: parts.putOff,
@@ -132,9 +136,15 @@ export function binaryForStream(
 }
 
 // The rows on the target are not its rows, or not all of them. One that is not published now is told by whoever publishes, unless it is being copied.
-function whyAnew(before: StoredTable, { oid }: Relation, membership: Membership): FollowedTable['replaced'] {
+function whyAnew(
+  before: StoredTable,
+  { oid }: Relation,
+  { membership, places }: { membership: Membership; places: StoredColumns },
+): FollowedTable['replaced'] {
   if (before.sourceOid !== null && before.sourceOid !== oid) return 'by another';
-  if (!(before.hasRows || before.spooling) || !before.membership) return null;
+  if (!(before.hasRows || before.spooling)) return null;
+  if (areExchanged(before.columns, places)) return 'columns exchanged';
+  if (!before.membership) return null;
   if (membership.length === 0) return before.hasRows ? null : 'not published';
   return isUnbroken(before.membership, membership) ? null : 'not published';
 }

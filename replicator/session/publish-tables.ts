@@ -12,6 +12,7 @@ import { planReplicaIdentity, type IdentityChange } from '../source/replica-iden
 import { walEnd } from '../source/wal-position.ts';
 import { on } from './blame.ts';
 import type { Ends } from './ends.ts';
+import { noteColumns } from './exchanged-columns.ts';
 import { failTable, type FollowedTable } from './followed-table.ts';
 import type { ResolvedPipelineTables } from './followed-tables.ts';
 import { noteMemberships, saveTable, storeFollowedTables } from './store-tables.ts';
@@ -39,6 +40,7 @@ export async function publishTables(
     if (row.snapshotFinished) await notePosition(ends, tables, () => false);
     await on('target', noteMemberships(target, config.name, tables));
     await on('target', notePartitions(target, config.name, tables));
+    await on('target', noteColumns(target, config.name, tables));
     return [];
   }
   const name = config.publication.names[0] ?? config.name;
@@ -78,6 +80,7 @@ export async function publishTables(
   }
   await on('target', noteMemberships(target, config.name, tables));
   await on('target', notePartitions(target, config.name, tables));
+  await on('target', noteColumns(target, config.name, tables));
   return outcome.identityChanges;
 }
 

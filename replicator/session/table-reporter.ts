@@ -30,6 +30,10 @@ const TAKEN_UP_ANEW: Readonly<Record<NonNullable<FollowedTable['replaced']>, { r
     code: 'PARTITION_ATTACHED',
     why: 'has got a partition on the source that had rows already: these are not in the stream.',
   },
+  'columns exchanged': {
+    code: 'COLUMNS_EXCHANGED',
+    why: 'has on the source another column under a name than before (dropped and made anew, or renamed): what rows hold there is not in the stream.',
+  },
 };
 
 /** The log names every row, so many a line. */

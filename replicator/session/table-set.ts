@@ -7,7 +7,7 @@ import type { FollowedTable } from './followed-table.ts';
 
 /** What a table is by what was resolved anew; where it stands is known here. */
 export function takeOver(known: FollowedTable, fresh: FollowedTable): FollowedTable {
-  const { mapping, source, target, columns, membership, partitions, putOff, partial, unbuilt, foreignKeys } = fresh;
+  const { mapping, source, target, columns, membership, places, partitions, putOff, partial, unbuilt, foreignKeys } = fresh;
   // With its rows there nobody has created it in between.
   return Object.assign(known, {
     replaced: null,
@@ -16,6 +16,7 @@ export function takeOver(known: FollowedTable, fresh: FollowedTable): FollowedTa
     target,
     columns,
     membership,
+    places,
     partitions,
     putOff,
     partial,
@@ -35,6 +36,9 @@ export class TableSet {
   readonly #fresh: Map<FollowedTable, Relation>;
   readonly #readAt = performance.now();
   readonly #strangers = new Set<Oid>();
+  readonly #met = new WeakSet<StreamRelation>();
+  /** Names of the columns of each relation, as the stream has described them last. */
+  readonly #described = new Map<Oid, string>();
 
   constructor(tables: readonly FollowedTable[]) {
     this.#index(tables);
@@ -87,6 +91,17 @@ export class TableSet {
     if (!table) return null;
     this.#strangers.add(relation.oid);
     return table;
+  }
+
+  /** Whether the stream describes a followed table with other columns than the last time. Given once for each. */
+  isAltered(relation: StreamRelation): boolean {
+    const { oid, columns } = relation;
+    if (this.#met.has(relation) || !this.#byOid.has(oid)) return false;
+    this.#met.add(relation);
+    const names = columns.map(({ name }) => name).join('\0');
+    const before = this.#described.get(oid) ?? names;
+    this.#described.set(oid, names);
+    return before !== names;
   }
 
   // Once: who asks again has a reason to.

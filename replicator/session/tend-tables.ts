@@ -217,6 +217,8 @@ export class TableTender {
   /** For the applier, before the first change of a relation: another table may have come to a name that is followed. */
   meet(relation: StreamRelation): void {
     const { tables, told } = this.#options;
+    // A column that is renamed leaves the rest of the catalog as it is.
+    if (tables.isAltered(relation)) this.#watch.rescan();
     const table = tables.displacedBy(relation);
     if (!table) return;
     // Until it is looked nobody shall take it for complete.
