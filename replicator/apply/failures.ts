@@ -1,5 +1,5 @@
 import { displayName, type TableMapping } from '../catalog/relation.ts';
-import { describeError, isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+import { describeError, isOfAnotherServer, isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import type { PipeError } from '../postgres/statement-pipe.ts';
 import { Problem } from '../problem.ts';
 import type { PlannedChange } from './plan.ts';
@@ -11,7 +11,7 @@ import { describeKey } from './tuple.ts';
 export function explain(error: PipeError, run: Run, checkpointStatement: number): unknown {
   const { cause } = error;
   if (error.statement === checkpointStatement && sqlState(cause) === SQLSTATE.division_by_zero) return checkpointLost(cause);
-  if (isTransient(cause)) return cause;
+  if (isTransient(cause) && !isOfAnotherServer(cause)) return cause;
   const planned = run.change(error.statement);
   const truncated = run.truncated(error.statement);
   const table = planned?.map.table ?? truncated[0]?.table;

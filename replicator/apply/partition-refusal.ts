@@ -1,7 +1,7 @@
 import { quoteRelation } from '../postgres/quote.ts';
-import { SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+import { isOfAnotherServer, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 
-/** What stands in the way of a row of a partitioned target table, and what to do about it. */
+/** What stands in the way of rows of a partitioned table, and what to do about it. */
 export interface PartitionRefusal {
   readonly why: string;
   readonly remedy: string;
@@ -12,13 +12,14 @@ const NO_PARTITION = 'ExecFindPartition';
 /** Minor releases of some versions have it under a longer name. */
 const NO_TARGET_OF_WRITES = 'CheckValidResultRel';
 
-/** Pure: why a partitioned target table has no place for a row that the source has; null for what was refused for other reasons. */
+/** Pure: why a partitioned target table has no place for a row that the source has, or a table cannot be reached; null for what was refused for other reasons. */
 export function partitionRefusal(error: unknown): PartitionRefusal | null {
   const { schema, table, routine } = (error instanceof Error ? error : {}) as {
     schema?: string;
     table?: string;
     routine?: string;
   };
+  if (isOfAnotherServer(error)) return FAR_SERVER;
   const state = sqlState(error);
   if (state === SQLSTATE.check_violation && routine === NO_PARTITION && schema && table)
     return noPartition({ schema, name: table });
@@ -39,6 +40,14 @@ function noPartition(relation: { schema: string; name: string }): PartitionRefus
     ].join('\n'),
   };
 }
+
+const FAR_SERVER: PartitionRefusal = {
+  why: 'another server, of a foreign table, does not answer',
+  remedy: [
+    'Start the server that the message names, or correct where it is (ALTER SERVER … OPTIONS (SET host …, SET port …)); or do without the foreign table:',
+    'ALTER TABLE … DETACH PARTITION …;',
+  ].join('\n'),
+};
 
 const FOREIGN_TABLE: PartitionRefusal = {
   why: 'the row belongs into a foreign table on the target, which cannot be written to',

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { CLOCK_SQL } from '../metadata/checkpoint.ts';
-import { isTransient, sqlState } from '../postgres/sqlstate.ts';
+import { isOfAnotherServer, isTransient, sqlState } from '../postgres/sqlstate.ts';
 import { PipeError, StatementPipe } from '../postgres/statement-pipe.ts';
 import type { ArrayTypes } from './array-types.ts';
 import { explain } from './failures.ts';
@@ -95,7 +95,9 @@ export class TargetTransaction {
     } catch (error) {
       const refused =
         error instanceof SetMismatch ||
-        (error instanceof PipeError && sqlState(error.cause) !== null && !isTransient(error.cause));
+        (error instanceof PipeError &&
+          sqlState(error.cause) !== null &&
+          (!isTransient(error.cause) || isOfAnotherServer(error.cause)));
       if (!refused) throw error instanceof PipeError ? error.cause : error;
       await this.#options.client.query(inTransaction ? 'ROLLBACK TO SAVEPOINT batch' : 'ROLLBACK');
       this.#open = inTransaction;

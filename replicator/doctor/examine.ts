@@ -13,7 +13,7 @@ import { classifyTransactions } from './activity.ts';
 import { classifyCreation, readCreationRights } from './creation.ts';
 import { isLocal, reach, replicationRefused } from './connection.ts';
 import { classifyConfig, examineDisk, examinePasswordFiles } from './here.ts';
-import { classifyIndexes, readPairs, type Pairs } from './pairs.ts';
+import { classifyIndexes, readPairs, type Pairs, type TablePair } from './pairs.ts';
 import { classifyManaged, examineUnmanaged, readSight } from './publishing.ts';
 import { classifySourceRights, classifyTargetRights, mayRead, readRights } from './rights.ts';
 import { classifySequences, readSequenceSight } from './sequences.ts';
@@ -210,7 +210,12 @@ async function lookAtTargetTables(report: Report, target: Client, known: Tables 
   const empty = uncopied(pairs.pairs, standing ?? { tables: [], copied: new Set() });
   const readable = empty.filter(({ target: relation }) => relation !== null && mayRead(rights?.get(relation.oid)));
   if (config.snapshot.copy) {
-    await report.check('target', async () => classifyExistingRows(config, readable, await readFilled(target, readable)));
+    await report.check('target', async () => {
+      const unread = new Map<TablePair, Finding>();
+      const filled = await readFilled(target, readable, (finding, pair) => unread.set(pair, finding));
+      const read = readable.filter((pair) => !unread.has(pair));
+      return [...unread.values(), ...classifyExistingRows(config, read, filled)];
+    });
     const needed = [...empty, ...pairs.missing].reduce((sum, pair) => sum + pair.source.bytes, 0);
     await report.check('target', () => examineDisk(target, needed, isLocal(target.host)));
   }

@@ -76,12 +76,15 @@ async function look(sight: Sight, name: string, what: 'add' | 'resync'): Promise
   const facts = await readTarget(target);
   const rights = pair.target && (await readRights(target, [pair.target.oid])).get(pair.target.oid);
   const readable = pair.target !== null && mayRead(rights ?? undefined);
-  const filled = readable ? (await readFilled(target, [pair])).has(name) : null;
+  const unread: Finding[] = [];
+  const names = readable ? await readFilled(target, [pair], (finding) => unread.push(finding)) : null;
+  const filled = unread.length > 0 ? null : (names?.has(name) ?? null);
   const ours = filled === true && config.snapshot.copy && (standing?.copied.has(name) ?? false);
   const missing = pairs.missing.some((each) => each.name === name);
   const creates = missing ? await createdFor(sight, pair, pairs) : [];
   const found = [
     ...pairs.findings.filter(({ table }) => table === name),
+    ...unread,
     ...(await onSource(sight, pair, { pairs, identity, standing })),
     ...(await onTarget(sight, pair, { facts, standing, identity, missing })),
     ...(what === 'add' && filled && config.snapshot.copy ? existingRows(config, pair, ours) : []),

@@ -1,10 +1,13 @@
 import type { Client } from 'pg';
 import { displayName } from '../catalog/relation.ts';
 import type { Config } from '../config/schema.ts';
+import { partitionRefusal } from '../apply/partition-refusal.ts';
+import { reasonOf } from '../apply/remedies.ts';
 import { complaint, fine, type Finding } from '../finding.ts';
 import type { StoredTable } from '../metadata/table-states.ts';
 import type { Oid } from '../postgres/oid.ts';
 import { quoteRelation } from '../postgres/quote.ts';
+import { sqlState } from '../postgres/sqlstate.ts';
 import { some, tables, type TablePair } from './pairs.ts';
 import { oneTable } from './rights.ts';
 
@@ -96,20 +99,50 @@ function checked(pairs: readonly TablePair[], of: (pair: TablePair) => Actors | 
 /** So many tables are looked into with one statement. */
 const TABLES_A_QUERY = 100;
 
-/** Which of the targets hold rows. Reads at most one row of each. */
-export async function readFilled(target: Client, pairs: readonly TablePair[]): Promise<Set<string>> {
+/** Which of the targets hold rows. Reads at most one row of each. Those that cannot be read are given to `unread`. */
+export async function readFilled(
+  target: Client,
+  pairs: readonly TablePair[],
+  unread: (finding: Finding, pair: TablePair) => void,
+): Promise<Set<string>> {
   const filled = new Set<string>();
-  for (let at = 0; at < pairs.length; at += TABLES_A_QUERY) {
-    const group = pairs.slice(at, at + TABLES_A_QUERY);
-    const looks = group.map(
-      ({ target: relation }, nth) => `(${nth}, EXISTS (SELECT FROM ${relation ? quoteRelation(relation) : ''}))`,
-    );
+  for (let at = 0; at < pairs.length; at += TABLES_A_QUERY)
+    for (const name of await filledOf(target, pairs.slice(at, at + TABLES_A_QUERY), unread)) filled.add(name);
+  return filled;
+}
+
+async function filledOf(
+  target: Client,
+  pairs: readonly TablePair[],
+  unread: (finding: Finding, pair: TablePair) => void,
+): Promise<string[]> {
+  const looks = pairs.map(
+    ({ target: relation }, nth) => `(${nth}, EXISTS (SELECT FROM ${relation ? quoteRelation(relation) : ''}))`,
+  );
+  try {
     const { rows } = await target.query<{ nth: number }>(
       `SELECT nth FROM (VALUES ${looks.join(', ')}) v (nth, filled) WHERE filled`,
     );
-    for (const { nth } of rows) filled.add(group[nth]?.name ?? '');
+    return rows.map(({ nth }) => pairs[nth]?.name ?? '');
+  } catch (error) {
+    if (sqlState(error) === null) throw error;
+    const [pair, ...others] = pairs;
+    if (!pair || others.length > 0) {
+      const each = [];
+      for (const one of pairs) each.push(...(await filledOf(target, [one], unread)));
+      return each;
+    }
+    unread(notRead(pair, error), pair);
+    return [];
   }
-  return filled;
+}
+
+function notRead({ name, mapping }: TablePair, error: unknown): Finding {
+  return complaint('warning', 'target', 'CHECK_FAILED', {
+    table: name,
+    message: `Whether ${displayName(mapping.target)} on the target holds rows could not be found out: ${reasonOf(error)}`,
+    remedy: partitionRefusal(error)?.remedy ?? 'Let the role of target.url do what the message names, or look at it yourself.',
+  });
 }
 
 /** Tables that are still to be copied. */

@@ -1,6 +1,6 @@
 import { DatabaseError } from 'pg';
 import { describe, expect, test } from 'vitest';
-import { describeError, isTransient, SQLSTATE, sqlState } from './sqlstate.ts';
+import { describeError, isOfAnotherServer, isTransient, SQLSTATE, sqlState } from './sqlstate.ts';
 
 function serverError(code: string, more: Partial<DatabaseError> = {}): Error {
   return Object.assign(new DatabaseError('it failed', 0, 'error'), { code, severity: 'ERROR', ...more });
@@ -86,4 +86,11 @@ test('an error in one line', () => {
   // What connecting to several addresses throws has no message of its own.
   expect(describeError(Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' }))).toBe('ECONNREFUSED');
   expect(describeError('text')).toBe('text');
+});
+
+test('a server that does not reach another one is told from one that is not reached', () => {
+  expect(isOfAnotherServer(serverError('08001', { routine: 'connect_pg_server' }))).toBe(true);
+  expect(isOfAnotherServer(serverError('08006'))).toBe(false);
+  expect(isOfAnotherServer(serverError('57P01', { routine: 'ProcessInterrupts' }))).toBe(false);
+  expect(isOfAnotherServer(socketError('ECONNREFUSED'))).toBe(false);
 });

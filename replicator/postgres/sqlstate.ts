@@ -1,5 +1,8 @@
 /** SQLSTATEs that decisions are made on, by the names of https://www.postgresql.org/docs/current/errcodes-appendix.html */
 export const SQLSTATE = {
+  cannot_connect: '08001',
+  connection_does_not_exist: '08003',
+  connection_failure: '08006',
   feature_not_supported: '0A000',
   division_by_zero: '22012',
   invalid_parameter_value: '22023',
@@ -42,6 +45,20 @@ export function isTransient(error: unknown): boolean {
   if (state !== null) return TRANSIENT_CLASSES.has(state.slice(0, 2)) || TRANSIENT_STATES.has(state);
   // What is no answer of a server is a broken link: a socket error, or a connection that ended under us.
   return error instanceof Error && ('syscall' in error || /^Connection terminated|^Client |timeout/i.test(error.message));
+}
+
+const OF_CONNECTIONS: readonly string[] = [
+  SQLSTATE.cannot_connect,
+  SQLSTATE.connection_does_not_exist,
+  SQLSTATE.connection_failure,
+];
+
+/**
+ * Whether a server says that it does not reach another one, that of a foreign table for instance: the connection to itself is sound.
+ * Only PostgreSQL itself, as opposed to a pooler before it, names the function that has said so.
+ */
+export function isOfAnotherServer(error: unknown): boolean {
+  return OF_CONNECTIONS.includes(sqlState(error) ?? '') && typeof (error as { routine?: unknown }).routine === 'string';
 }
 
 /** Message, detail and hint of a server's error in one line; the message alone for any other error. */
