@@ -160,6 +160,8 @@ export class WalStream {
     } finally {
       signal.removeEventListener('abort', onAbort);
       this.#reads?.stop();
+      // After an error of the decoder the connection is still there; where its reading rests, a farewell would wait for ever for what is not read.
+      this.#plugin.client?.connection.stream.destroy();
       await this.#service.destroy().catch(() => {});
     }
   }

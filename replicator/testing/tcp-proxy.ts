@@ -10,6 +10,8 @@ export interface ProxiedConnection {
   cutClient(): void;
   /** Sends to the server as if the client had. */
   send(bytes: Buffer): void;
+  /** Sends to the client as if the server had. */
+  answer(bytes: Buffer): void;
 }
 
 /** What passes: all of the bytes, some, or null for none. */
@@ -83,6 +85,7 @@ function proxied(client: Socket, upstream: Socket): ProxiedConnection & { startu
       client.destroy();
     },
     send: (bytes) => void upstream.write(bytes),
+    answer: (bytes) => void client.write(bytes),
   };
 }
 
