@@ -80,6 +80,29 @@ export const drains = [
       sql(...transactions(scaled(10_000), `UPDATE documents SET revision = i WHERE id = 1 + i * 7 % ${scaled(2_000)}`)),
   },
   {
+    name: 'large-values',
+    title: 'drain 2 k inserts and 2 k updates of values of 100 kB',
+    reach: 1,
+    // Values that nothing compresses, 20 of them in turns.
+    setup: () => `
+      CREATE TABLE bodies (n int PRIMARY KEY, body bytea NOT NULL);
+      CREATE TABLE files (id int PRIMARY KEY, revision int NOT NULL, body bytea NOT NULL);
+      ALTER TABLE bodies ALTER body SET STORAGE EXTERNAL;
+      ALTER TABLE files ALTER body SET STORAGE EXTERNAL;
+      INSERT INTO bodies SELECT n, string_agg(decode(md5(n || ' ' || i), 'hex'), '' ORDER BY i)
+        FROM generate_series(0, 19) n, generate_series(1, 6400) i GROUP BY n`,
+    backlog: ({ sql, scaled }) => {
+      const ten = 'generate_series(i * 10 - 9, i * 10) id JOIN bodies ON n = id % 20';
+      return sql(
+        ...transactions(scaled(200), `INSERT INTO files SELECT id, 0, body FROM ${ten}`),
+        ...transactions(
+          scaled(200),
+          `UPDATE files SET revision = 1, body = other.body FROM bodies AS other WHERE id BETWEEN i * 10 - 9 AND i * 10 AND n = (id + 7) % 20`,
+        ),
+      );
+    },
+  },
+  {
     name: 'keyless-updates',
     title: 'drain 5 k updates, keyless table of 200 k rows',
     reach: 50,

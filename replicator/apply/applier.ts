@@ -175,7 +175,7 @@ export class Applier {
     const write = async (pipe: StatementPipe, run: Run): Promise<void> => {
       for (const row of spool) {
         writeSpoolRow(pipe, { pipeline, binary, ...row });
-        run.kept(displayName(row.source), row.bytes.length);
+        run.kept(displayName(row.source), row.bytes);
         if (pipe.full) await pipe.drain();
       }
       if (!end) return;

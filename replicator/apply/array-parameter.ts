@@ -51,7 +51,7 @@ export class ArrayParameter {
       element: this.#elementType,
       count: this.#count,
       hasNulls: this.#hasNulls,
-      elements: this.#elements.finish(),
+      elements: this.#elements,
     });
   }
 }
@@ -59,7 +59,7 @@ export class ArrayParameter {
 /** Writes length and bytes of a one-dimensional array; `elements` have their lengths before them. */
 export function writeArray(
   writer: FrameWriter,
-  { element, count, hasNulls, elements }: { element: Oid; count: number; hasNulls: number; elements: Buffer },
+  { element, count, hasNulls, elements }: { element: Oid; count: number; hasNulls: number; elements: FrameWriter },
 ): void {
   writer.int32(HEADER_BYTES + elements.length);
   writer.int32(1);
@@ -67,5 +67,5 @@ export function writeArray(
   writer.uint32(element);
   writer.int32(count);
   writer.int32(1);
-  writer.bytes(elements);
+  writer.append(elements);
 }

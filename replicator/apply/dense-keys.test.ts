@@ -33,7 +33,7 @@ function rangeOf(keys: readonly bigint[], type: Integer = 'int8', columns = ['id
   const read = (place: typeof range.first): bigint => {
     const writer = new FrameWriter();
     new KeyParameter(place).writeTo(writer);
-    const bytes = writer.take();
+    const bytes = Buffer.concat(writer.take());
     const length = bytes.readInt32BE(0);
     expect(bytes).toHaveLength(4 + length);
     return length === 8 ? bytes.readBigInt64BE(4) : BigInt(length === 4 ? bytes.readInt32BE(4) : bytes.readInt16BE(4));

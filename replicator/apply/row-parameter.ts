@@ -50,7 +50,7 @@ export class RowParameter {
 
   /** Writes length and array, as Bind wants a parameter. */
   writeTo(writer: FrameWriter): void {
-    writeArray(writer, { element: this.#types.row, count: this.#count, hasNulls: 0, elements: this.#elements.finish() });
+    writeArray(writer, { element: this.#types.row, count: this.#count, hasNulls: 0, elements: this.#elements });
   }
 }
 

@@ -25,6 +25,8 @@ import { kindAt, locateColumns, newOffsets } from './tuple.ts';
 const INT4_ARRAY = 1007;
 /** Rows of one statement: a parameter stays far below the 1 GB that a message may have. */
 const ROWS_A_STATEMENT = 20_000;
+/** Bytes of the rows that one statement writes: the target works at them while the next are on their way, and sorts them in memory. */
+const BYTES_A_STATEMENT = 1 << 20;
 /** A table has at most 1,600 columns; an update has its key beside them. */
 const ALL_BINARY: readonly number[] = Array.from({ length: 3300 }, () => 1);
 
@@ -97,8 +99,8 @@ export class SetApply {
     for (const images of slices(net.images)) staged.push(await this.#images(map, images));
     for (const keys of slices(net.deletes)) staged.push(await this.#deletes(map, keys));
     for (const [sent, updates] of groupBySent(map, net.updates))
-      for (const rows of slices(updates)) staged.push(await this.#updates(map, sent, rows));
-    if (!takesCopy(map)) for (const rows of slices(net.inserts)) staged.push(await this.#inserts(map, rows));
+      for (const rows of slices(updates, rowBytes)) staged.push(await this.#updates(map, sent, rows));
+    if (!takesCopy(map)) for (const rows of slices(net.inserts, rowBytes)) staged.push(await this.#inserts(map, rows));
     return staged;
   }
 
@@ -225,6 +227,20 @@ function carries({ row, older }: NetUpdate, column: MappedColumn): boolean {
   });
 }
 
-function* slices<T>(items: readonly T[]): Generator<readonly T[]> {
-  for (let from = 0; from < items.length; from += ROWS_A_STATEMENT) yield items.slice(from, from + ROWS_A_STATEMENT);
+function* slices<T>(items: readonly T[], bytesOf: (item: T) => number = () => 0): Generator<readonly T[]> {
+  let from = 0;
+  let bytes = 0;
+  for (const [i, item] of items.entries()) {
+    if (i - from === ROWS_A_STATEMENT || bytes >= BYTES_A_STATEMENT) {
+      yield items.slice(from, i);
+      from = i;
+      bytes = 0;
+    }
+    bytes += bytesOf(item);
+  }
+  if (from < items.length) yield items.slice(from);
+}
+
+function rowBytes({ row }: RowVersions): number {
+  return row.end - row.start;
 }

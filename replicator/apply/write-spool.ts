@@ -14,7 +14,7 @@ export function writeSpoolRow(pipe: StatementPipe, row: SpoolRow & { pipeline: s
   writer.textParameter(row.source.schema);
   writer.textParameter(row.source.name);
   writer.textParameter(row.binary ? 't' : 'f');
-  writer.int32(row.bytes.length);
-  writer.bytes(row.bytes);
+  writer.int32(row.bytes);
+  for (const part of row.parts) writer.bytes(part);
   pipe.execute();
 }

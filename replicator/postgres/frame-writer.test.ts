@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { bytes, cstring, int16, int32, int8 } from '../testing/pgoutput-bytes.ts';
 import { FrameWriter, type ByteSource } from './frame-writer.ts';
@@ -24,7 +25,7 @@ test('each value in network order, frames with their lengths', () => {
   const second = bytes(int32(Buffer.byteLength('naïve 🐘')), 'naïve 🐘', 'cd');
   const all = bytes('P', int32(first.length + 4), first, 'B', int32(second.length + 4), second);
   expect(writer.length).toBe(all.length);
-  expect(writer.take()).toEqual(all);
+  expect(Buffer.concat(writer.take())).toEqual(all);
 });
 
 test('what was taken is not written over, and the writer begins anew', () => {
@@ -32,12 +33,12 @@ test('what was taken is not written over, and the writer begins anew', () => {
   writer.begin(0x41);
   writer.bytes(Buffer.alloc(300, 'x'));
   writer.end();
-  const taken = writer.take();
+  const taken = Buffer.concat(writer.take());
   const copy = Buffer.from(taken);
   expect(writer.length).toBe(0);
   for (let i = 0; i < 100; i++) writer.int32(i);
   expect(taken).toEqual(copy);
-  expect(writer.take()).toHaveLength(400);
+  expect(Buffer.concat(writer.take())).toHaveLength(400);
 });
 
 test('a frame that outgrows the buffer keeps its beginning and gets its length', () => {
@@ -46,7 +47,7 @@ test('a frame that outgrows the buffer keeps its beginning and gets its length',
     writer.begin(0x64);
     writer.slice(source('y'.repeat(size)), 0, size);
     writer.end();
-    expect(writer.take().equals(bytes('d', int32(size + 4), 'y'.repeat(size)))).toBe(true);
+    expect(Buffer.concat(writer.take()).equals(bytes('d', int32(size + 4), 'y'.repeat(size)))).toBe(true);
   }
 });
 
@@ -59,8 +60,66 @@ test('slices of every length, from anywhere to anywhere', () => {
     writer.bytes(Buffer.from('x'.repeat(length % 5)));
     writer.slice(from, start, start + length);
     writer.slice(from, text.length - length, text.length);
-    expect(writer.take().toString()).toBe(
+    expect(Buffer.concat(writer.take()).toString()).toBe(
       `${'x'.repeat(length % 5)}${text.slice(start, start + length)}${text.slice(text.length - length)}`,
     );
   }
+});
+
+/** So long that it is not copied. */
+const LARGE = 20_000;
+
+test('a large value is sent from where it lies, and the rest around it', () => {
+  const value = source('v'.repeat(LARGE));
+  const writer = new FrameWriter();
+  writer.begin(0x64);
+  writer.int32(1);
+  writer.slice(value, 1, LARGE);
+  writer.int32(2);
+  writer.end();
+  const parts = writer.take();
+  expect(parts).toHaveLength(3);
+  expect(parts[1]?.buffer).toBe(value.data.buffer);
+  expect(Buffer.concat(parts).equals(bytes('d', int32(4 + 8 + LARGE - 1), int32(1), 'v'.repeat(LARGE - 1), int32(2)))).toBe(true);
+  expect(writer.length).toBe(0);
+  expect(writer.take()).toEqual([]);
+});
+
+test('whatever is written in whatever order, one writer into another too, is there in that order', () => {
+  const size = fc.oneof(fc.nat(50), fc.integer({ min: 380, max: 420 }), fc.integer({ min: 8_100, max: 8_300 }), fc.nat(40_000));
+  const piece = fc.record({ how: fc.constantFrom('int', 'bytes', 'slice', 'append'), size });
+  const message = fc.array(piece, { maxLength: 12 });
+  fc.assert(
+    fc.property(fc.array(fc.record({ pieces: message, taken: fc.boolean() }), { maxLength: 8 }), (messages) => {
+      const writer = new FrameWriter();
+      const written: Buffer[] = [];
+      const wanted: Buffer[] = [];
+      for (const [n, { pieces, taken }] of messages.entries()) {
+        const body: Buffer[] = [];
+        writer.begin(0x64);
+        for (const [i, { how, size: length }] of pieces.entries()) {
+          const from = source(String.fromCharCode(33 + ((n * 12 + i) % 90)).repeat(length));
+          if (how === 'int') writer.int32(length);
+          else if (how === 'bytes') writer.bytes(from.data);
+          else if (how === 'slice') writer.slice(from, 0, length);
+          else {
+            const other = new FrameWriter(4);
+            other.int32(length);
+            other.slice(from, 0, length);
+            other.byte(1);
+            writer.append(other);
+          }
+          if (how === 'int') body.push(int32(length));
+          else body.push(how === 'append' ? bytes(int32(length), from.data, int8(1)) : from.data);
+        }
+        writer.end();
+        const all = Buffer.concat(body);
+        wanted.push(bytes('d', int32(all.length + 4), all));
+        if (taken) written.push(...writer.take());
+      }
+      expect(writer.length).toBe(Buffer.concat(wanted).length - Buffer.concat(written).length);
+      expect(Buffer.concat([...written, ...writer.take()]).equals(Buffer.concat(wanted))).toBe(true);
+    }),
+    { numRuns: 200 },
+  );
 });

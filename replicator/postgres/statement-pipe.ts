@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { Client, Submittable, Connection } from 'pg';
 import { drained } from './drained.ts';
 import { FrameWriter } from './frame-writer.ts';
@@ -161,7 +162,7 @@ export class StatementPipe implements Submittable {
     await this.#started;
     if (this.#settled) return await this.#done;
     const { stream } = this.#client.connection;
-    if (this.#writer.length > 0) stream.write(this.#writer.take());
+    this.#send(stream);
     await drained(stream);
     // A server that is quick takes all at once: no reason to keep everybody else waiting.
     await this.#turns.give();
@@ -180,7 +181,15 @@ export class StatementPipe implements Submittable {
     this.#writer.begin(SYNC);
     this.#writer.end();
     const { stream } = this.#client.connection;
-    if (stream.writable) stream.write(this.#writer.take());
+    if (stream.writable) this.#send(stream);
+  }
+
+  // Its parts in one call of the system.
+  #send(stream: Duplex): void {
+    if (this.#writer.length === 0) return;
+    stream.cork();
+    for (const part of this.#writer.take()) stream.write(part);
+    stream.uncork();
   }
 
   submit(_connection: Connection): void {

@@ -75,6 +75,20 @@ test('however the stream is cut into chunks, the same messages with the same byt
   );
 });
 
+test('messages of many chunks, between small ones', () => {
+  const chunk = 65_536;
+  const lengths = [3, 99_000, chunk, 1_000_000, 0, 5 * chunk, 70_001];
+  const changes = lengths.map((length, n) => wire.insert(7, [`${n}`, String.fromCharCode(97 + n).repeat(length)]));
+  const stream = Buffer.concat([wire.relation({ oid: 7, columns }), ...changes].map((message) => wire.onTheWire(message)));
+  const whole = receive(stream, []);
+  expect(whole).toHaveLength(lengths.length + 1);
+  // Chunks of an odd size end at every place of a header.
+  for (const size of [chunk, 4099, 1021, stream.length - 3]) {
+    const splits = Array.from({ length: Math.floor(stream.length / size) }, (_, i) => (i + 1) * size);
+    expect(receive(stream, splits)).toEqual(whole);
+  }
+});
+
 test('one byte at a time', () => {
   const changes = Array.from({ length: 20 }, (_, n) => wire.update(7, [`${n}`, 'n'.repeat(n)], { full: [`${n - 1}`, null] }));
   const stream = Buffer.concat([wire.relation({ oid: 7, columns }), ...changes].map((message) => wire.onTheWire(message)));

@@ -11,14 +11,17 @@ export interface FrameHandlers {
 
 /**
  * Cuts what the server sends into messages and takes out CopyData, of which a replication stream has one a row. They
- * stay where the socket put them: no object a message, no copy, except of a message that two chunks share.
+ * stay where the socket put them: no object a message, no copy, except of a message that chunks share, whose parts are copied
+ * into memory of its size as they come.
  * https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
 export class CopyDataFrames {
   readonly #handlers: FrameHandlers;
-  /** The beginning of a message whose end has not come, and how many bytes of it are missing (0: not known yet). */
-  #parts: Buffer[] = [];
-  #missing = 0;
+  /** Less than a header. */
+  #rest: Buffer | null = null;
+  /** A message whose end has not come, and how much of it is there. */
+  #message: Buffer | null = null;
+  #filled = 0;
 
   constructor(handlers: FrameHandlers) {
     this.#handlers = handlers;
@@ -26,23 +29,20 @@ export class CopyDataFrames {
 
   /** Takes the next chunk, which must be memory of its own, as a socket hands it out. */
   push(chunk: Buffer): void {
-    if (this.#parts.length === 0) {
-      this.#cut(chunk);
-    } else if (this.#missing === 0) {
-      // Less than a header was left.
-      const joined = Buffer.concat([...this.#parts, chunk]);
-      this.#parts = [];
+    const message = this.#message;
+    if (message) {
+      const taken = chunk.copy(message, this.#filled);
+      this.#filled += taken;
+      if (this.#filled < message.length) return;
+      this.#message = null;
+      this.#give(message, 0, message.length);
+      this.#cut(chunk.subarray(taken));
+    } else if (this.#rest) {
+      const joined = Buffer.concat([this.#rest, chunk]);
+      this.#rest = null;
       this.#cut(joined);
-    } else if (chunk.length < this.#missing) {
-      this.#parts.push(chunk);
-      this.#missing -= chunk.length;
     } else {
-      const rest = chunk.subarray(this.#missing);
-      const whole = Buffer.concat([...this.#parts, chunk.subarray(0, this.#missing)]);
-      this.#parts = [];
-      this.#missing = 0;
-      this.#message(whole, 0, whole.length);
-      this.#cut(rest);
+      this.#cut(chunk);
     }
   }
 
@@ -51,16 +51,17 @@ export class CopyDataFrames {
     while (data.length - at >= HEADER_BYTES) {
       const end = at + 1 + data.readInt32BE(at + 1);
       if (end > data.length) {
-        this.#missing = end - data.length;
-        break;
+        this.#message = Buffer.allocUnsafe(end - at);
+        this.#filled = data.copy(this.#message, 0, at);
+        return;
       }
-      this.#message(data, at, end);
+      this.#give(data, at, end);
       at = end;
     }
-    if (at < data.length) this.#parts = [data.subarray(at)];
+    if (at < data.length) this.#rest = data.subarray(at);
   }
 
-  #message(data: Buffer, start: number, end: number): void {
+  #give(data: Buffer, start: number, end: number): void {
     if (data[start] === COPY_DATA) this.#handlers.onCopyData(data, start + HEADER_BYTES, end);
     else this.#handlers.onOther(data.subarray(start, end));
   }

@@ -65,8 +65,8 @@ export class SpoolEncoder {
     }
   }
 
-  /** All that was written; the encoder is of no more use. */
-  take(): Buffer {
+  /** All that was written, in parts; the encoder is of no more use. */
+  take(): Buffer[] {
     return this.#writer.take();
   }
 

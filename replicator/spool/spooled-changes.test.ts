@@ -70,7 +70,9 @@ test('what is kept comes back as it was received, by table and in order', () => 
       const rows = spoolRows({ changes, xids, starts }, nameOf);
       for (const table of ['a', 'b']) {
         const back = new SpoolDecoder();
-        const read = rows.filter((each) => each.source.name === table).flatMap((each) => back.changes(each.bytes, null));
+        const read = rows
+          .filter((each) => each.source.name === table)
+          .flatMap((each) => back.changes(Buffer.concat(each.parts), null));
         const wanted = changes.filter(
           (each) => (each.kind === 'truncate' ? each.relations[0]?.name : each.relation.name) === table,
         );
@@ -87,7 +89,7 @@ test('transactions that the copy has seen are left out', () => {
   const [kept] = spoolRows({ changes, xids: [10, 11, 12], starts: [0, 1, 3] }, nameOf);
   const read = (snapshot: string) =>
     new SpoolDecoder()
-      .changes(kept?.bytes ?? Buffer.alloc(0), parseSnapshot(snapshot))
+      .changes(Buffer.concat(kept?.parts ?? []), parseSnapshot(snapshot))
       .map((each) => changes.map(told).findIndex((known) => JSON.stringify(known) === JSON.stringify(told(each))));
   expect(read('11:12:11')).toEqual([1, 2, 3]);
   expect(read('10:13:10')).toEqual([0]);
@@ -100,7 +102,7 @@ test('a TRUNCATE of several tables is kept for each of those that keep', () => {
   const changes = [original.decode(truncate([4_000_000_001, 2])) as Change];
   const rows = spoolRows({ changes, xids: [1], starts: [0] }, (of) => (of.name === 'b' ? nameOf(of) : null));
   expect(rows.map(({ source }) => source.name)).toEqual(['b']);
-  expect(new SpoolDecoder().changes(rows[0]?.bytes ?? Buffer.alloc(0), null).map(told)).toEqual([
+  expect(new SpoolDecoder().changes(Buffer.concat(rows[0]?.parts ?? []), null).map(told)).toEqual([
     { kind: 'truncate', relations: [2], restartIdentity: false },
   ]);
 });
@@ -111,5 +113,5 @@ test('a row that has grown large is closed', () => {
   const rows = spoolRows({ changes, xids: [1], starts: [0] }, nameOf);
   expect(rows.length).toBe(3);
   const back = new SpoolDecoder();
-  expect(rows.flatMap(({ bytes }) => back.changes(bytes, null)).map(told)).toEqual(changes.map(told));
+  expect(rows.flatMap(({ parts }) => back.changes(Buffer.concat(parts), null)).map(told)).toEqual(changes.map(told));
 });

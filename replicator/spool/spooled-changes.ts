@@ -12,7 +12,9 @@ const ROW_BYTES = 1 << 18;
 export interface SpoolRow {
   /** On the source, as the pipeline names it. */
   readonly source: RelationName;
-  readonly bytes: Buffer;
+  readonly bytes: number;
+  /** They follow each other. */
+  readonly parts: readonly Buffer[];
 }
 
 /**
@@ -29,7 +31,7 @@ export function spoolRows(
     const name = displayName(source);
     const known = open.get(name);
     if (known?.encoder.relation === relation && known.encoder.bytes < ROW_BYTES) return known.encoder;
-    if (known) rows.push({ source, bytes: known.encoder.take() });
+    if (known) rows.push(rowOf(known));
     const encoder = new SpoolEncoder(relation);
     open.set(name, { source, encoder });
     return encoder;
@@ -45,8 +47,12 @@ export function spoolRows(
     if (change.kind === 'truncate') for (const relation of change.relations) add(relation, change, xid);
     else add(change.relation, change, xid);
   }
-  for (const { source, encoder } of open.values()) rows.push({ source, bytes: encoder.take() });
+  for (const last of open.values()) rows.push(rowOf(last));
   return rows;
+}
+
+function rowOf({ source, encoder }: { source: RelationName; encoder: SpoolEncoder }): SpoolRow {
+  return { source, bytes: encoder.bytes, parts: encoder.take() };
 }
 
 /** Reads spool rows back: their changes, without those of transactions that `seen`, the snapshot of a copy, contained. */
