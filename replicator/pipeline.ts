@@ -25,6 +25,7 @@ import { binaryForStream, resolveFollowedTables } from './session/followed-table
 import { Gate } from './session/gate.ts';
 import { watchSlot } from './session/monitor.ts';
 import { checkSlot } from './session/check-slot.ts';
+import { keepTimeline } from './session/check-timeline.ts';
 import { openEnds, type Ends } from './session/ends.ts';
 import { publishTables } from './session/publish-tables.ts';
 import { Reporter } from './session/reporter.ts';
@@ -332,6 +333,7 @@ export class Pipeline {
         ),
         ...tender.loops(inner),
         sequences.keep(inner),
+        keepTimeline(ends, config.name, inner),
         this.#checkup.loop(inner, { tables: followed.length }),
         this.#validator.loop({ ends, config, tables, tide, knownFrom }, inner),
       ];

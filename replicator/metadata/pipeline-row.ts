@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
-import { parseLsn, type Lsn } from '../postgres/lsn.ts';
+import { formatLsn, parseLsn, type Lsn, type Timeline } from '../postgres/lsn.ts';
+import { quoteLiteral } from '../postgres/quote.ts';
 import { Problem } from '../problem.ts';
 
 /** Which source database a pipeline follows. A checkpoint means nothing on any other. */
@@ -24,8 +25,8 @@ export interface PipelineRow {
   readonly checkpoint: Lsn | null;
   /** When the source committed the last transaction that changed a row here; ms since 1970. */
   readonly sourceCommittedAtMs: number | null;
-  /** Of the source, when a session last began; null where it was not noted, or the source is a standby. */
-  readonly timeline: number | null;
+  /** Of the source, as was noted last; null where it was not. */
+  readonly timeline: Timeline | null;
 }
 
 interface Row {
@@ -40,6 +41,7 @@ interface Row {
   applied_lsn: string | null;
   source_committed_at: Date | null;
   source_timeline: string | null;
+  source_timeline_until: string | null;
 }
 
 /** Reads the pipeline's row and checkpoint; null when this pipeline never ran against this target. */
@@ -47,7 +49,7 @@ export async function readPipeline(target: Client, name: string): Promise<Pipeli
   const { rows } = await target.query<Row>(
     `SELECT p.source_system_identifier, p.source_database, p.slot, p.publication_created, p.slot_created,
             p.snapshot_finished, p.first_copy_done, p.paused, c.applied_lsn::text AS applied_lsn, c.source_committed_at,
-            p.source_timeline::text AS source_timeline
+            p.source_timeline::text AS source_timeline, p.source_timeline_until::text AS source_timeline_until
        FROM pgfollow.pipeline p LEFT JOIN pgfollow.checkpoint c ON c.pipeline = p.name
       WHERE p.name = $1`,
     [name],
@@ -64,7 +66,13 @@ export async function readPipeline(target: Client, name: string): Promise<Pipeli
     paused: row.paused,
     checkpoint: row.applied_lsn === null ? null : parseLsn(row.applied_lsn),
     sourceCommittedAtMs: row.source_committed_at?.getTime() ?? null,
-    timeline: row.source_timeline === null ? null : Number(row.source_timeline),
+    timeline:
+      row.source_timeline === null
+        ? null
+        : {
+            id: Number(row.source_timeline),
+            until: row.source_timeline_until === null ? null : parseLsn(row.source_timeline_until),
+          },
   };
 }
 
@@ -86,12 +94,17 @@ export async function markPipeline(
   await target.query(`UPDATE pgfollow.pipeline SET ${what} = $2 WHERE name = $1`, [name, value]);
 }
 
-/** Before anything of this timeline is applied, so durably. */
-export async function noteTimeline(target: Client, name: string, timeline: number | null): Promise<void> {
-  await target.query('BEGIN');
-  await target.query('SET LOCAL synchronous_commit = on');
-  await target.query('UPDATE pgfollow.pipeline SET source_timeline = $2 WHERE name = $1', [name, timeline]);
-  await target.query('COMMIT');
+/** Before anything of this timeline is applied, so durably. What is known beyond the checkpoint is of no use. */
+export async function noteTimeline(target: Client, name: string, { id, until }: Timeline): Promise<void> {
+  const pipeline = quoteLiteral(name);
+  const reached =
+    until === null
+      ? 'NULL'
+      : `LEAST('${formatLsn(until)}'::pg_catalog.pg_lsn, (SELECT applied_lsn FROM pgfollow.checkpoint WHERE pipeline = ${pipeline}))`;
+  await target.query(
+    `SET LOCAL synchronous_commit = on;
+     UPDATE pgfollow.pipeline SET source_timeline = ${id}, source_timeline_until = ${reached} WHERE name = ${pipeline}`,
+  );
 }
 
 /**

@@ -4,6 +4,12 @@
  */
 export type Lsn = bigint & { readonly __lsn: unique symbol };
 
+/** On which timeline a server is, and up to where that is known; null: for all that it has. */
+export interface Timeline {
+  readonly id: number;
+  readonly until: Lsn | null;
+}
+
 export const ZERO_LSN = 0n as Lsn;
 
 const PATTERN = /^([0-9A-Fa-f]{1,8})\/([0-9A-Fa-f]{1,8})$/;

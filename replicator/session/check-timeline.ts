@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { Config } from '../config/schema.ts';
 import { noteTimeline, type PipelineRow } from '../metadata/pipeline-row.ts';
@@ -7,10 +8,14 @@ import { Problem } from '../problem.ts';
 import { COPY_ALL_AGAIN } from '../source/slot-verdict.ts';
 import { readSwitchPoint, readTimeline } from '../source/timeline.ts';
 import { on } from './blame.ts';
+import type { Ends } from './ends.ts';
+
+/** How often it is noted how far a standby has come on which timeline. */
+const NOTE_MS = 10_000;
 
 /**
- * Throws FOREIGN_CHECKPOINT where the source is a promoted standby that left the checkpoint's timeline before the checkpoint.
- * The position alone does not tell: once the new primary has written enough, its WAL ends behind the checkpoint too.
+ * Throws FOREIGN_CHECKPOINT where the source is a promoted standby that left the checkpoint's timeline before the checkpoint, or a standby
+ * of one. The position alone does not tell: once the new primary has written enough, its WAL ends behind the checkpoint too.
  */
 export async function checkTimeline(
   { source, target, inRecovery }: { source: Client; target: Client; inRecovery: boolean },
@@ -18,19 +23,36 @@ export async function checkTimeline(
   { checkpoint, timeline: known }: PipelineRow,
 ): Promise<void> {
   const timeline = await on('source', readTimeline(source, inRecovery));
-  if (timeline === null || timeline === known) return;
-  if (known !== null && checkpoint !== null) {
-    const end = await on('source', askSwitchPoint(config, known));
-    if (end !== null && end < checkpoint) {
+  if (timeline === null || (timeline.id === known?.id && !inRecovery)) return;
+  if (known !== null && checkpoint !== null && timeline.id !== known.id) {
+    const shown = known.until !== null && known.until < checkpoint ? known.until : checkpoint;
+    const end = await on('source', askSwitchPoint(config, known.id));
+    // A standby that is behind comes to a later timeline in time.
+    const isBehind = inRecovery && timeline.id < known.id;
+    if (end !== null && end < shown && !isBehind) {
       throw new Problem(
         'FOREIGN_CHECKPOINT',
-        `The checkpoint of pipeline "${config.name}" is ${formatLsn(checkpoint)} on timeline ${known}, which the source left at ${formatLsn(end)}: ` +
+        `The target shows what was written up to ${formatLsn(shown)} on timeline ${known.id}, which the source left at ${formatLsn(end)}: ` +
           `it was restored to an earlier time, or failed over to a standby that lacked the last transactions. The target has them.`,
         { remedy: COPY_ALL_AGAIN },
       );
     }
   }
   await on('target', noteTimeline(target, config.name, timeline));
+}
+
+/** A standby that is followed may come to another timeline: what is noted of it keeps up. */
+export async function keepTimeline(
+  { source, target, sourceIdentity: { inRecovery } }: Pick<Ends, 'source' | 'target' | 'sourceIdentity'>,
+  pipeline: string,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await sleep(NOTE_MS, null, { signal }).catch(() => {});
+    if (signal.aborted || !inRecovery) continue;
+    const timeline = await on('source', readTimeline(source, inRecovery));
+    if (timeline) await on('target', noteTimeline(target, pipeline, timeline));
+  }
 }
 
 async function askSwitchPoint({ name, source }: Config, timeline: number) {

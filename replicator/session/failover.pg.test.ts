@@ -1,12 +1,16 @@
 // A standby that is promoted and has the slot, as a synchronized one would be.
 import { Client } from 'pg';
 import { expect, test } from 'vitest';
+import { DEFAULT_VERSION } from '../embedded/binaries.ts';
 import type { EmbeddedServer } from '../embedded/server.ts';
 import { compareTables } from '../testing/compare.ts';
 import { ownServers, sql, testDatabases, value, type TestDatabases } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
 import { startCaughtUp, startPipeline } from '../testing/run-pipeline.ts';
+import { TEST_VERSION } from '../testing/servers.ts';
 import { startStandby } from '../testing/standby.ts';
+
+const FOLLOWABLE_STANDBY = TEST_VERSION >= 16 ? TEST_VERSION : DEFAULT_VERSION;
 
 test(
   'a promoted standby that lacks what the target has is refused, whatever it has written since',
@@ -49,6 +53,80 @@ test('a promoted standby that has all that the target has is followed on', { tim
     await eventually(async () => expect(await value(db.target, 'SELECT count(*) FROM t')).toBe(String(id)));
     expect(running.pipeline.model.status().problems).toEqual([]);
   }
+});
+
+/** Follows a standby until it is where its primary is, then stops. A slot on it waits for the primary to tell which transactions run. */
+async function followStandby(db: TestDatabases, standby: EmbeddedServer): Promise<void> {
+  await using running = startPipeline(db, ofStandby(db, standby));
+  await eventually(
+    async () => {
+      await sql(db.source, 'SELECT pg_log_standby_snapshot()');
+      expect(running.pipeline.model.state).toBe('streaming');
+      await compareTables(db.source, db.target);
+    },
+    { timeout: 60_000, interval: 300 },
+  );
+  await running.stop();
+}
+
+const ofStandby = (db: TestDatabases, standby: EmbeddedServer) => ({
+  source: { url: standby.url(db.source.name) },
+  publication: { managed: false, names: ['p'] },
+});
+
+async function published(): Promise<TestDatabases> {
+  const db = await ownServers({ source: { version: FOLLOWABLE_STANDBY } });
+  await sql(db.source, 'CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION p FOR TABLE t; INSERT INTO t VALUES (1)');
+  return db;
+}
+
+test(
+  'where a standby was followed, a promoted one that lacks what the target has is refused too',
+  { timeout: 180_000 },
+  async () => {
+    await using db = await published();
+    await using promoted = await startStandby(db.source, 'promoted');
+    await ask(promoted, db, `ALTER SYSTEM SET primary_conninfo = ''`);
+    await ask(promoted, db, 'SELECT pg_reload_conf()');
+    await eventually(async () => expect(await ask(promoted, db, 'SELECT FROM pg_stat_wal_receiver')).toHaveLength(0));
+    await using standby = await startStandby(db.source, 'followed');
+    await followStandby(db, standby);
+    await sql(db.source, 'INSERT INTO t SELECT generate_series(2, 2000)');
+    await followStandby(db, standby);
+    // What a standby has replayed for certain is noted when a session begins.
+    await sql(db.source, 'CHECKPOINT');
+    await ask(standby, db, 'CHECKPOINT');
+    await sql(db.source, 'INSERT INTO t VALUES (0)');
+    await followStandby(db, standby);
+    await promote(db, promoted);
+    await ask(promoted, db, `SELECT pg_create_logical_replication_slot('${db.name}', 'pgoutput')`);
+    const checkpoint = await value(db.target, 'SELECT applied_lsn FROM pgfollow.checkpoint');
+    await ask(promoted, db, 'INSERT INTO t SELECT generate_series(2, 20000)');
+    expect(await ask(promoted, db, `SELECT FROM pg_current_wal_lsn() AS l WHERE l > '${checkpoint}'`)).toHaveLength(1);
+    await using running = startPipeline(db, ofStandby(db, promoted));
+    const { model } = running.pipeline;
+    await eventually(() => expect(model.status().problems.map(({ code }) => code)).toEqual(['FOREIGN_CHECKPOINT']));
+    expect(await value(db.target, 'SELECT count(*) FROM t')).toBe('2001');
+  },
+);
+
+test('a standby that is promoted while it is followed is followed on, also after a restart', { timeout: 180_000 }, async () => {
+  await using db = await published();
+  await using standby = await startStandby(db.source);
+  await followStandby(db, standby);
+  const arrives = async (id: number): Promise<void> => {
+    await eventually(() => ask(standby, db, `INSERT INTO t VALUES (${id})`), { timeout: 30_000 });
+    await eventually(async () => expect(await value(db.target, 'SELECT count(*) FROM t')).toBe(String(id)), { timeout: 30_000 });
+  };
+  {
+    await using running = startPipeline(db, ofStandby(db, standby));
+    await eventually(() => expect(running.pipeline.model.state).toBe('streaming'));
+    await promote(db, standby);
+    await arrives(2);
+  }
+  await using running = startPipeline(db, ofStandby(db, standby));
+  await arrives(3);
+  expect(running.pipeline.model.status().problems).toEqual([]);
 });
 
 async function withSlot(db: TestDatabases): Promise<EmbeddedServer> {

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { parseLsn, type Lsn } from '../postgres/lsn.ts';
+import { parseLsn, ZERO_LSN, type Lsn, type Timeline } from '../postgres/lsn.ts';
 import { SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { identifySystem } from './identity.ts';
 
@@ -10,20 +10,32 @@ const NOT_TOLD: readonly string[] = [
 ];
 
 /**
- * The timeline that a server writes; null on a standby, and where a managed service does not tell. pg_control_checkpoint() tells the old one
- * for a moment after a promotion, the name of the WAL file does not.
+ * The timeline that a server writes, or of a standby up to where it has replayed at least; null where a managed service does not tell.
+ * pg_control_checkpoint() tells the old one for a moment after a promotion, the name of the WAL file does not.
  */
-export async function readTimeline(client: Client, inRecovery: boolean): Promise<number | null> {
-  if (inRecovery) return null;
+export async function readTimeline(client: Client, inRecovery: boolean): Promise<Timeline | null> {
   try {
-    const { rows } = await client.query<{ file: string }>(
-      'SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()) AS file',
-    );
-    return rows[0] ? Number.parseInt(rows[0].file.slice(0, 8), 16) : null;
+    return inRecovery ? await readReplayed(client) : await readWritten(client);
   } catch (error) {
     if (NOT_TOLD.includes(sqlState(error) ?? '')) return null;
     throw error;
   }
+}
+
+async function readWritten(client: Client): Promise<Timeline | null> {
+  const { rows } = await client.query<{ file: string }>(
+    'SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()) AS file',
+  );
+  return rows[0] ? { id: Number.parseInt(rows[0].file.slice(0, 8), 16), until: null } : null;
+}
+
+async function readReplayed(client: Client): Promise<Timeline | null> {
+  const { rows } = await client.query<{ id: number; until: string }>(
+    'SELECT min_recovery_end_timeline AS id, min_recovery_end_lsn::text AS until FROM pg_catalog.pg_control_recovery()',
+  );
+  const until = parseLsn(rows[0]?.until ?? '0/0');
+  // Nothing is told by one that has been promoted in between.
+  return rows[0] && until > ZERO_LSN ? { id: rows[0].id, until } : null;
 }
 
 /**

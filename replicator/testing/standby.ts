@@ -5,10 +5,10 @@ import { promisify } from 'node:util';
 import { startServer, type EmbeddedServer } from '../embedded/server.ts';
 import type { TestDatabase } from './databases.ts';
 
-/** A standby of a server that a test has for itself, beside its data. The server is stopped for a moment. */
-export async function startStandby({ server: primary }: TestDatabase): Promise<EmbeddedServer> {
+/** A standby of a server that a test has for itself, beside its data; of several, each by another name. The server is stopped for a moment. */
+export async function startStandby({ server: primary }: TestDatabase, name = 'standby'): Promise<EmbeddedServer> {
   if (!primary) throw new Error('only servers of a test alone can have a standby');
-  const dataDir = join(dirname(primary.dataDir), 'standby');
+  const dataDir = join(dirname(primary.dataDir), name);
   await primary.stop();
   await promisify(execFile)('cp', ['-a', primary.dataDir, dataDir]);
   // A copy of any file has the right owner.
