@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nextProgress } from '../metadata/table-state.ts';
-import { hasChunks } from '../metadata/copy-chunks.ts';
 import { readShadows } from '../metadata/shadows.ts';
-import { storeCopied, type CopiedAsOf } from '../metadata/table-states.ts';
+import type { CopiedAsOf } from '../metadata/table-states.ts';
 import { displayName } from '../catalog/relation.ts';
 import { Problem } from '../problem.ts';
 import type { UnseenCommit } from '../spool/old-commits.ts';
@@ -10,41 +9,28 @@ import { CopyPool } from '../snapshot/copy-pool.ts';
 import { copyProblem, isPointLost } from '../snapshot/copy-problem.ts';
 import type { CopyObserver, CopyTask } from '../snapshot/copy-table.ts';
 import { on } from './blame.ts';
+import { CopyEndings, type CopyEndingsOptions } from './copy-endings.ts';
 import { commitWait, type CommitWait } from './commit-waits.ts';
 import { copyTask, rowsMixed } from './copy-task.ts';
-import { failTable, type FollowedTable } from './followed-table.ts';
-import { noteSaved, saveTable } from './store-tables.ts';
+import type { FollowedTable } from './followed-table.ts';
+import { noteSaved } from './store-tables.ts';
 import type { HeldPoint } from './held-point.ts';
 import { livePoint, type LivePointOptions } from './live-point.ts';
 import { dropLeftShadows, dropShadows } from './drop-shadows.ts';
-import type { Ends } from './ends.ts';
-import type { RetryClock } from './retry-clock.ts';
-import type { TableSet } from './table-set.ts';
 
 const LOOK_MS = 500;
 /** Each holds a snapshot of the source. Tables that come up meanwhile wait. */
 const MOST_ROUNDS = 3;
 
-export interface CopyRoundsOptions extends Omit<LivePointOptions, 'waits'> {
-  readonly ends: Ends;
-  readonly tables: TableSet;
-  readonly clock: RetryClock;
+export interface CopyRoundsOptions extends Omit<LivePointOptions, 'waits'>, CopyEndingsOptions {
   readonly versions: { readonly sourceVersion: number; readonly targetVersion: number };
   /** The slot's, which tables that were there at the beginning are copied as of; null once that is over. */
   readonly first: HeldPoint | null;
-  readonly observer: Omit<CopyObserver, 'failed'> & {
-    /** What a table was copied as of cannot be had any more: it is copied as of another state. */
-    beginsAgain(problem: Problem): void;
-    /** What tables that are to be copied wait for; null when that is over. */
-    waits(tables: readonly string[], wait: CommitWait | null): void;
-  };
-  /** A table's state is another one. */
-  readonly stands: (table: FollowedTable) => void;
-  readonly joined: (table: FollowedTable) => void;
-  /** What stands in the way of a table may be gone. */
-  readonly rescan: () => void;
-  /** One more is copied or given up, or it was looked whether there is something to do. */
-  readonly looked: () => void;
+  readonly observer: CopyEndingsOptions['observer'] &
+    Omit<CopyObserver, 'failed'> & {
+      /** What tables that are to be copied wait for; null when that is over. */
+      waits(tables: readonly string[], wait: CommitWait | null): void;
+    };
 }
 
 /** Tables that are copied as of the same point. */
@@ -60,6 +46,7 @@ interface Round {
  */
 export class CopyRounds {
   readonly #options: CopyRoundsOptions;
+  readonly #endings: CopyEndings;
   /** Tables that a round has not finished with, by name: one that was removed and added again is another object. */
   readonly #taken = new Map<string, Round>();
   readonly #byTask = new WeakMap<CopyTask, { table: FollowedTable; round: Round }>();
@@ -68,6 +55,7 @@ export class CopyRounds {
 
   constructor(options: CopyRoundsOptions) {
     this.#options = options;
+    this.#endings = new CopyEndings(options);
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -117,12 +105,15 @@ export class CopyRounds {
     const { config, ends, boundary } = this.#options;
     await using first = point;
     if (!config.snapshot.copy) {
-      for (const table of members) await boundary.at((applied) => this.#takeAsIs(table, applied >= table.publishedAt));
+      for (const table of members)
+        await boundary.at(async (applied) => {
+          if (applied >= table.publishedAt) await this.#endings.takeAsIs(table);
+        });
       return;
     }
-    if (!first && ends.sourceIdentity.inRecovery) return await this.#giveUpAll(members, copyNeedsPrimary);
+    if (!first && ends.sourceIdentity.inRecovery) return await this.#endings.giveUpAll(members, copyNeedsPrimary);
     const mixed = members.filter((table) => table.ours && !table.partial && config.snapshot.existingRows === 'keep');
-    await this.#giveUpAll(mixed, rowsMixed);
+    await this.#endings.giveUpAll(mixed, rowsMixed);
     const copied = members.filter((table) => !mixed.includes(table));
     if (copied.length === 0) return;
     try {
@@ -136,7 +127,7 @@ export class CopyRounds {
     } catch (error) {
       if (signal.aborted) return;
       const left = copied.filter((table) => this.#taken.get(table.name) === round);
-      await this.#giveUpAll(left, (table) => copyProblem(table, error));
+      await this.#endings.giveUpAll(left, (table) => copyProblem(table, error));
     }
   }
 
@@ -193,7 +184,7 @@ export class CopyRounds {
         if (!known) return;
         const { table, round } = known;
         this.#dropShadows(signal, (name) => name === table.name)
-          .then(() => (isPointLost(problem) ? this.#putBack(table, problem) : this.#giveUp(table, problem)))
+          .then(() => (isPointLost(problem) ? this.#endings.putBack(table, problem) : this.#endings.giveUp(table, problem)))
           .then(() => this.#release(table, round))
           .catch((error: unknown) => this.#break(error, signal));
       },
@@ -214,59 +205,6 @@ export class CopyRounds {
 
   #break(error: unknown, signal: AbortSignal): void {
     if (!signal.aborted) this.#broken ??= { error };
-  }
-
-  async #giveUpAll(tables: readonly FollowedTable[], why: (table: FollowedTable) => Problem): Promise<void> {
-    for (const table of tables) await this.#giveUp(table, why(table));
-  }
-
-  // What the spool holds is of no use without the rows; a copy that is tried again begins with an empty one.
-  async #giveUp(table: FollowedTable, problem: Problem): Promise<void> {
-    const { boundary, applier, clock, control, config, stands, looked, tables } = this.#options;
-    // It was removed meanwhile.
-    if (tables.get(table.name) !== table) return;
-    failTable(table, problem);
-    clock.failed(table.name);
-    stands(table);
-    looked();
-    await boundary.at(
-      async () => {
-        Object.assign(table, { spooling: false, hasRows: false });
-        await on('target', saveTable(control, config.name, table));
-        applier.reroute();
-      },
-      { whilePaused: true },
-    );
-  }
-
-  // As of another snapshot, at once; where the table has changed, after a look at what it is now. On a standby there is none: the next session begins anew.
-  async #putBack(table: FollowedTable, problem: Problem): Promise<void> {
-    const { control, config, ends, tables, stands, observer, clock, rescan } = this.#options;
-    if (ends.sourceIdentity.inRecovery) throw problem;
-    if (tables.get(table.name) !== table) return;
-    observer.beginsAgain(problem);
-    if (problem.code === 'TABLE_REWRITTEN') {
-      clock.failed(table.name);
-      rescan();
-    }
-    table.partial = await on('target', hasChunks(control, config.name, table.mapping.source));
-    table.progress = nextProgress(table.progress, { type: 'copy again' });
-    stands(table);
-  }
-
-  // snapshot.copy: false. The rows are there already.
-  async #takeAsIs(table: FollowedTable, published: boolean): Promise<void> {
-    const { control, config, applier, clock, joined, tables } = this.#options;
-    if (!published || tables.get(table.name) !== table) return;
-    const nothing = { rows: 0, bytes: 0, asOf: null, bare: table.unbuilt, after: 'pending' as const };
-    await on('target', storeCopied(control, config.name, table.mapping.source, nothing));
-    const steps = table.unbuilt ? (['copy started', 'copied bare'] as const) : (['copy started', 'copied', 'caught up'] as const);
-    for (const type of steps) table.progress = nextProgress(table.progress, { type });
-    Object.assign(table, { hasRows: true, spooling: table.unbuilt });
-    await on('target', saveTable(control, config.name, table));
-    applier.reroute();
-    clock.succeeded(table.name);
-    joined(table);
   }
 }
 

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dropShadow } from '../metadata/shadows.ts';
-import type { CopiedAsOf } from '../metadata/table-states.ts';
 import { isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
 import { beginOn, closeCopyEnds, cutCopyEnds, openCopyEnds, type CopyEnds, type CopyUrls } from './copy-ends.ts';
 import { copyProblem, isPointLost } from './copy-problem.ts';
+import { CopyRound, type CopyPoint, type PutOff } from './copy-round.ts';
 import type { CopyObserver, CopyTask } from './copy-table.ts';
 import { analyze, beginCopy, copyChunk, copyWhole, finishChunks } from './copy-transactions.ts';
 import type { Chunk } from './chunks.ts';
@@ -19,36 +19,15 @@ const FIRST_PAUSE_MS = 100;
 /** From so many tables on it pays to look for empty ones beforehand. */
 const MANY_TABLES = 20;
 
-/** A state of the source that tables are copied as of. */
-export interface CopyPoint {
-  /** Exported, and alive until the copies of it are over. */
-  readonly snapshotName: string;
-  /** What the spool need not bring; null where the stream begins exactly there. */
-  readonly asOf: CopiedAsOf | null;
-}
-
 export interface CopyPoolOptions extends CopyUrls {
   readonly workers: number;
   readonly observer: CopyObserver;
   readonly signal: AbortSignal;
 }
 
-/** Tables that were asked for together. */
-interface Round {
-  readonly point: CopyPoint;
-  /** Tables that are neither copied nor given up. */
-  open: number;
-  /** Some were copied since tables were put off the last time. */
-  progressed: boolean;
-  /** Tables whose rows refer to rows that are not there yet. */
-  putOff: { readonly table: TableCopy; readonly part: 'whole' | 'merge'; readonly error: unknown }[];
-  readonly done: () => void;
-  readonly failed: (error: unknown) => void;
-}
-
 /** What a worker does in one go, and repeats when it loses a connection. */
 interface Piece {
-  readonly round: Round;
+  readonly round: CopyRound;
   readonly table: TableCopy;
   /** `whole` may turn out to be in chunks, with a `merge` behind them; `after` is what follows once all rows are there. */
   part: Chunk | 'whole' | 'merge' | 'after';
@@ -64,7 +43,7 @@ interface Piece {
 export class CopyPool {
   readonly #options: CopyPoolOptions;
   readonly #queue: Piece[] = [];
-  readonly #rounds = new Set<Round>();
+  readonly #rounds = new Set<CopyRound>();
   readonly #workers = new Set<Promise<void>>();
   readonly #shadows = new Set<number>();
   #working = 0;
@@ -89,12 +68,12 @@ export class CopyPool {
     signal.throwIfAborted();
     if (left.length === 0) return;
     let onAbort = (): void => {};
-    let round: Round | null = null;
+    let round: CopyRound | null = null;
     try {
       await new Promise<void>((done, failed) => {
         onAbort = () => failed(signal.reason);
         signal.addEventListener('abort', onAbort, { once: true });
-        const begun: Round = { point, open: left.length, progressed: false, putOff: [], done, failed };
+        const begun = new CopyRound(point, left.length, { done, failed });
         this.#rounds.add((round = begun));
         const tables = left.map((task) => new TableCopy(task, observer));
         // The largest first, so that none is left alone at the end.
@@ -169,7 +148,7 @@ export class CopyPool {
           ends = point = null;
         }
         if (ends) table.running.delete(ends);
-        if (table.toldFailure()) this.#close(round);
+        if (table.toldFailure()) this.#takeAgain(round, round.givenUp());
       }
     } finally {
       // Before anything is waited for: whoever brings more pieces then knows that nobody is here.
@@ -209,8 +188,7 @@ export class CopyPool {
     if (table.shadow !== null && (await dropShadow(ends.target, table.shadow))) this.#shadows.delete(table.shadow);
     if (table.rows > 0) await analyze(ends, table.task);
     table.finished();
-    round.progressed = true;
-    this.#close(round);
+    this.#takeAgain(round, round.copied());
   }
 
   async #trouble(piece: Piece, error: unknown): Promise<void> {
@@ -228,31 +206,13 @@ export class CopyPool {
     }
     const { part } = piece;
     if (sqlState(error) === SQLSTATE.foreign_key_violation && (part === 'whole' || part === 'merge')) {
-      round.putOff.push({ table, part, error });
-      if (round.putOff.length === round.open) this.#resume(round);
+      this.#takeAgain(round, round.putOff({ table, part, error }));
       return;
     }
     table.giveUp(copyProblem(table.task, error));
   }
 
-  // One table less.
-  #close(round: Round): void {
-    if (--round.open === 0) round.done();
-    else if (round.putOff.length === round.open) this.#resume(round);
-  }
-
-  // All that are left refer to rows that are not there. Those that came meanwhile may have been what they were waiting for.
-  #resume(round: Round): void {
-    const waiting = round.putOff.splice(0);
-    if (round.progressed) {
-      round.progressed = false;
-      this.#take(waiting.map(({ table, part }) => ({ round, table, part, repeats: 0 })));
-      return;
-    }
-    for (const { table, error } of waiting) {
-      table.giveUp(copyProblem(table.task, error));
-      table.toldFailure();
-    }
-    round.done();
+  #takeAgain(round: CopyRound, tables: readonly PutOff[]): void {
+    this.#take(tables.map(({ table, part }) => ({ round, table, part, repeats: 0 })));
   }
 }

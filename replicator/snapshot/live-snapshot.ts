@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { CopiedAsOf } from '../metadata/table-states.ts';
 import { parseLsn } from '../postgres/lsn.ts';
-import type { CopyPoint } from './copy-pool.ts';
+import type { CopyPoint } from './copy-round.ts';
 import { LastingWait, unseenCommit, type KnownFrom, type UnseenCommit } from '../spool/old-commits.ts';
 import { parseSnapshot, seesAll } from '../spool/pg-snapshot.ts';
 
