@@ -47,11 +47,11 @@ export class SideSql {
     this.#shape = shape;
   }
 
-  /** The next rows in the key's order: how many there are, how many of them count, their sum, the last key. */
-  page(after: KeyRange['after'], limit: number): Query {
+  /** The first rows of a range in the key's order: how many there are, how many of them count, their sum, the last key. */
+  page(range: KeyRange, limit: number): Query {
     const { key } = this.#shape;
     const values: unknown[] = [];
-    const inner = `${this.#table(this.#between({ after, upTo: null }, values))} ORDER BY ${key.map(({ sql }) => sql).join(', ')} LIMIT ${limit}`;
+    const inner = `${this.#table(this.#between(range, values))} ORDER BY ${key.map(({ sql }) => sql).join(', ')} LIMIT ${limit}`;
     const last = key.map(({ sql }) => `(pg_catalog.array_agg(pg_catalog.concat(${sql})))[pg_catalog.count(*)::pg_catalog.int4]`);
     return {
       text: `SELECT pg_catalog.count(*)::pg_catalog.int4 AS scanned, ARRAY[${last.join(', ')}] AS last, ${this.#sums} FROM (${inner}) AS ${this.#alias}`,
