@@ -9,13 +9,14 @@ export async function nextXid(source: Client): Promise<string> {
 }
 
 const NEWER = (row: string): string => `pg_catalog.age(${row}.xmin) <= pg_catalog.age($1::pg_catalog.xid8::pg_catalog.xid)`;
+// Not temporary ones, nor their row and array types: some databases make these all the time.
 const OF_RELATION = `c.relpersistence = 'p' AND c.relkind IN ('r', 'p', 'm', 't')`;
 
 const CHANGED = `
   SELECT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE ${OF_RELATION} AND ${NEWER('c')})
       OR EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid WHERE ${OF_RELATION} AND ${NEWER('a')})
       OR EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid WHERE ${OF_RELATION} AND ${NEWER('i')})
-      OR EXISTS (SELECT FROM pg_catalog.pg_type t WHERE t.typtype <> 'c' AND ${NEWER('t')})
+      OR EXISTS (SELECT FROM pg_catalog.pg_type t WHERE t.typtype <> 'c' AND t.typcategory <> 'A' AND ${NEWER('t')})
       OR EXISTS (SELECT FROM pg_catalog.pg_publication p WHERE ${NEWER('p')})
       OR EXISTS (SELECT FROM pg_catalog.pg_publication_rel p WHERE ${NEWER('p')}) AS changed`;
 
