@@ -182,8 +182,8 @@ export class Pipeline {
       clock: this.#clock,
       signal,
     });
-    const identityChanges = await publishTables(ends, ends.config, resolved);
-    this.#reporter.tables.prepared(resolved, identityChanges);
+    const publishing = await publishTables(ends, ends.config, resolved);
+    this.#reporter.tables.prepared(resolved, publishing);
     const comparedAtMs = await on('target', this.#reporter.validation.connected(ends.target, ends.config.name));
     if (comparedAtMs !== null) this.#validator.comparedBefore(comparedAtMs);
     return resolved.tables;
@@ -262,9 +262,9 @@ export class Pipeline {
       observer: this.#reporter.tables.copyObserver(),
       told: {
         ...told,
-        changed: (resolved, identities) => {
+        changed: (resolved, publishing) => {
           sequences.tablesChanged();
-          told.changed(resolved, identities);
+          told.changed(resolved, publishing);
         },
         joined: (table) => {
           sequences.tablesChanged();

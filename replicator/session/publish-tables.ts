@@ -21,15 +21,18 @@ import { notePartitions } from './partition-news.ts';
 /** The longest that a lock of ours on a source table waits, and so the longest that others queue behind it. */
 const SOURCE_LOCK_TIMEOUT_MS = 250;
 
+/** What publishing the tables has changed, or found changed. */
+export interface Publishing {
+  readonly identityChanges: readonly IdentityChange[];
+  /** What somebody has done to the publication and cannot be followed, for people. */
+  readonly news: { readonly code: 'PUBLICATION_ALTERED'; readonly message: string; readonly remedy: string } | null;
+}
+
 /**
  * Brings the publication in step with the tables, and writes both down. A table that cannot be published without making
  * writes on the source fail goes to `error` and stays out.
  */
-export async function publishTables(
-  ends: Ends,
-  config: Config,
-  resolved: ResolvedPipelineTables,
-): Promise<readonly IdentityChange[]> {
+export async function publishTables(ends: Ends, config: Config, resolved: ResolvedPipelineTables): Promise<Publishing> {
   const { tables } = resolved;
   const { row, source, target } = ends;
   await on(
@@ -41,7 +44,7 @@ export async function publishTables(
     await on('target', noteMemberships(target, config.name, tables));
     await on('target', notePartitions(target, config.name, tables));
     await on('target', noteColumns(target, config.name, tables));
-    return [];
+    return { identityChanges: [], news: null };
   }
   const name = config.publication.names[0] ?? config.name;
   if (row.snapshotFinished) await on('source', refuseLostPublication(source, name));
@@ -68,7 +71,13 @@ export async function publishTables(
   if (row.snapshotFinished) await notePosition(ends, tables, (name) => added.has(name));
   for (const table of tables) await on('target', saveTable(target, config.name, table));
   // Entries that were made just now. All others are as they were read when it was looked whether they are still the same.
-  const edited = [...outcome.added, ...outcome.filtersChanged, ...outcome.identityChanges.map((change) => change.relation)];
+  const ofAll = outcome.optionsAltered === 'no' ? [] : tables.map(({ mapping }) => mapping.source);
+  const edited = [
+    ...ofAll,
+    ...outcome.added,
+    ...outcome.filtersChanged,
+    ...outcome.identityChanges.map((change) => change.relation),
+  ];
   if (edited.length > 0) {
     const names = new Set(edited.map(displayName));
     const { version: sourceVersion } = ends.sourceIdentity;
@@ -81,7 +90,7 @@ export async function publishTables(
   await on('target', noteMemberships(target, config.name, tables));
   await on('target', notePartitions(target, config.name, tables));
   await on('target', noteColumns(target, config.name, tables));
-  return outcome.identityChanges;
+  return { identityChanges: outcome.identityChanges, news: outcome.optionsAltered === 'unsent' ? unsentChanges(name) : null };
 }
 
 // A publication means for the stream what it was at each position: from here on it sends all of these tables.
@@ -110,6 +119,15 @@ function refuse(tables: readonly FollowedTable[], problem: Problem, live: boolea
   const table = tables.find((each) => each.name === problem.table);
   if (!table || table.hasRows || (problem.retry === 'transient' && !live)) throw problem;
   failTable(table, problem);
+}
+
+// Not a reason to copy: whoever does that may want to delete rows on the source alone.
+function unsentChanges(name: string): Publishing['news'] {
+  return {
+    code: 'PUBLICATION_ALTERED',
+    message: `Somebody had altered the publication ${name} so that it did not publish all of insert, update, delete and truncate. It does again; what was not sent meanwhile is missing on the target.`,
+    remedy: 'pgfollow validate names the tables that differ; pgfollow resync SCHEMA.TABLE copies one again.',
+  };
 }
 
 // Followed, but it was not in the publication: somebody took it out, and what was written meanwhile was not sent.

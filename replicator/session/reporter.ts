@@ -147,7 +147,7 @@ export class Reporter {
   tableObserver(): TableObserver {
     const { tables } = this;
     return {
-      changed: (resolved, identities) => tables.prepared(resolved, identities),
+      changed: (resolved, publishing) => tables.prepared(resolved, publishing),
       stands: (table) => tables.stands(table),
       joined: (table) => tables.joined(table, { caughtUp: this.#arrival.caughtUp }),
       unbuilt: (table, refusals) => tables.refused(table, 'PART_NOT_CREATED', refusals),

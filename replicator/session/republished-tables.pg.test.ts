@@ -139,3 +139,73 @@ if (TEST_VERSION >= 15)
     await using again = await startCaughtUp(db, filtered('id < 1000'));
     expect(told(again)).toEqual([]);
   });
+
+test.concurrent(
+  'partitions were published as tables of their own for a while: only what has some is copied again',
+  { timeout: 90_000 },
+  async () => {
+    await using db = await testDatabases();
+    await sql(
+      db.source,
+      `CREATE TABLE t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id); CREATE TABLE t_1 PARTITION OF t DEFAULT;
+     INSERT INTO t VALUES (1, 'a'), (2, 'b'); CREATE TABLE u (id int PRIMARY KEY)`,
+    );
+    await using running = await startCaughtUp(db);
+    await each(db, `ALTER PUBLICATION "${db.name}" SET (publish_via_partition_root = false)`, UNSENT);
+    await copiedAgain(db, running);
+    // Put right by pgfollow, which is no reason to copy once more.
+    await sleep(2500);
+    await running.caughtUp();
+    expect(told(running)).toEqual(['public.t']);
+  },
+);
+
+if (TEST_VERSION >= 15)
+  test.concurrent('moved out of a schema that is published, and back', { timeout: 90_000 }, async () => {
+    await using db = await testDatabases();
+    const own = `${db.name}_own`;
+    await sql(db.source, `${FILL}; CREATE SCHEMA apart; CREATE PUBLICATION "${own}" FOR TABLES IN SCHEMA public`);
+    const settings = { publication: { managed: false, names: [own] } };
+    await (await startCaughtUp(db, settings)).stop();
+    await each(
+      db,
+      'ALTER TABLE t SET SCHEMA apart',
+      UNSENT.replaceAll(' t ', ' apart.t '),
+      'ALTER TABLE apart.t SET SCHEMA public',
+    );
+    await using running = startPipeline(db, settings);
+    await copiedAgain(db, running);
+  });
+
+test.concurrent('what a version before has noted of a publication has nothing copied again', { timeout: 90_000 }, async () => {
+  await using db = await testDatabases();
+  await sql(
+    db.source,
+    `CREATE TABLE t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id); CREATE TABLE t_1 PARTITION OF t DEFAULT`,
+  );
+  await (await startCaughtUp(db)).stop();
+  const noted = await value(
+    db.target,
+    `UPDATE pgfollow.table_state SET membership = ARRAY[split_part(membership[1], ' as ', 1)] RETURNING membership[1]`,
+  );
+  expect(noted).toMatch(/^table \d+$/);
+  await using running = await startCaughtUp(db);
+  expect(told(running)).toEqual([]);
+  expect(await value(db.target, 'SELECT membership[1] FROM pgfollow.table_state')).toBe(`${noted} as root`);
+});
+
+test.concurrent('a kind of change was taken out of the publication: it is put back, and told', { timeout: 90_000 }, async () => {
+  await using db = await testDatabases();
+  await sql(db.source, FILL);
+  await using running = await startCaughtUp(db);
+  await each(db, `ALTER PUBLICATION "${db.name}" SET (publish = 'insert, update')`, 'DELETE FROM t WHERE id = 1');
+  const event = await eventually(
+    () => running.pipeline.events.after().find(({ code }) => code === 'PUBLICATION_ALTERED') ?? false,
+  );
+  expect(event).toMatchObject({ level: 'warn', remedy: expect.stringContaining('pgfollow validate') });
+  await sql(db.source, `DELETE FROM t WHERE id = 2; INSERT INTO t VALUES (3, 'c')`);
+  await running.caughtUp();
+  // Who purges the source alone does not want the rows gone.
+  expect(await db.target.query('SELECT id FROM t ORDER BY id')).toEqual([{ id: '1' }, { id: '3' }]);
+  expect(told(running)).toEqual([]);
+});

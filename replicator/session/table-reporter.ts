@@ -11,6 +11,7 @@ import type { IdentityChange } from '../source/replica-identity.ts';
 import { ConflictTally } from './conflicts.ts';
 import type { CopyRoundsOptions } from './copy-rounds.ts';
 import type { FollowedTable } from './followed-table.ts';
+import type { Publishing } from './publish-tables.ts';
 import type { ResolvedPipelineTables } from './followed-tables.ts';
 import { mendedParts, RefusedKeys, refusedParts, type RefusalCode } from './refused-parts.ts';
 import { TableErrors } from './table-errors.ts';
@@ -76,7 +77,8 @@ export class TableReporter {
   }
 
   /** The set of tables, at the beginning of a session and whenever it changes. What was told already is not told again. */
-  prepared({ tables, findings, created, news }: ResolvedPipelineTables, changes: readonly IdentityChange[]): void {
+  prepared({ tables, findings, created, news }: ResolvedPipelineTables, publishing: Publishing): void {
+    const { identityChanges: changes } = publishing;
     const names = new Set(tables.map((table) => table.name));
     this.errors.keepOnly(names);
     this.refusedKeys.keepOnly(names);
@@ -87,6 +89,7 @@ export class TableReporter {
       const { code, why } = TAKEN_UP_ANEW[replaced];
       this.#teller.tell({ level: 'warn', table: name, code, message: `${name} ${why} It is taken up like a new table.` });
     }
+    if (publishing.news) this.#teller.tell({ level: 'warn', ...publishing.news });
     for (const each of news) this.#teller.tell({ level: 'warn', ...each });
     this.#model.followed.list(
       tables.map((table) => ({

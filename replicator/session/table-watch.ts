@@ -4,14 +4,13 @@ import type { Config } from '../config/schema.ts';
 import { connect, destroySocket, disconnect } from '../postgres/connect.ts';
 import { Problem } from '../problem.ts';
 import { catalogFingerprint } from '../source/fingerprint.ts';
-import type { IdentityChange } from '../source/replica-identity.ts';
 import { on } from './blame.ts';
 import type { Boundary } from './boundary.ts';
 import type { Ends } from './ends.ts';
 import type { FollowedTable } from './followed-table.ts';
 import { binaryForStream, resolveFollowedTables, type ResolvedPipelineTables } from './followed-tables.ts';
 import { Milestone } from './milestone.ts';
-import { publishTables } from './publish-tables.ts';
+import { publishTables, type Publishing } from './publish-tables.ts';
 import type { RetryClock } from './retry-clock.ts';
 import { takeOver, type TableSet } from './table-set.ts';
 
@@ -35,7 +34,7 @@ export interface TableWatchOptions {
 
 export interface TableWatchObserver {
   /** The set of tables, or what they are, is another one. */
-  changed(resolved: ResolvedPipelineTables, identities: readonly IdentityChange[]): void;
+  changed(resolved: ResolvedPipelineTables, publishing: Publishing): void;
 }
 
 /**
@@ -115,7 +114,7 @@ export class TableWatch {
     const kept = new Set(now);
     for (const table of tables.all) if (!kept.has(table)) table.superseded = true;
     const merged = { ...resolved, tables: now };
-    const identities = await publishTables(ends, config, merged);
+    const publishing = await publishTables(ends, config, merged);
     if (binary && !binaryForStream(now, versions)) throw streamInText();
     await boundary.at(
       async () => {
@@ -126,7 +125,7 @@ export class TableWatch {
     );
     for (const table of now)
       if (!table.hasRows && table.progress.state === 'error' && clock.due(table.name)) clock.failed(table.name);
-    this.#observer.changed(merged, identities);
+    this.#observer.changed(merged, publishing);
   }
 
   #merge(fresh: FollowedTable): FollowedTable {

@@ -36,6 +36,8 @@ export interface PublicationOutcome {
   readonly filtersChanged: readonly RelationName[];
   /** To be recorded as events, and listed by teardown. */
   readonly identityChanges: readonly IdentityChange[];
+  /** Somebody had altered the options of ours; `unsent`: so that some kinds of changes were not sent. They are as they should be again. */
+  readonly optionsAltered: 'no' | 'yes' | 'unsent';
   /** A table each; it stays out. */
   readonly problems: readonly Problem[];
   /** For matchTarget(). */
@@ -102,6 +104,8 @@ export async function ensurePublication(client: Client, options: EnsurePublicati
     removed: named('removed'),
     filtersChanged: named('filter changed'),
     identityChanges: all.flatMap((outcome) => outcome.identityChanges),
+    optionsAltered:
+      !found || !options.createdByUs || !optionsDiffer(found, options) ? 'no' : found.publishesAll ? 'yes' : 'unsent',
     problems: all.flatMap((outcome) => (outcome.problem ? [outcome.problem] : [])),
     generatedColumnsSent,
   };
