@@ -83,6 +83,22 @@ test('whatever is added to several logs and cut off again, what is read is what 
   );
 });
 
+test('records about as large as a block of memory, and those cut off between them', async () => {
+  for (const memoryBytes of [0, 1 << 30]) {
+    const log = new ChangeLog(space({ memoryBytes }));
+    const texts = Array.from({ length: 16 }, (_, i) => `${i}`.padEnd((1 << 16) - 10 + i, 'x'));
+    for (const text of texts) {
+      add(log, text);
+      const end = log.end;
+      add(log, 'y'.repeat(200_000));
+      log.cut(end);
+      add(log, 'z');
+    }
+    expect(await records(log, 100_000)).toEqual(texts.flatMap((text) => [text, 'z']));
+    log.close();
+  }
+});
+
 test('memory stays below its bound, the rest is on disk, and no file has a name', async () => {
   const shared = space({ memoryBytes: 100_000 });
   const [large, small] = [new ChangeLog(shared), new ChangeLog(shared)];

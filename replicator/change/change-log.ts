@@ -1,10 +1,12 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { SpillSpace } from './spill-space.ts';
 
-/** What a block in memory is made of; a record that is larger gets a block of its own. */
+/** What a block in memory is made of; the data of a record that is larger is one as it lies. */
 const BLOCK_BYTES = 1 << 16;
 /** Before each record: int32 length of what follows. */
 const LENGTH_BYTES = 4;
+/** Length and code. */
+const HEAD_BYTES = LENGTH_BYTES + 1;
 
 /**
  * Records one after the other, in memory as long as there is room and behind that in a file. What was added can be cut
@@ -37,17 +39,18 @@ export class ChangeLog {
     return this.#end - this.#memoryStart;
   }
 
-  /** Adds the record `code`, data[start, end), which is copied. Throws SPILL_FAILED when there is no room. */
+  /** Adds the record `code`, data[start, end), over which nobody may write. Throws SPILL_FAILED when there is no room. */
   add(code: number, data: Buffer, start: number, end: number): void {
     this.#space.check();
-    const length = 1 + end - start;
-    const bytes = LENGTH_BYTES + length;
-    const block = this.#room(bytes);
+    const bytes = HEAD_BYTES + end - start;
+    const large = bytes > BLOCK_BYTES;
+    const block = this.#room(large ? HEAD_BYTES : bytes);
     const at = this.#fill;
-    block.writeInt32BE(length, at);
+    block.writeInt32BE(bytes - LENGTH_BYTES, at);
     block[at + LENGTH_BYTES] = code;
-    data.copy(block, at + LENGTH_BYTES + 1, start, end);
-    this.#fill += bytes;
+    this.#fill += HEAD_BYTES;
+    if (large) this.#open(data.subarray(start, end), end - start);
+    else this.#fill += data.copy(block, this.#fill, start, end);
     this.#end += bytes;
     this.#space.held(bytes);
   }
@@ -125,10 +128,15 @@ export class ChangeLog {
   #room(bytes: number): Buffer {
     const last = this.#blocks.at(-1);
     if (last && last.length - this.#fill >= bytes) return last;
+    return this.#open(Buffer.allocUnsafeSlow(BLOCK_BYTES), 0);
+  }
+
+  // The block before it takes no more.
+  #open(block: Buffer, fill: number): Buffer {
+    const last = this.#blocks.at(-1);
     if (last) this.#blocks[this.#blocks.length - 1] = last.subarray(0, this.#fill);
-    const block = Buffer.allocUnsafeSlow(Math.max(bytes, BLOCK_BYTES));
     this.#blocks.push(block);
-    this.#fill = 0;
+    this.#fill = fill;
     return block;
   }
 

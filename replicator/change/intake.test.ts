@@ -153,11 +153,19 @@ describe('a transaction in progress', () => {
     expect(await drain(it)).toEqual(['1 9: ']);
   });
 
-  test('may hold rows larger than what is read in one go', async () => {
-    const it = intake();
-    push(it, wire.streamStart(1), wire.streamed(1, TABLE), wire.streamed(1, insert(1, 900_000)), wire.streamed(1, insert(2)));
-    push(it, wire.streamed(1, insert(3, 1_000_000)), wire.streamStop(), wire.streamCommit({ xid: 1, endLsn: 9n }));
-    expect(await drain(it)).toEqual(['1 9: 1/1 2/1 3/1']);
+  test('may hold rows larger than what is read in one go, in memory and on disk', async () => {
+    for (const memoryBytes of [2000, 1 << 24]) {
+      const it = intake({ memoryBytes });
+      push(it, wire.streamStart(1), wire.streamed(1, TABLE), wire.streamed(1, insert(1, 900_000)), wire.streamed(1, insert(2)));
+      push(
+        it,
+        wire.streamed(1, insert(3, 1_000_000)),
+        wire.streamed(1, insert(4, 400_000)),
+        wire.streamed(1, insert(5, 700_000)),
+      );
+      push(it, wire.streamStop(), wire.streamCommit({ xid: 1, endLsn: 9n }));
+      expect(await drain(it)).toEqual(['1 9: 1/1 2/1 3/1 4/1 5/1']);
+    }
   });
 
   test('is read as far as it has come while it is in progress', async () => {

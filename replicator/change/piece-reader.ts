@@ -54,7 +54,7 @@ export class PieceReader {
       const { log } = this.#transaction;
       // Asked before the log is read: what comes meanwhile is for the next turn.
       const { committed } = this.#transaction;
-      const most = Math.min(Math.max(READ_BYTES, this.#missing), limit - this.#position);
+      const most = Math.min(this.#wanted(Math.min(limit, log.end)), limit - this.#position);
       this.#reach = Math.min(this.#position + most, log.end);
       const read = await log.read(this.#position, most);
       this.#position += read.length;
@@ -65,9 +65,16 @@ export class PieceReader {
     }
   }
 
-  /** Bytes of the record that is read in part, beyond what is there. */
-  get #missing(): number {
-    return this.#rest.length < LENGTH_BYTES ? 0 : LENGTH_BYTES + this.#rest.readInt32BE(0) - this.#rest.length;
+  // How much to read next. A large record of which a part is there, all of it before `limit`, is read again from its beginning: into memory
+  // of its size, where otherwise it would be there twice.
+  #wanted(limit: number): number {
+    if (this.#rest.length < LENGTH_BYTES) return READ_BYTES;
+    const record = LENGTH_BYTES + this.#rest.readInt32BE(0);
+    const start = this.#position - this.#rest.length;
+    if (record < 2 * READ_BYTES || start + record > limit) return Math.max(READ_BYTES, record - this.#rest.length);
+    this.#position = start;
+    this.#rest = Buffer.alloc(0);
+    return record;
   }
 
   /** Decodes what is there; true once there is a full piece. */
