@@ -1,30 +1,20 @@
 import { RANGES } from '../observe/history.ts';
 import { PIPELINE_STATES } from '../observe/status.ts';
+import {
+  BAD_QUERY,
+  FOREIGN,
+  HIDDEN,
+  NOT_CONNECTED,
+  NOT_NOW,
+  UNAUTHORIZED,
+  UNKNOWN,
+  ok,
+  plain,
+  ref,
+  refused,
+  type Json,
+} from './openapi-answers.ts';
 import { SCHEMAS } from './openapi-schemas.ts';
-
-type Json = Record<string, unknown>;
-
-const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
-
-function ok(description: string, schema: Json, media = 'application/json'): Json {
-  return { description, content: { [media]: { schema } } };
-}
-
-function plain(description: string): Json {
-  return ok(description, { type: 'string' }, 'text/plain');
-}
-
-function refused(description: string): Json {
-  return ok(description, ref('Problem'), 'application/problem+json');
-}
-
-const UNAUTHORIZED = { 401: refused('A token is set and was not sent.') };
-const FOREIGN = { 403: refused('The request comes from another origin or names an unknown host.') };
-const HIDDEN = { 403: refused('Without a token: the request names a host that is neither an address nor localhost.') };
-const BAD_QUERY = { 400: refused('A parameter is not as described.') };
-const NOT_CONNECTED = { 503: refused('A database that has to take part is not connected; try again.') };
-const UNKNOWN = { 404: refused('The table is not followed.') };
-const NOT_NOW = { 409: refused('Not possible in the present state; the remedy says what is.') };
 
 const TABLE_PARAMETERS = ['schema', 'table'].map((name) => ({ name, in: 'path', required: true, schema: { type: 'string' } }));
 const AFTER = {
