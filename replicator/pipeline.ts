@@ -1,7 +1,5 @@
 import type { Client } from 'pg';
 import type { Logger } from 'pino';
-import { Applier, type ApplierOptions } from './apply/applier.ts';
-import { readTypes } from './catalog/read-relations.ts';
 import type { Config } from './config/schema.ts';
 import { Checkup } from './doctor/checkup.ts';
 import { planResync, planTable } from './doctor/plan-table.ts';
@@ -9,7 +7,7 @@ import { EventLog } from './observe/events.ts';
 import { Metrics } from './observe/metrics.ts';
 import { StatusModel } from './observe/model.ts';
 import type { PipelineControls } from './observe/status.ts';
-import { isEncrypted } from './postgres/connect.ts';
+import type { StreamRelation } from './pgoutput/messages.ts';
 import { Problem } from './problem.ts';
 import { Attempts } from './session/attempts.ts';
 import { blame, on } from './session/blame.ts';
@@ -31,7 +29,7 @@ import { publishTables } from './session/publish-tables.ts';
 import { Reporter } from './session/reporter.ts';
 import { RetryClock } from './session/retry-clock.ts';
 import { backendPid } from './session/target-waits.ts';
-import { SequenceKeeper } from './session/sequences.ts';
+import { applierOn, sequencesOf, streamFrom, versionsOf } from './session/stages.ts';
 import type { FollowingSession } from './session/table-controls.ts';
 import { TableSet } from './session/table-set.ts';
 import { Tide } from './session/tide.ts';
@@ -41,7 +39,6 @@ import { Validator } from './session/validator.ts';
 import { catalogFingerprint } from './source/fingerprint.ts';
 import { knownFromHere, type KnownFrom } from './spool/old-commits.ts';
 import { RecentXids } from './spool/pg-snapshot.ts';
-import { WalStream } from './source/wal-stream.ts';
 
 /**
  * One source database followed by one target database. run() works until it is told to stop: each session goes from
@@ -167,7 +164,7 @@ export class Pipeline {
     ]);
     const tables = await this.#prepareTables(ends, checkpoint === null, signal);
     this.#watched = ends.source;
-    const versions = { sourceVersion: ends.sourceIdentity.version, targetVersion: ends.targetVersion };
+    const versions = versionsOf(ends);
     const place = checkpoint === null ? await this.#takePlace(ends, tables, signal) : { from: checkpoint, point: null };
     await using _held = place.point;
     signal.throwIfAborted();
@@ -216,32 +213,19 @@ export class Pipeline {
     signal: AbortSignal,
   ): Promise<void> {
     const { config } = ends;
-    const versions = { sourceVersion: ends.sourceIdentity.version, targetVersion: ends.targetVersion };
+    const versions = versionsOf(ends);
     const knownFrom = (this.#knownFrom ??= await on('source', knownFromHere(ends.source)));
     const tables = new TableSet(followed);
-    const applierOn = (client: Client, quarantine: ApplierOptions['quarantine']): Applier =>
-      new Applier({
-        client,
-        pipeline: config.name,
-        checkpoint: from,
-        binary,
-        source: { versions, types: (oids) => on('source', readTypes(ends.source, oids)) },
-        onConflict: config.apply.onConflict,
-        onMissing: config.apply.onMissing,
-        routeOf: (relation) => {
-          tender.meet(relation);
-          return tables.route(relation);
-        },
-        quarantine,
-      });
-    const applier = applierOn(ends.apply, (problem) => tender.quarantine(problem));
-    const sequences = new SequenceKeeper({
-      source: ends.source,
-      target: ends.target,
-      tables,
-      on: config.sequences === 'on' || (config.sequences === 'auto' && config.origin !== 'none'),
-      observer: { brought: (result) => this.#reporter.tables.sequences(result) },
-    });
+    const applying = {
+      checkpoint: from,
+      binary,
+      routeOf: (relation: StreamRelation) => {
+        tender.meet(relation);
+        return tables.route(relation);
+      },
+    };
+    const applier = applierOn(ends.apply, ends, { ...applying, quarantine: (problem) => tender.quarantine(problem) });
+    const sequences = sequencesOf(ends, { tables, observer: { brought: (result) => this.#reporter.tables.sequences(result) } });
     const tide = new Tide({ from, recent: this.#recent, source: ends.sourceIdentity.inRecovery ? null : ends.source });
     const told = this.#reporter.tableObserver();
     const over = new AbortController();
@@ -272,17 +256,7 @@ export class Pipeline {
         },
       },
     });
-    const stream = new WalStream({
-      url: config.source.url,
-      encrypted: isEncrypted(ends.source),
-      slot: config.slot.name,
-      publications: config.publication.names,
-      from,
-      binary,
-      streaming: config.apply.streaming === 'auto' && !this.#attempts.unstreamed,
-      origin: config.origin,
-      purpose: `${config.name} stream`,
-    });
+    const stream = streamFrom(ends, { from, binary, streaming: !this.#attempts.unstreamed });
     const caughtUp = async (): Promise<void> => this.#reporter.caughtUp(await letStream(ends.target, config.name, tables));
     const copying = firstCopyIsOpen({ first: point, ends, config });
     const [observer, applyPid] = await Promise.all([
@@ -321,7 +295,8 @@ export class Pipeline {
             },
             from,
             maxBatchBytes: config.apply.maxBatchBytes,
-            openEarly: () => openEarly(ends, (client) => applierOn(client, async () => false), signal),
+            openEarly: () =>
+              openEarly(ends, (client) => applierOn(client, ends, { ...applying, quarantine: async () => false }), signal),
             spill: { directory: config.apply.spillDirectory, maxBytes: config.apply.maxSpillBytes },
             walSenderTimeoutMs: ends.sourceIdentity.walSenderTimeout,
             gate: this.#gate,
