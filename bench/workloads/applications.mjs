@@ -64,6 +64,28 @@ export const applications = [
       ),
   },
   {
+    name: 'ranks',
+    title: 'drain 10 k exchanges of unique values, 30 rows of a log beside each',
+    reach: 1,
+    setup: () => `
+      CREATE TABLE ranks (id int PRIMARY KEY, place int UNIQUE, what text); INSERT INTO ranks SELECT i, i, 'x' FROM generate_series(1, 50000) i;
+      CREATE TABLE rank_log (id bigint PRIMARY KEY, what text, at timestamptz)`,
+    backlog: ({ sql, scaled }) =>
+      sql(
+        'SET synchronous_commit = off',
+        `DO $$
+          BEGIN
+            FOR i IN 1..${scaled(10_000)} LOOP
+              UPDATE ranks SET place = NULL WHERE id = 2 * i;
+              UPDATE ranks SET place = 2 * i WHERE id = 2 * i - 1;
+              UPDATE ranks SET place = 2 * i - 1 WHERE id = 2 * i;
+              INSERT INTO rank_log SELECT i * 100 + n, 'looked at ' || n, now() FROM generate_series(1, 30) n;
+              COMMIT;
+            END LOOP;
+          END $$`,
+      ),
+  },
+  {
     name: 'keyless-wide',
     title: 'drain 2 k updates, keyless table of 50 k wide rows',
     reach: 10,

@@ -11,6 +11,7 @@ import type { Change, StreamRelation } from '../pgoutput/messages.ts';
 import { ArrayTypes } from './array-types.ts';
 import { cannotNow, checkpointLost, isTableFault } from './failures.ts';
 import { plan, planInOrder } from './plan.ts';
+import { Refusals } from './refusals.ts';
 import type { RowMap } from './row-map.ts';
 import { Run, type Applied } from './run.ts';
 import { Routes, type RoutesOptions } from './routes.ts';
@@ -58,12 +59,13 @@ export class Applier {
   readonly #options: ApplierOptions;
   readonly #transaction: TargetTransaction;
   readonly #routes: Routes;
+  readonly #refusals = new Refusals();
   #checkpoint: Lsn;
 
   constructor(options: ApplierOptions) {
     this.#options = options;
     const arrays = new ArrayTypes();
-    this.#transaction = new TargetTransaction({ ...options, arrays });
+    this.#transaction = new TargetTransaction({ ...options, arrays, refused: (map) => this.#refusals.refused(map) });
     this.#routes = new Routes({ ...options, arrays });
     this.#checkpoint = options.checkpoint;
   }
@@ -200,17 +202,17 @@ export class Applier {
     ending: Ending,
   ): Promise<Applied> {
     if (!steps.some((step) => step.kind === 'set')) return await this.#transaction.applyInOrder(steps, ending, 'in order');
-    return (
-      (await this.#transaction.applyFolded(steps, ending)) ??
-      (await this.#transaction.applyInOrder(planInOrder(changes, mapOf), ending, 'replayed'))
-    );
+    const applied = await this.#transaction.applyFolded(steps, ending);
+    if (!applied) return await this.#transaction.applyInOrder(planInOrder(changes, mapOf), ending, 'replayed');
+    for (const step of steps) if (step.kind === 'set') this.#refusals.taken(step.map);
+    return applied;
   }
 
   async #ready(changes: readonly Change[], mapOf: (relation: StreamRelation) => RowMap | null): Promise<ReadyStep[]> {
     const ready: ReadyStep[] = [];
     for (const step of await plan(changes, {
       mapOf,
-      canStage: (map, rows) => this.#transaction.setsOf(map).canStage(map, rows),
+      canStage: (map, rows) => !this.#refusals.inOrder(map) && this.#transaction.setsOf(map).canStage(map, rows),
     })) {
       if (step.kind === 'set')
         ready.push({ ...step, staged: await this.#transaction.setsOf(step.map).stage(step.map, step.net) });

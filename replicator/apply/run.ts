@@ -37,6 +37,11 @@ export interface Applied {
 /** A statement for many rows touched another number of them: the target is not as the source was. */
 export class SetMismatch extends Error {
   override readonly name = 'SetMismatch';
+  readonly map: RowMap;
+  constructor(map: RowMap, what: string) {
+    super(what);
+    this.map = map;
+  }
 }
 
 /** What the answers of one batch say, matched with the changes they belong to. */
@@ -46,7 +51,7 @@ export class Run {
   readonly #conflicts: Conflict[] = [];
   readonly #spooled = new Map<string, number>();
   #rows = 0;
-  #mismatch: string | null = null;
+  #mismatch: SetMismatch | null = null;
   walStatement = -1;
   checkpointStatement = -1;
   targetLsn: Lsn | null = null;
@@ -91,7 +96,7 @@ export class Run {
     if ('truncated' in sent) {
       for (const map of sent.truncated) this.#count(map.table).truncate++;
     } else if ('rows' in sent) {
-      if (rows !== sent.rows) this.#mismatch ??= `${sent.map.table}: ${rows} of ${sent.rows} rows`;
+      if (rows !== sent.rows) this.#mismatch ??= new SetMismatch(sent.map, `${sent.map.table}: ${rows} of ${sent.rows} rows`);
     } else {
       const { change, map } = sent.planned;
       this.#count(map.table)[change.kind]++;
@@ -120,6 +125,12 @@ export class Run {
     return sent && 'planned' in sent ? sent.planned : null;
   }
 
+  /** The table whose many rows the statement with this index has, if it is one of those. */
+  setOf(index: number): RowMap | null {
+    const sent = this.#sent[index];
+    return sent && 'rows' in sent ? sent.map : null;
+  }
+
   truncated(index: number): readonly RowMap[] {
     const sent = this.#sent[index];
     return sent && 'truncated' in sent ? sent.truncated : [];
@@ -127,7 +138,7 @@ export class Run {
 
   /** Throws SetMismatch when a statement for many rows did not touch exactly those. */
   refuseMismatch(): void {
-    if (this.#mismatch !== null) throw new SetMismatch(this.#mismatch);
+    if (this.#mismatch !== null) throw this.#mismatch;
   }
 
   /** Throws ROW_MISSING when an UPDATE or DELETE found no row. */

@@ -27,6 +27,8 @@ const INT4_ARRAY = 1007;
 const ROWS_A_STATEMENT = 20_000;
 /** Bytes of the rows that one statement writes: the target works at them while the next are on their way, and sorts them in memory. */
 const BYTES_A_STATEMENT = 1 << 20;
+/** So few rows are not worth being sorted: that costs more to plan and to begin than it brings. */
+const FEW_ROWS = 100;
 /** A table has at most 1,600 columns; an update has its key beside them. */
 const ALL_BINARY: readonly number[] = Array.from({ length: 3300 }, () => 1);
 
@@ -114,9 +116,11 @@ export class SetApply {
       for (const array of arrays) array.writeTo(writer);
       expect(pipe.nextStatement, rows);
       pipe.execute();
-      await pipe.drain();
+      if (pipe.full) await pipe.drain();
     }
-    if (inserts.length > 0 && takesCopy(map)) await copyRows(pipe, map, inserts, this.#binary);
+    if (inserts.length === 0 || !takesCopy(map)) return;
+    expect(pipe.nextStatement, inserts.length);
+    await copyRows(pipe, map, inserts, this.#binary);
   }
 
   async #images(map: RowMap, images: readonly ImageCount[]): Promise<StagedStatement> {
@@ -141,8 +145,9 @@ export class SetApply {
     const columns = map.find.columns;
     const arrays = await this.#rows.parameters(map, columns, keys, (key, add) => add(key, columns, 0));
     const found = findBy(map, keys, arrays);
-    const sql = (): string => stagedDeleteSql(this.#staged(map, columns), found.range);
-    return { ...found, shape: `delete ${found.shape}`, sql, rows: keys.length };
+    const few = keys.length <= FEW_ROWS;
+    const sql = (): string => stagedDeleteSql({ ...this.#staged(map, columns), few }, found.range);
+    return { ...found, shape: `delete ${few ? 'few' : found.shape}`, sql, rows: keys.length };
   }
 
   async #updates(map: RowMap, sent: readonly MappedColumn[], updates: readonly NetUpdate[]): Promise<StagedStatement> {
@@ -156,8 +161,9 @@ export class SetApply {
       updates.map(({ key }) => key),
       arrays,
     );
-    const sql = (): string => stagedUpdateSql(this.#staged(map, [...sent, ...keys]), sent, found.range);
-    const shape = `update ${found.shape} ${sent.map((column) => column.index).join()}`;
+    const few = updates.length <= FEW_ROWS;
+    const sql = (): string => stagedUpdateSql({ ...this.#staged(map, [...sent, ...keys]), few }, sent, found.range);
+    const shape = `update ${few ? 'few' : found.shape} ${sent.map((column) => column.index).join()}`;
     return { ...found, shape, sql, rows: updates.length };
   }
 

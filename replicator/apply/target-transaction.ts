@@ -19,6 +19,8 @@ export interface TargetTransactionOptions {
   readonly arrays: ArrayTypes;
   readonly onConflict: OnConflict;
   readonly onMissing: OnMissing;
+  /** This table did not take its net effect. */
+  readonly refused?: (map: RowMap) => void;
 }
 
 /** A step that is ready to be sent. */
@@ -99,6 +101,8 @@ export class TargetTransaction {
           sqlState(error.cause) !== null &&
           (!isTransient(error.cause) || isOfAnotherServer(error.cause)));
       if (!refused) throw error instanceof PipeError ? error.cause : error;
+      const by = error instanceof SetMismatch ? error.map : run.setOf(error.statement);
+      if (by) this.#options.refused?.(by);
       await this.#options.client.query(inTransaction ? 'ROLLBACK TO SAVEPOINT batch' : 'ROLLBACK');
       this.#open = inTransaction;
       this.#planner.partUndone();
