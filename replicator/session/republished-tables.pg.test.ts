@@ -194,6 +194,27 @@ test.concurrent('what a version before has noted of a publication has nothing co
   expect(await value(db.target, 'SELECT membership[1] FROM pgfollow.table_state')).toBe(`${noted} as root`);
 });
 
+// From 18 on the server sends the others, and all of it is copied again.
+if (TEST_VERSION < 18)
+  test.concurrent(
+    'a publication that was not there for a while, however short: what helps is said',
+    { timeout: 90_000 },
+    async () => {
+      await using db = await testDatabases();
+      await sql(db.source, FILL);
+      await using running = await startCaughtUp(db);
+      await each(db, `DROP PUBLICATION "${db.name}"`, UNSENT, `CREATE PUBLICATION "${db.name}" FOR TABLE t, u`);
+      // At first it may be seen to be gone.
+      const problem = await eventually(
+        () =>
+          running.pipeline.model.status().problems.find(({ message }) => message.includes('while a publication did not exist')) ??
+          false,
+        { timeout: 40_000 },
+      );
+      expect(problem).toMatchObject({ code: 'PUBLICATION_MISSING', remedy: expect.stringContaining('pgfollow teardown') });
+    },
+  );
+
 test.concurrent('a kind of change was taken out of the publication: it is put back, and told', { timeout: 90_000 }, async () => {
   await using db = await testDatabases();
   await sql(db.source, FILL);

@@ -3,6 +3,9 @@ import replication from 'pg-logical-replication';
 import { clientConfig, liftTransactionTimeout } from '../postgres/connect.ts';
 import { formatLsn, type Lsn } from '../postgres/lsn.ts';
 import { quoteIdent, quoteLiteral } from '../postgres/quote.ts';
+import { describeError, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+import { Problem } from '../problem.ts';
+import { COPY_ALL_AGAIN } from './slot-verdict.ts';
 import { standbyStatus, type StandbyPosition } from './standby-status.ts';
 import { CopyDataFrames, type FrameHandlers } from './copy-data-frames.ts';
 import { biteReads, type ReadBites } from './read-bites.ts';
@@ -156,7 +159,9 @@ export class WalStream {
       throw new Error('Connection terminated: the source ended the stream');
     } catch (error) {
       if (signal.aborted) return;
-      throw this.#plugin.ended?.reason ?? error;
+      throw (
+        this.#plugin.ended?.reason ?? (this.#reads && sqlState(error) === SQLSTATE.undefined_object ? notPublished(error) : error)
+      );
     } finally {
       signal.removeEventListener('abort', onAbort);
       this.#reads?.stop();
@@ -182,6 +187,15 @@ export class WalStream {
   resume(): void {
     this.#reads?.resume();
   }
+}
+
+// The decoder looks publications up as of the change; a server before 18 ends where there was none.
+function notPublished(cause: unknown): Problem {
+  return new Problem(
+    'PUBLICATION_MISSING',
+    `Changes that are still to be sent were written while a publication did not exist, so the source cannot decode them, also where it exists again: ${describeError(cause)}`,
+    { retry: 'transient', cause, remedy: `To copy everything again: ${COPY_ALL_AGAIN}` },
+  );
 }
 
 /** https://www.postgresql.org/docs/current/protocol-logical-replication.html#PROTOCOL-LOGICAL-REPLICATION-PARAMS */
