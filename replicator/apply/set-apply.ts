@@ -25,8 +25,10 @@ import { kindAt, locateColumns, newOffsets } from './tuple.ts';
 const INT4_ARRAY = 1007;
 /** Rows of one statement: a parameter stays far below the 1 GB that a message may have. */
 const ROWS_A_STATEMENT = 20_000;
-/** Bytes of the rows that one statement writes: the target works at them while the next are on their way, and sorts them in memory. */
+/** Bytes of large rows that one statement writes: the target works at them while the next are on their way, and sorts them in memory. */
 const BYTES_A_STATEMENT = 1 << 20;
+/** Of smaller ones a whole batch goes in the order of its keys: pages of the table and its indexes are met once. */
+const LARGE_ROW_BYTES = 1024;
 /** So few rows are not worth being sorted: that costs more to plan and to begin than it brings. */
 const FEW_ROWS = 100;
 /** A table has at most 1,600 columns; an update has its key beside them. */
@@ -237,7 +239,8 @@ function* slices<T>(items: readonly T[], bytesOf: (item: T) => number = () => 0)
   let from = 0;
   let bytes = 0;
   for (const [i, item] of items.entries()) {
-    if (i - from === ROWS_A_STATEMENT || bytes >= BYTES_A_STATEMENT) {
+    const rows = i - from;
+    if (rows === ROWS_A_STATEMENT || (bytes >= BYTES_A_STATEMENT && bytes >= rows * LARGE_ROW_BYTES)) {
       yield items.slice(from, i);
       from = i;
       bytes = 0;
