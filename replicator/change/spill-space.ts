@@ -16,8 +16,8 @@ export interface SpillOptions {
 }
 
 /**
- * What the logs of one session share: their folder, and how much they may hold. A file has no name from the moment it
- * is open, so nothing of it is left once the process has ended, however that happens.
+ * What the logs of one session share: their folder, and how much they may hold. A file has no name any more when the
+ * first is written to it, so nothing is left once the process has ended, however that happens.
  */
 export class SpillSpace {
   readonly #options: SpillOptions;
