@@ -13,6 +13,7 @@ const STAGE_OF: Readonly<Record<ProblemCode, Stage>> = {
   SNAPSHOT_LOST: 'source',
   TABLE_REWRITTEN: 'snapshot',
   SLOT_WAITING: 'source',
+  SLOT_UNSETTLED: 'source',
   PUBLICATION_MISSING: 'source',
   TARGET_UNREACHABLE: 'target',
   TARGET_UNSUITABLE: 'target',

@@ -23,7 +23,8 @@ export async function checkTimeline(
   { checkpoint, timeline: known }: PipelineRow,
 ): Promise<void> {
   const timeline = await on('source', readTimeline(source, inRecovery));
-  if (timeline === null || (timeline.id === known?.id && !inRecovery)) return;
+  // Of a primary all is ours; what was noted of its standby reaches less far.
+  if (timeline === null || (!inRecovery && timeline.id === known?.id && known.until === null)) return;
   if (known !== null && checkpoint !== null && timeline.id !== known.id) {
     const shown = known.until !== null && known.until < checkpoint ? known.until : checkpoint;
     const end = await on('source', askSwitchPoint(config, known.id));
@@ -41,15 +42,16 @@ export async function checkTimeline(
   await on('target', noteTimeline(target, config.name, timeline));
 }
 
-/** A standby that is followed may come to another timeline: what is noted of it keeps up. */
+/** A standby that is followed may come to another timeline: what is noted of it keeps up. Ends at once where a primary is. */
 export async function keepTimeline(
   { source, target, sourceIdentity: { inRecovery } }: Pick<Ends, 'source' | 'target' | 'sourceIdentity'>,
   pipeline: string,
   signal: AbortSignal,
 ): Promise<void> {
+  if (!inRecovery) return;
   while (!signal.aborted) {
     await sleep(NOTE_MS, null, { signal }).catch(() => {});
-    if (signal.aborted || !inRecovery) continue;
+    if (signal.aborted) return;
     const timeline = await on('source', readTimeline(source, inRecovery));
     if (timeline) await on('target', noteTimeline(target, pipeline, timeline));
   }

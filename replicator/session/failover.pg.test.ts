@@ -110,10 +110,18 @@ test(
   },
 );
 
-test('a standby that is promoted while it is followed is followed on, also after a restart', { timeout: 180_000 }, async () => {
+test('a standby, its primary, and the standby again, promoted meanwhile, are followed on', { timeout: 180_000 }, async () => {
   await using db = await published();
   await using standby = await startStandby(db.source);
+  await sql(db.source, `SELECT pg_create_logical_replication_slot('${db.name}', 'pgoutput')`);
   await followStandby(db, standby);
+  const noted = () => value(db.target, 'SELECT source_timeline_until FROM pgfollow.pipeline');
+  expect(await noted()).not.toBeNull();
+  {
+    await using primary = await startCaughtUp(db, { ...ofStandby(db, standby), source: { url: db.source.url } });
+    expect(primary.pipeline.model.status().problems).toEqual([]);
+    expect(await noted()).toBeNull();
+  }
   const arrives = async (id: number): Promise<void> => {
     await eventually(() => ask(standby, db, `INSERT INTO t VALUES (${id})`), { timeout: 30_000 });
     await eventually(async () => expect(await value(db.target, 'SELECT count(*) FROM t')).toBe(String(id)), { timeout: 30_000 });

@@ -19,7 +19,7 @@ import type { HeldPoint } from './held-point.ts';
 const WAIT_LOOK_MS = 2000;
 /** How long the source has to cancel the slot's creation before the connection is cut. */
 const CANCEL_MS = 3000;
-/** So many slots are created at most, one after the other. */
+/** So many slots are created, one after the other, before it is said why none of them will do. */
 const MOST_SLOTS = 5;
 
 export interface FirstCopyOptions {
@@ -100,8 +100,7 @@ async function clearLeftover({ config, source, row, sourceDatabase }: FirstCopyO
   await dropSlot(source, config.slot.name);
 }
 
-// A slot during whose creation relations were changed may not know that: there is another one, until none were. Where they are changed all
-// the time it is as good as any.
+// A slot during whose creation relations were changed may not know that: there is another one, until none were.
 async function createTracked(
   replication: Client,
   source: Client,
@@ -112,9 +111,24 @@ async function createTracked(
     const before = await nextXid(source);
     const slot = await createWatched(replication, source, options, signal);
     signal.throwIfAborted();
-    if (tries === MOST_SLOTS || !(await changedSince(source, before))) return slot;
+    if (!(await changedSince(source, before))) return slot;
     await dropSlot(source, options.config.slot.name);
+    if (tries === MOST_SLOTS) throw unsettled(options.config.slot.name);
   }
+}
+
+function unsettled(name: string): Problem {
+  return new Problem(
+    'SLOT_UNSETTLED',
+    `Relations of the source (tables, indexes, types, publications) were changed, or tables truncated, during each of ${MOST_SLOTS} creations of the slot ${name}. ` +
+      'Such a slot may decode what follows by the catalog of before, so it was dropped; nothing was copied yet.',
+    {
+      retry: 'transient',
+      remedy:
+        'Let DDL and TRUNCATE rest until the slot is there, also of tables that are not followed. It is tried again by itself; the creation takes as long as the oldest transaction: ' +
+        'SELECT pid, xact_start, query FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start;',
+    },
+  );
 }
 
 // The slot waits for every transaction that is older than it. Left alone that looks like a hang, so it is told for whom;
