@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { sql, testDatabases } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
-import { startPipeline } from '../testing/run-pipeline.ts';
+import { startCaughtUp, startPipeline } from '../testing/run-pipeline.ts';
 
 const TABLE = 'CREATE TABLE t (id int PRIMARY KEY, n int)';
 
@@ -43,4 +43,28 @@ test('every row that is not applied as it was sent is counted, and told with its
   );
   expect(await sql(db.target, 'SELECT n FROM t WHERE id = 50')).toEqual([{ n: '8' }]);
   await eventually(async () => (await sql(db.target, `SELECT 1 FROM pgfollow.event WHERE code = 'ROW_EXISTS'`)).length === 1);
+});
+
+test('a lone change of a table without a key that finds no row is told, and one that is refused stops its table alone', async () => {
+  await using db = await testDatabases();
+  const tables = 'CREATE TABLE k (id int, n int); CREATE TABLE t (id int PRIMARY KEY)';
+  await sql(db.source, `${tables}; INSERT INTO k SELECT n, 0 FROM generate_series(1, 4) n`);
+  await sql(db.target, tables);
+  await using running = await startCaughtUp(db);
+  const { model } = running.pipeline;
+  await sql(db.target, 'DELETE FROM k WHERE id < 3');
+  await sql(db.source, 'UPDATE k SET n = 1 WHERE id = 1');
+  await running.caughtUp();
+  await sql(db.source, 'DELETE FROM k WHERE id = 2');
+  await running.caughtUp();
+  expect(model.table('public.k')?.conflicts).toEqual({ insertExists: 0, updateMissing: 1, deleteMissing: 1 });
+
+  await sql(db.target, 'ALTER TABLE k ADD CONSTRAINT small CHECK (n < 10)');
+  await sql(db.source, 'UPDATE k SET n = 100 WHERE id = 3; INSERT INTO t VALUES (1)');
+  await running.caughtUp();
+  expect(model.table('public.k')).toMatchObject({
+    state: 'error',
+    error: { code: 'APPLY_FAILED', message: expect.stringContaining('UPDATE of public.k') },
+  });
+  expect(await sql(db.target, 'SELECT id FROM t')).toEqual([{ id: '1' }]);
 });
