@@ -18,6 +18,8 @@ export interface ServerOptions {
   readonly port?: number;
   /** Made when it does not exist, used as it is when it does. Without it a temporary folder, removed by dispose. */
   readonly dataDir?: string;
+  /** Folder to make the temporary one in; the system's for such things unless given. */
+  readonly within?: string;
   readonly settings?: Settings;
   /** Of the superuser `postgres`. Random unless given; has to be given again for a data directory that exists. */
   readonly password?: string;
@@ -32,7 +34,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Embedded
   const { version = DEFAULT_VERSION, port = 0, database = 'postgres', signal } = options;
   const binaries = await serverBinaries(version);
   const password = options.password ?? randomBytes(16).toString('hex');
-  const temporary = options.dataDir === undefined ? await temporaryFolder(binaries) : null;
+  const temporary = options.dataDir === undefined ? await temporaryFolder(binaries, options.within ?? tmpdir()) : null;
   const dataDir = temporary ? join(temporary, 'data') : resolve(options.dataDir ?? '');
   const server = new EmbeddedServer({ binaries, dataDir, temporary, password, database, settings: options.settings ?? {} });
   try {
@@ -75,8 +77,8 @@ async function createDatabase(server: EmbeddedServer): Promise<void> {
   }
 }
 
-async function temporaryFolder({ version, user }: Binaries): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), `pgfollow-pg${version}-`));
+async function temporaryFolder({ version, user }: Binaries, within: string): Promise<string> {
+  const folder = await mkdtemp(join(within, `pgfollow-pg${version}-`));
   if (user) await chown(folder, user.uid, user.gid);
   return folder;
 }
