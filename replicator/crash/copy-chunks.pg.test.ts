@@ -23,7 +23,7 @@ async function wideDatabases(target: string): Promise<TestDatabases> {
   return db;
 }
 
-test('a worker that loses a connection repeats its chunk alone', { timeout: 90_000 }, async () => {
+test.concurrent('a worker that loses a connection repeats its chunk alone', { timeout: 90_000 }, async () => {
   await using db = await wideDatabases(SLOWLY);
   await using running = startPipeline(db, { snapshot: { workers: 2 } });
   const terminate = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -48,16 +48,20 @@ test('a worker that loses a connection repeats its chunk alone', { timeout: 90_0
   expect(codes.filter((code) => code === 'COPY_STARTED')).toHaveLength(1);
 });
 
-test('a chunk that is refused ends its table; mended, the table is copied from the start', { timeout: 60_000 }, async () => {
-  await using db = await wideDatabases(`ALTER TABLE wide ADD CONSTRAINT narrow CHECK (i <> ${ROWS - 10})`);
-  await using running = startPipeline(db, { snapshot: { workers: 3 } });
-  await eventually(() => running.pipeline.model.table('public.wide')?.state === 'error', { timeout: 30_000 });
-  expect(running.pipeline.model.table('public.wide')).toMatchObject({ error: { code: 'COPY_FAILED' } });
-  await sql(db.target, 'ALTER TABLE wide DROP CONSTRAINT narrow');
-  await sql(db.source, 'DELETE FROM wide WHERE i % 3 = 0; INSERT INTO wide VALUES (0, NULL)');
-  await eventually(() => running.pipeline.model.table('public.wide')?.state === 'streaming', { timeout: 30_000 });
-  await running.caughtUp();
-  await compareTables(db.source, db.target);
-  expect(await value(db.target, 'SELECT count(*) FROM pgfollow.copy_chunk')).toBe('0');
-  expect(running.pipeline.model.status().problems).toEqual([]);
-});
+test.concurrent(
+  'a chunk that is refused ends its table; mended, the table is copied from the start',
+  { timeout: 60_000 },
+  async () => {
+    await using db = await wideDatabases(`ALTER TABLE wide ADD CONSTRAINT narrow CHECK (i <> ${ROWS - 10})`);
+    await using running = startPipeline(db, { snapshot: { workers: 3 } });
+    await eventually(() => running.pipeline.model.table('public.wide')?.state === 'error', { timeout: 30_000 });
+    expect(running.pipeline.model.table('public.wide')).toMatchObject({ error: { code: 'COPY_FAILED' } });
+    await sql(db.target, 'ALTER TABLE wide DROP CONSTRAINT narrow');
+    await sql(db.source, 'DELETE FROM wide WHERE i % 3 = 0; INSERT INTO wide VALUES (0, NULL)');
+    await eventually(() => running.pipeline.model.table('public.wide')?.state === 'streaming', { timeout: 30_000 });
+    await running.caughtUp();
+    await compareTables(db.source, db.target);
+    expect(await value(db.target, 'SELECT count(*) FROM pgfollow.copy_chunk')).toBe('0');
+    expect(running.pipeline.model.status().problems).toEqual([]);
+  },
+);

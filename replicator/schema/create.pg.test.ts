@@ -13,7 +13,7 @@ function told({ pipeline }: RunningPipeline, code: string): string[] {
     .map(({ message }) => message);
 }
 
-test('renamed tables and columns: whatever speaks of them follows', async () => {
+test.concurrent('renamed tables and columns: whatever speaks of them follows', async () => {
   await using db = await testDatabases();
   await sql(
     db.source,
@@ -69,7 +69,7 @@ test('renamed tables and columns: whatever speaks of them follows', async () => 
   expect(await value(db.target, `SELECT col_description('archive."Sales"'::regclass, 2)`)).toBe('it was a');
 });
 
-test('what exists on the target is left as it is, and used', async () => {
+test.concurrent('what exists on the target is left as it is, and used', async () => {
   await using db = await testDatabases();
   await sql(
     db.source,
@@ -96,7 +96,7 @@ test('what exists on the target is left as it is, and used', async () => {
   expect(told(running, 'SCHEMA_CREATED')).toEqual(['Created on the target: table public.child.']);
 });
 
-test('tables that come together in one schema have indexes and sequences of one name', async () => {
+test.concurrent('tables that come together in one schema have indexes and sequences of one name', async () => {
   await using db = await testDatabases();
   const tables = (schema: string): string =>
     `CREATE SCHEMA ${schema}; CREATE TABLE ${schema}.orders (id serial PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY, v text UNIQUE);
@@ -118,7 +118,7 @@ test('tables that come together in one schema have indexes and sequences of one 
   ).toBe('t');
 });
 
-test('a table that cannot be made waits in error, with what it lacks; the others go on', async () => {
+test.concurrent('a table that cannot be made waits in error, with what it lacks; the others go on', async () => {
   await using db = await testDatabases();
   await sql(
     db.source,
@@ -151,7 +151,7 @@ test('a table that cannot be made waits in error, with what it lacks; the others
   await compareTables(db.source, db.target);
 });
 
-test('a table that comes later is created with the types that it needs, and copied', async () => {
+test.concurrent('a table that comes later is created with the types that it needs, and copied', async () => {
   await using db = await testDatabases();
   await sql(db.source, 'CREATE TABLE first (id int PRIMARY KEY)');
   await using running = startPipeline(db);
@@ -169,7 +169,7 @@ test('a table that comes later is created with the types that it needs, and copi
   expect(await describeSchema(db.target)).toEqual(await describeSchema(db.source));
 });
 
-test('partitions that come later are created too', async () => {
+test.concurrent('partitions that come later are created too', async () => {
   await using db = await testDatabases();
   await sql(
     db.source,
@@ -197,7 +197,7 @@ test('partitions that come later are created too', async () => {
   expect(running.pipeline.model.table('public.log')).toMatchObject({ state: 'streaming' });
 });
 
-test('partitions that are followed one by one are tables of their own', async () => {
+test.concurrent('partitions that are followed one by one are tables of their own', async () => {
   await using db = await testDatabases();
   await sql(
     db.source,
@@ -214,7 +214,7 @@ test('partitions that are followed one by one are tables of their own', async ()
   expect(await value(db.target, `SELECT to_regclass('log') IS NULL`)).toBe('t');
 });
 
-test('foreign keys in a circle, of and to a partitioned table, and to tables that are not followed', async () => {
+test.concurrent('foreign keys in a circle, of and to a partitioned table, and to tables that are not followed', async () => {
   await using db = await testDatabases();
   await sql(
     db.source,
@@ -240,7 +240,7 @@ test('foreign keys in a circle, of and to a partitioned table, and to tables tha
   ]);
 });
 
-test('a role that may not create tables: it is told, and mended with a grant', async () => {
+test.concurrent('a role that may not create tables: it is told, and mended with a grant', async () => {
   await using db = await testDatabases();
   const role = `${db.name}_role`;
   await sql(
@@ -273,7 +273,7 @@ test('a role that may not create tables: it is told, and mended with a grant', a
   }
 });
 
-test('a table that was dropped on the target is created again by a resync, not by itself', async () => {
+test.concurrent('a table that was dropped on the target is created again by a resync, not by itself', async () => {
   await using db = await testDatabases();
   await sql(db.source, `CREATE TABLE t (id int PRIMARY KEY, v text UNIQUE); INSERT INTO t VALUES (1, 'a')`);
   {

@@ -42,7 +42,7 @@ async function withoutParent(): Promise<TestDatabases> {
   return db;
 }
 
-test('a foreign key that the target refuses is a problem, also after a restart, until it can be made by itself', async () => {
+test.concurrent('a foreign key that the target refuses is a problem, also after a restart, until it can be made by itself', async () => {
   await using db = await withoutParent();
   {
     await using running = startPipeline(db);
@@ -73,7 +73,7 @@ test('a foreign key that the target refuses is a problem, also after a restart, 
   expect(await sql(db.target, 'SELECT FROM pgfollow.created_part WHERE refused IS NOT NULL')).toEqual([]);
 });
 
-test('it is tried again at once when somebody asks, and what stands there is left as it is', async () => {
+test.concurrent('it is tried again at once when somebody asks, and what stands there is left as it is', async () => {
   await using db = await withoutParent();
   await using running = startPipeline(db);
   const { controls } = running.pipeline;
@@ -94,7 +94,7 @@ test('it is tried again at once when somebody asks, and what stands there is lef
   expect(await keys(db)).toBe('by_hand true');
 });
 
-test('one that somebody makes under another name closes the problem', async () => {
+test.concurrent('one that somebody makes under another name closes the problem', async () => {
   await using db = await withoutParent();
   await using running = startPipeline(db);
   await running.caughtUp();
@@ -109,7 +109,7 @@ test('one that somebody makes under another name closes the problem', async () =
   expect(told(running, 'PART_CREATED')).toHaveLength(1);
 });
 
-test('a table that leaves takes its problem along', async () => {
+test.concurrent('a table that leaves takes its problem along', async () => {
   await using db = await withoutParent();
   await using running = startPipeline(db);
   await running.caughtUp();
@@ -118,7 +118,7 @@ test('a table that leaves takes its problem along', async () => {
   await eventually(() => expect(problems(running)).toEqual([]));
 });
 
-test('a foreign key to a table of which a filter leaves out rows is told, and no problem', async () => {
+test.concurrent('a foreign key to a table of which a filter leaves out rows is told, and no problem', async () => {
   await using db = await testDatabases();
   await sql(
     db.source,
@@ -135,7 +135,7 @@ test('a foreign key to a table of which a filter leaves out rows is told, and no
   expect(problems(running)).toEqual([]);
 });
 
-test('a foreign key to a table that is followed later is made as soon as that streams', async () => {
+test.concurrent('a foreign key to a table that is followed later is made as soon as that streams', async () => {
   await using db = await testDatabases();
   await sql(
     db.source,

@@ -76,7 +76,7 @@ test('its own snapshot is what a table is copied as of, however late; the others
   expect(codes.filter((code) => /^COPY|CAUGHT/.test(code))).toEqual(['COPY_STARTED', 'COPY_FINISHED', 'CAUGHT_UP']);
 });
 
-test('stopped and started amid the first copy it goes on with what was left', async () => {
+test.concurrent('stopped and started amid the first copy it goes on with what was left', async () => {
   await using db = await testDatabases();
   for (const side of [db.source, db.target]) await sql(side, TABLES);
   await sql(db.source, `INSERT INTO big SELECT n, 0, 'x' FROM generate_series(1, 100) n; INSERT INTO small VALUES (1, 1)`);
@@ -96,7 +96,7 @@ test('stopped and started amid the first copy it goes on with what was left', as
   expect(running.pipeline.model.status().problems).toEqual([]);
 });
 
-test('removed and added again while it is copied: copied once more, from the start', { timeout: 60_000 }, async () => {
+test.concurrent('removed and added again while it is copied: copied once more, from the start', { timeout: 60_000 }, async () => {
   await using db = await testDatabases();
   const keyless = 'CREATE TABLE big (id int); CREATE TABLE small (id int PRIMARY KEY, v int)';
   for (const side of [db.source, db.target]) await sql(side, keyless);
@@ -116,7 +116,7 @@ test('removed and added again while it is copied: copied once more, from the sta
   expect(running.pipeline.model.table('public.big')).toMatchObject({ state: 'streaming', error: null });
 });
 
-test(
+test.concurrent(
   'the connection that holds the first snapshot is lost: what has not begun is copied as of another one',
   { timeout: 60_000 },
   async () => {
@@ -150,7 +150,7 @@ test(
   },
 );
 
-test('what is stored of a table that is being copied is left to the copy', async () => {
+test.concurrent('what is stored of a table that is being copied is left to the copy', async () => {
   await using db = await testDatabases();
   for (const side of [db.source, db.target]) await sql(side, TABLES);
   await sql(db.source, `INSERT INTO big VALUES (1, 1, 'x')`);
@@ -169,7 +169,7 @@ test('what is stored of a table that is being copied is left to the copy', async
   expect(await sql(db.target, 'SELECT state, has_rows FROM pgfollow.table_state WHERE NOT has_rows')).toEqual([]);
 });
 
-test('a table that cannot be copied does not hold up the first copy, and comes later', async () => {
+test.concurrent('a table that cannot be copied does not hold up the first copy, and comes later', async () => {
   await using db = await testDatabases();
   for (const side of [db.source, db.target]) await sql(side, TABLES);
   await sql(db.source, `INSERT INTO big VALUES (1, 1, 'x'); INSERT INTO small VALUES (1, 1)`);

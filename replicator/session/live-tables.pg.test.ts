@@ -126,7 +126,7 @@ test('stopped in the middle of a copy or of draining, it goes on', async () => {
   await compareTables(db.source, db.target);
 });
 
-test('a copy that failed is made again once nothing is in its way', async () => {
+test.concurrent('a copy that failed is made again once nothing is in its way', async () => {
   await using db = await prepare();
   await sql(db.target, 'ALTER TABLE t ADD CHECK (id <> 777)');
   await using running = startPipeline(db);
@@ -140,7 +140,7 @@ test('a copy that failed is made again once nothing is in its way', async () => 
   expect(running.pipeline.model.status().problems).toEqual([]);
 });
 
-test('removed, a table keeps its rows and gets no more; added again it is copied again', async () => {
+test.concurrent('removed, a table keeps its rows and gets no more; added again it is copied again', async () => {
   await using db = await prepare();
   {
     await using running = startPipeline(db);
@@ -163,7 +163,7 @@ test('removed, a table keeps its rows and gets no more; added again it is copied
   await compareTables(db.source, db.target);
 });
 
-test('removed and added again at once, a table leaves and is copied again', async () => {
+test.concurrent('removed and added again at once, a table leaves and is copied again', async () => {
   await using db = await prepare();
   await using running = startPipeline(db);
   await running.caughtUp();
@@ -177,7 +177,7 @@ test('removed and added again at once, a table leaves and is copied again', asyn
   await compareTables(db.source, db.target);
 });
 
-test('a new partition of a keyless root does not make writes fail for long', async () => {
+test.concurrent('a new partition of a keyless root does not make writes fail for long', async () => {
   await using db = await prepare();
   const root =
     'CREATE TABLE root (id int, v int) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF root FOR VALUES FROM (0) TO (10)';
@@ -191,7 +191,7 @@ test('a new partition of a keyless root does not make writes fail for long', asy
   await compareTables(db.source, db.target, 'public.root');
 });
 
-test('a commit that waits for a standby is in the copy or in the stream, never in neither', async () => {
+test.concurrent('a commit that waits for a standby is in the copy or in the stream, never in neither', async () => {
   await using db = await ownServers();
   for (const side of [db.source, db.target]) await sql(side, `${DDL('t')}; ${DDL('other')}`);
   await sql(db.source, 'INSERT INTO t SELECT n, 0 FROM generate_series(1, 100) n');

@@ -94,7 +94,7 @@ test.each(MISMATCHES)('$name: stops with what to do, and changes nothing', async
   await dropPhysicalSlot(db);
 });
 
-test('a slot that is moved on while the stream is being started is noticed before anything is applied', async () => {
+test.concurrent('a slot that is moved on while the stream is being started is noticed before anything is applied', async () => {
   await using db = await testDatabases();
   await ranOnce(db);
   const before = await everything(db);
@@ -114,7 +114,7 @@ test('a slot that is moved on while the stream is being started is noticed befor
   expect((await everything(db)).target).toEqual(before.target);
 });
 
-test('a slot whose WAL the source has removed', async () => {
+test.concurrent('a slot whose WAL the source has removed', async () => {
   await using db = await ownServers({
     source: { settings: { max_slot_wal_keep_size: '1MB', min_wal_size: '32MB', max_wal_size: '32MB' } },
   });
@@ -126,7 +126,7 @@ test('a slot whose WAL the source has removed', async () => {
   await failed(running, 'SLOT_LOST', /max_slot_wal_keep_size/);
 });
 
-test('a second pgfollow of the same name waits, and goes on when the first has ended', async () => {
+test.concurrent('a second pgfollow of the same name waits, and goes on when the first has ended', async () => {
   await using db = await testDatabases();
   await tables(db);
   await using first = startPipeline(db);
@@ -146,7 +146,7 @@ test('a second pgfollow of the same name waits, and goes on when the first has e
   expect(second.pipeline.model.status()).toMatchObject({ state: 'streaming', problems: [] });
 });
 
-test('a pipeline of the same name to another target leaves the slot of the first alone', async () => {
+test.concurrent('a pipeline of the same name to another target leaves the slot of the first alone', async () => {
   await using db = await testDatabases();
   await using other = await testDatabases();
   await tables(db);
@@ -163,7 +163,7 @@ test('a pipeline of the same name to another target leaves the slot of the first
   expect(first.pipeline.model.status()).toMatchObject({ state: 'streaming', problems: [] });
 });
 
-test('two of the same name that begin at once: the slower one leaves the slot of the faster one alone', async () => {
+test.concurrent('two of the same name that begin at once: the slower one leaves the slot of the faster one alone', async () => {
   await using db = await testDatabases();
   await using other = await testDatabases();
   await tables(db);
@@ -191,7 +191,7 @@ test('two of the same name that begin at once: the slower one leaves the slot of
   expect(faster.pipeline.model.status()).toMatchObject({ state: 'streaming', problems: [] });
 });
 
-test('two URLs of one database', async () => {
+test.concurrent('two URLs of one database', async () => {
   await using db = await testDatabases();
   await sql(db.source, TABLE);
   const target = new URL(db.source.url);
@@ -201,7 +201,7 @@ test('two URLs of one database', async () => {
   expect(await value(db.source, `SELECT to_regnamespace('pgfollow')`)).toBeNull();
 });
 
-test('a table that was taken out of the publication meanwhile is copied again, the others go on', async () => {
+test.concurrent('a table that was taken out of the publication meanwhile is copied again, the others go on', async () => {
   await using db = await testDatabases();
   for (const side of [db.source, db.target]) await sql(side, 'CREATE TABLE u (id int PRIMARY KEY)');
   await ranOnce(db);
@@ -226,10 +226,15 @@ async function tables(db: TestDatabases): Promise<void> {
 /** A pipeline has copied, followed a row and was stopped. */
 async function ranOnce(db: TestDatabases): Promise<void> {
   await tables(db);
-  await using running = startPipeline(db);
-  await running.caughtUp();
-  await sql(db.source, 'INSERT INTO t VALUES (2)');
-  await running.caughtUp();
+  {
+    await using running = startPipeline(db);
+    await running.caughtUp();
+    await sql(db.source, 'INSERT INTO t VALUES (2)');
+    await running.caughtUp();
+  }
+  // Its sender is gone a moment after it; until then nobody else can do anything to the slot.
+  const active = `SELECT FROM pg_replication_slots WHERE slot_name = '${db.name}' AND active`;
+  await eventually(async () => expect(await sql(db.source, active)).toEqual([]));
 }
 
 async function failed(running: RunningPipeline, code: ProblemCode, remedy: RegExp): Promise<void> {

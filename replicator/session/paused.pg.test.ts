@@ -33,7 +33,7 @@ async function resumed(db: TestDatabases, running: RunningPipeline): Promise<voi
   await compareTables(db.source, db.target);
 }
 
-test('while it is paused a table is removed at once, and can be added again, which is copied after the pause', async () => {
+test.concurrent('while it is paused a table is removed at once, and can be added again, which is copied after the pause', async () => {
   await using db = await prepare();
   await using running = await startCaughtUp(db);
   const { controls } = running.pipeline;
@@ -49,7 +49,7 @@ test('while it is paused a table is removed at once, and can be added again, whi
   await resumed(db, running);
 });
 
-test('a table that was removed while it was paused has left for good, and gets nothing of what had arrived', async () => {
+test.concurrent('a table that was removed while it was paused has left for good, and gets nothing of what had arrived', async () => {
   await using db = await prepare();
   {
     await using running = await startCaughtUp(db);
@@ -63,7 +63,7 @@ test('a table that was removed while it was paused has left for good, and gets n
   expect(await count(db, 't')).toBe('100');
 });
 
-test('what is to be copied again while it is paused is pending at once, and copied after the pause', async () => {
+test.concurrent('what is to be copied again while it is paused is pending at once, and copied after the pause', async () => {
   await using db = await prepare();
   await using running = await startCaughtUp(db);
   const { controls } = running.pipeline;
@@ -75,7 +75,7 @@ test('what is to be copied again while it is paused is pending at once, and copi
   await resumed(db, running);
 });
 
-test('a table in error that is to be tried again while it is paused is tried after the pause', async () => {
+test.concurrent('a table in error that is to be tried again while it is paused is tried after the pause', async () => {
   await using db = await prepare();
   await sql(db.target, 'ALTER TABLE t ADD CHECK (v < 5)');
   await using running = await startCaughtUp(db);
@@ -90,7 +90,7 @@ test('a table in error that is to be tried again while it is paused is tried aft
   await resumed(db, running);
 });
 
-test('what a table that was removed waits for is said, and that it is followed is not held against who adds it again', async () => {
+test.concurrent('what a table that was removed waits for is said, and that it is followed is not held against who adds it again', async () => {
   await using db = await prepare();
   await using running = await startCaughtUp(db);
   const { controls } = running.pipeline;

@@ -19,7 +19,7 @@ function inError(running: RunningPipeline): Promise<void> {
   return eventually(() => expect(bad(running)?.state).toBe('error'), { timeout: 15_000 });
 }
 
-test('a table that refuses a change stops alone; mended and retried it has everything', async () => {
+test.concurrent('a table that refuses a change stops alone; mended and retried it has everything', async () => {
   await using db = await prepare();
   await sql(db.target, 'ALTER TABLE bad ADD CHECK (v < 100)');
   await using running = startPipeline(db);
@@ -53,7 +53,7 @@ test('a table that refuses a change stops alone; mended and retried it has every
   expect(await value(db.target, 'SELECT count(*) FROM pgfollow.spool')).toBe('0');
 });
 
-test('what is kept survives a restart, and the table is tried again by itself', async () => {
+test.concurrent('what is kept survives a restart, and the table is tried again by itself', async () => {
   await using db = await prepare();
   await sql(db.target, 'ALTER TABLE bad ADD CHECK (v < 100)');
   {
@@ -74,7 +74,7 @@ test('what is kept survives a restart, and the table is tried again by itself', 
   await compareTables(db.source, db.target);
 });
 
-test('a transaction larger than a batch is kept whole', async () => {
+test.concurrent('a transaction larger than a batch is kept whole', async () => {
   await using db = await prepare();
   await sql(db.target, 'ALTER TABLE bad ADD CHECK (v <> 30000)');
   await using running = startPipeline(db, { apply: { maxBatchBytes: '1MB' } });
@@ -94,7 +94,7 @@ test('a transaction larger than a batch is kept whole', async () => {
   await compareTables(db.source, db.target);
 });
 
-test('a table that goes missing on the target is kept until it is back', async () => {
+test.concurrent('a table that goes missing on the target is kept until it is back', async () => {
   await using db = await prepare();
   await using running = startPipeline(db, { apply: { onMissing: 'error' } });
   await running.caughtUp();
@@ -115,7 +115,7 @@ test('a table that goes missing on the target is kept until it is back', async (
   await compareTables(db.source, db.target);
 });
 
-test('with onError: pipeline everything waits', async () => {
+test.concurrent('with onError: pipeline everything waits', async () => {
   await using db = await prepare();
   await sql(db.target, 'ALTER TABLE bad ADD CHECK (v < 100)');
   await using running = startPipeline(db, { apply: { onError: 'pipeline' } });
