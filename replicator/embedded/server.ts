@@ -20,6 +20,8 @@ export interface ServerOptions {
   readonly dataDir?: string;
   /** Folder to make the temporary one in; the system's for such things unless given. */
   readonly within?: string;
+  /** Makes the data directory with this password, where there is none; initdb unless given. */
+  readonly make?: (dataDir: string) => Promise<void>;
   readonly settings?: Settings;
   /** Of the superuser `postgres`. Random unless given; has to be given again for a data directory that exists. */
   readonly password?: string;
@@ -39,7 +41,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Embedded
   const server = new EmbeddedServer({ binaries, dataDir, temporary, password, database, settings: options.settings ?? {} });
   try {
     const found = dataVersion(dataDir);
-    if (found === null) await initialise({ binaries, dataDir, password, signal });
+    if (found === null) await (options.make?.(dataDir) ?? initialise({ binaries, dataDir, password, signal }));
     else if (found !== version) {
       throw new Problem('INTERNAL', `${dataDir} was made by PostgreSQL ${found}, not ${version}`, {
         remedy: 'Choose another folder.',

@@ -34,8 +34,12 @@ test('compareTables finds what differs, counting duplicates', async () => {
   );
 });
 
-test('servers of a test alone can be crashed; the connection for queries comes back', async () => {
+test('servers of a test alone are told apart, and can be crashed; the connection for queries comes back', async () => {
   await using db = await ownServers();
+  const [source, target] = await Promise.all(
+    [db.source, db.target].map((side) => value(side, 'SELECT system_identifier FROM pg_control_system()')),
+  );
+  expect(source).not.toBe(target);
   await sql(db.source, 'CREATE TABLE kept (i int); INSERT INTO kept VALUES (1)');
   await db.source.server?.kill();
   await db.source.server?.start();

@@ -2,6 +2,7 @@ import { existsSync, statfsSync } from 'node:fs';
 import { freemem, tmpdir } from 'node:os';
 import { DEFAULT_VERSION } from '../embedded/binaries.ts';
 import { startServer, type EmbeddedServer, type Settings } from '../embedded/server.ts';
+import { newCluster, PASSWORD } from './new-cluster.ts';
 
 /** The major version that tests run on: PGFOLLOW_TEST_PG, or the newest. */
 export const TEST_VERSION = Number(process.env['PGFOLLOW_TEST_PG'] || DEFAULT_VERSION);
@@ -34,9 +35,13 @@ export interface TestServerOptions {
 }
 
 export function startTestServer(role: 'source' | 'target', options: TestServerOptions = {}): Promise<EmbeddedServer> {
+  const version = options.version ?? TEST_VERSION;
+  const within = dataFolder();
   return startServer({
-    version: options.version ?? TEST_VERSION,
-    within: dataFolder(),
+    version,
+    within,
+    password: PASSWORD,
+    make: (dataDir) => newCluster(version, within, dataDir),
     settings: { ...SETTINGS, timezone: TIME_ZONE[role], ...options.settings },
   });
 }
