@@ -49,6 +49,7 @@ export const FINDING_CODES = {
   READ_TABLES: "Whether the source's role may read the tables.",
   OWN_TABLES: "Whether the source's role may put the tables into the publication.",
   ROW_SECURITY: 'Row level security that would hide rows from the role.',
+  EVENT_TRIGGERS: 'Event triggers that fire for what pgfollow does in a database.',
   REPLICA_IDENTITY: 'How rows of each table are found again on the target.',
   FULL_IDENTITY_TOAST: 'A table whose every UPDATE and DELETE writes its large values to the WAL again.',
   LARGE_OBJECTS: 'Large objects in the source: they are not in the stream.',

@@ -14,17 +14,17 @@ export function explain(error: PipeError, run: Run, checkpointStatement: number)
   if (isTransient(cause) && !isOfAnotherServer(cause)) return cause;
   const planned = run.change(error.statement);
   const truncated = run.truncated(error.statement);
-  const table = planned?.map.table ?? truncated[0]?.table;
+  const map = planned?.map ?? truncated[0] ?? null;
   const what = planned
     ? describeChange(planned)
     : truncated.length > 0
       ? `TRUNCATE of ${truncated.map((map) => map.table).join(', ')}`
       : 'COMMIT';
-  return new Problem('APPLY_FAILED', `The target refused the ${what}: ${reasonOf(cause)}`, {
+  return new Problem('APPLY_FAILED', `The target refused the ${what}: ${reasonOf(cause, map)}`, {
     retry: 'transient',
     cause,
-    remedy: remedyFor(cause, table ?? null),
-    ...(table === undefined ? {} : { table }),
+    remedy: remedyFor(cause, map),
+    ...(map === null ? {} : { table: map.table }),
   });
 }
 

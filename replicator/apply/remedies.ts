@@ -1,4 +1,6 @@
+import type { RelationName } from '../catalog/relation.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
+import { rowSecurityRefusal, type RowSecurityRefusal } from '../postgres/row-security.ts';
 import { describeError, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { partitionRefusal } from './partition-refusal.ts';
 
@@ -13,15 +15,23 @@ interface Refused {
   readonly dataType?: string;
 }
 
+/** The table whose change was refused: its name in states and events, and the target's. */
+export interface RefusedTable {
+  readonly table: string;
+  readonly target: RelationName;
+}
+
 /** Pure: what makes the target accept a change that the source has accepted, with the SQL where its error names what is in the way. */
-export function remedyFor(error: unknown, table: string | null): string {
+export function remedyFor(error: unknown, of: RefusedTable | null): string {
   const refused = (error instanceof Error ? error : {}) as Refused;
   const drop = dropConstraint(refused);
   const placeless = partitionRefusal(error);
   if (placeless) return `${placeless.remedy}\n${AGAIN}`;
+  const hidden = hiddenFrom(error, of);
+  if (hidden) return `${hidden.remedy}\n${AGAIN}`;
   switch (sqlState(error)) {
     case SQLSTATE.untranslatable_character:
-      return `The encoding of the target database lacks a character. Use a target database in UTF8; or change the value on the source, then: pgfollow resync ${table ?? 'SCHEMA.TABLE'}`;
+      return `The encoding of the target database lacks a character. Use a target database in UTF8; or change the value on the source, then: pgfollow resync ${of?.table ?? 'SCHEMA.TABLE'}`;
     case SQLSTATE.unique_violation:
     case SQLSTATE.exclusion_violation:
       return `Delete the row that is in the way on the target, or set apply.onConflict: source_wins.${drop && ` Where the source has no such constraint:\n${drop}\n`} ${AGAIN}`;
@@ -42,9 +52,13 @@ export function remedyFor(error: unknown, table: string | null): string {
 }
 
 /** Pure: why the target refused something: what that means, where the server's words alone do not say, and these. */
-export function reasonOf(error: unknown): string {
-  const placeless = partitionRefusal(error);
-  return placeless ? `${placeless.why}: ${describeError(error)}` : describeError(error);
+export function reasonOf(error: unknown, of: RefusedTable | null = null): string {
+  const told = partitionRefusal(error) ?? hiddenFrom(error, of);
+  return told ? `${told.why}: ${describeError(error)}` : describeError(error);
+}
+
+function hiddenFrom(error: unknown, of: RefusedTable | null): RowSecurityRefusal | null {
+  return of && rowSecurityRefusal(error, { role: 'target', relation: of.target });
 }
 
 // Of a table, or of a domain, whose error names no table.

@@ -10,6 +10,7 @@ import { identifySource, type SourceIdentity } from '../source/identity.ts';
 import { waitingFor } from '../source/create-slot.ts';
 import { readSlot, type SlotState } from '../source/slot.ts';
 import { classifyTransactions } from './activity.ts';
+import { classifyEventTriggers, readEventTriggers } from './event-triggers.ts';
 import { classifyCreation, readCreationRights } from './creation.ts';
 import { isLocal, reach, replicationRefused } from './connection.ts';
 import { classifyConfig, examineDisk, examinePasswordFiles } from './here.ts';
@@ -186,6 +187,11 @@ async function lookAtSourceTables(report: Report, source: Client, { config, iden
   });
   await report.check('source', async () => classifyToast(pairs.pairs, await readToasted(source, oids)));
   await report.check('source', async () => classifyBystanders(await readBystanders(source), config));
+  await report.check('source', async () => {
+    const { managed } = config.publication;
+    const firing = await readEventTriggers(source, 'source');
+    return classifyEventTriggers('source', managed ? firing : firing.filter(({ event }) => event === 'login'));
+  });
 }
 
 async function lookAtTargetTables(report: Report, target: Client, known: Tables & { readonly source: Client }): Promise<void> {
@@ -198,6 +204,7 @@ async function lookAtTargetTables(report: Report, target: Client, known: Tables 
     const majors = { source: majorOf(identity.version), target: majorOf(facts?.version ?? identity.version) };
     return classifyCreation(pairs.missing, await readCreationRights(target, schemas), majors);
   });
+  await report.check('target', async () => classifyEventTriggers('target', await readEventTriggers(target, 'target')));
   const rights = await report.get('target', () => readRights(target, oids));
   if (rights) report.add(classifyTargetRights(pairs.pairs, rights, user));
   const replicaRole = facts?.replicaRole === null;

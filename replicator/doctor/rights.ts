@@ -20,6 +20,8 @@ export interface TableRights {
   readonly unreadable: readonly string[];
   /** Policies apply to this role. */
   readonly hidden: boolean;
+  /** They do to the owner, too. */
+  readonly forced: boolean;
 }
 
 /** The rights of the role that is connected, on these tables. */
@@ -37,7 +39,8 @@ const RIGHTS = `select c.oid, n.nspname as schema, pg_catalog.pg_get_userbyid(c.
     where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and not pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT')
   ) end as unreadable,
   c.relrowsecurity and not r.rolsuper and not r.rolbypassrls
-    and (c.relforcerowsecurity or not pg_catalog.pg_has_role(c.relowner, 'USAGE')) as hidden
+    and (c.relforcerowsecurity or not pg_catalog.pg_has_role(c.relowner, 'USAGE')) as hidden,
+  c.relforcerowsecurity as forced
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace, pg_catalog.pg_roles r
 where c.oid = any ($1::pg_catalog.oid[]) and r.rolname = current_user
@@ -135,11 +138,19 @@ function rowSecurity(
 ): Finding[] {
   const hidden = pairs.filter((pair) => of(pair)?.hidden);
   if (hidden.length === 0) return [];
+  const names = (some: readonly TablePair[]): string[] =>
+    some.map(({ source, mapping }) => quoteRelation(where === 'source' ? source : mapping.target));
+  const forced = names(hidden.filter((pair) => of(pair)?.forced));
+  const owners = new Set(hidden.flatMap((pair) => (of(pair)?.owns ? [] : [of(pair)?.owner ?? ''])));
+  const others = [
+    ...[...owners].map((owner) => `GRANT ${quoteIdent(owner)} TO ${quoteIdent(user)};`),
+    ...forced.map((name) => `ALTER TABLE ${name} NO FORCE ROW LEVEL SECURITY;`),
+  ];
   return [
     complaint('error', where, 'ROW_SECURITY', {
       ...oneTable(hidden),
-      message: `Row level security applies to role ${user} on ${tables(hidden.length)} of the ${where} (${some(hidden.map(({ name }) => name))}): their rows would not all be there.`,
-      remedy: `As a superuser: ALTER ROLE ${quoteIdent(user)} BYPASSRLS; or make it a member of the tables' owner.`,
+      message: `Row level security applies to role ${user} on ${tables(hidden.length)} of the ${where} (${some(hidden.map(({ name }) => name))}): ${where === 'source' ? 'their rows are neither copied nor compared' : 'their rows cannot be written'}, since not all of them would be there.`,
+      remedy: `As a superuser: ALTER ROLE ${quoteIdent(user)} BYPASSRLS;\nor: ${others.join(' ')}`,
     }),
   ];
 }

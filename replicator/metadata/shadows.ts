@@ -1,7 +1,8 @@
 import type { Client } from 'pg';
 import type { RelationName } from '../catalog/relation.ts';
+import { nameEventTrigger } from '../postgres/event-triggers.ts';
 import { quoteRelation } from '../postgres/quote.ts';
-import { SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
+import { describeError, isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 
 /** What a copy that was made again found on the target. */
 export interface Difference {
@@ -82,16 +83,25 @@ export async function readShadows(
   return rows.map(({ id, schema, name }) => ({ id, source: { schema, name } }));
 }
 
-/** Drops a shadow and what is known of it. One that is locked stays, and is found again: false. */
-export async function dropShadow(target: Client, id: number): Promise<boolean> {
+/** Why a shadow stays for now: it is found again. */
+export interface ShadowLeft {
+  /** Somebody reads it; else the target refuses. */
+  readonly locked: boolean;
+  readonly reason: string;
+}
+
+/** Drops a shadow and what is known of it; null when it is gone. */
+export async function dropShadow(target: Client, id: number): Promise<ShadowLeft | null> {
   try {
     await target.query(
       `SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'; DROP TABLE IF EXISTS ${quoteRelation(shadowName(id))}; ` +
         `DELETE FROM pgfollow.shadow_chunk WHERE shadow = ${id}; DELETE FROM pgfollow.shadow WHERE id = ${id}`,
     );
-    return true;
+    return null;
   } catch (error) {
-    if (sqlState(error) !== SQLSTATE.lock_not_available) throw error;
-    return false;
+    const locked = sqlState(error) === SQLSTATE.lock_not_available;
+    if (!locked && (sqlState(error) === null || isTransient(error))) throw error;
+    await nameEventTrigger(target, 'target', error);
+    return { locked, reason: describeError(error) };
   }
 }

@@ -15,6 +15,13 @@ export interface Relayed {
   readonly bytes: number;
 }
 
+const sourcesWords = new WeakSet<Error>();
+
+/** Whether it was the source of a relay that has said so. */
+export function isFromSource(error: unknown): boolean {
+  return error instanceof Error && sourcesWords.has(error);
+}
+
 /**
  * Pipes COPY … TO STDOUT on one server into COPY … FROM STDIN on another. A CopyData message has the same form in both
  * directions, so the bytes go on as they were received: only the boundaries between messages are looked at, nothing is
@@ -110,6 +117,7 @@ class CopyTap implements Submittable {
   }
 
   handleError(error: Error): void {
+    sourcesWords.add(error);
     this.#failed(error);
   }
 

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Client } from 'pg';
 import { Problem } from '../problem.ts';
+import { nameEventTrigger } from './event-triggers.ts';
 
 const FOLDER = new URL('../../db/metadata/', import.meta.url);
 
@@ -23,6 +24,7 @@ export async function migrateMetadata(target: Client): Promise<void> {
     await target.query('COMMIT');
   } catch (error) {
     await target.query('ROLLBACK').catch(() => {});
+    await nameEventTrigger(target, 'target', error);
     throw error;
   }
 }

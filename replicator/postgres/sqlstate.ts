@@ -61,10 +61,14 @@ export function isOfAnotherServer(error: unknown): boolean {
   return OF_CONNECTIONS.includes(sqlState(error) ?? '') && typeof (error as { routine?: unknown }).routine === 'string';
 }
 
-/** Message, detail and hint of a server's error in one line; the message alone for any other error. */
+/** Message, detail and hint of a server's error in one line, and the event trigger that has raised it; the message alone for any other error. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const parts = [error.message || ('code' in error ? String(error.code) : error.name)];
+  const { raisedBy } = error as { raisedBy?: { trigger: string; calls: string } };
+  const parts = [
+    ...(raisedBy ? [`event trigger ${raisedBy.trigger} (function ${raisedBy.calls}) has raised:`] : []),
+    error.message || ('code' in error ? String(error.code) : error.name),
+  ];
   if ('detail' in error && typeof error.detail === 'string') parts.push(error.detail);
   if ('hint' in error && typeof error.hint === 'string') parts.push(error.hint);
   const state = sqlState(error);

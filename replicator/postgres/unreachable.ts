@@ -33,9 +33,11 @@ export function unreachable(
             ? `Create the database, or correct its name in ${role}.url.`
             : error instanceof NotBound
               ? `Let the server ask for SCRAM over TLS (hostssl … scram-sha-256 in pg_hba.conf), or take channel_binding out of ${role}.url.`
-              : isTlsError(error)
-                ? `Let the server offer TLS (ALTER SYSTEM SET ssl = on; with ssl_cert_file and ssl_key_file), or correct sslmode and sslrootcert in ${role}.url.`
-                : `Check that PostgreSQL runs at ${place} and can be reached from here: psql "$PGFOLLOW_${role.toUpperCase()}_URL".`;
+              : raisedAtLogin(error)
+                ? `Let the login event trigger of ${place} (PostgreSQL 17 and newer) take the role of ${role}.url. Its function runs with an empty search_path, so where it misses a name: ALTER FUNCTION … SET search_path = public;`
+                : isTlsError(error)
+                  ? `Let the server offer TLS (ALTER SYSTEM SET ssl = on; with ssl_cert_file and ssl_key_file), or correct sslmode and sslrootcert in ${role}.url.`
+                  : `Check that PostgreSQL runs at ${place} and can be reached from here: psql "$PGFOLLOW_${role.toUpperCase()}_URL".`;
   const [only] = failures;
   const message =
     only && failures.length === 1
@@ -64,6 +66,14 @@ function lacksPassword(error: unknown): boolean {
   return error instanceof Error && /client password must be a (?:non-empty )?string/.test(error.message);
 }
 
+// Nothing else runs a function before anybody is let in. Its context names the function.
+function raisedAtLogin(error: unknown): string | null {
+  const { where } = (error instanceof Error ? error : {}) as { where?: string };
+  return sqlState(error) !== null && where ? where : null;
+}
+
 function reasonOf(error: unknown): string {
-  return lacksPassword(error) ? 'it asks for a password, and none is known' : describeError(error);
+  if (lacksPassword(error)) return 'it asks for a password, and none is known';
+  const context = raisedAtLogin(error);
+  return context ? `${describeError(error)}, in ${context.replaceAll(/\s+/g, ' ')}` : describeError(error);
 }

@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import type { RelationName } from '../catalog/relation.ts';
 import { storePart } from '../metadata/created-tables.ts';
+import { nameEventTrigger } from '../postgres/event-triggers.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
 import { describeError, isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import type { Refusal } from './build-steps.ts';
@@ -61,6 +62,7 @@ async function addUnless(
   if (impossible !== null) return { reason: impossible, sql, isLasting: true };
   const error = standing ? await proveKey(target, sql) : await addKey(target, key);
   if (!error) return null;
+  await nameEventTrigger(target, 'target', error);
   const reason = `${standing ? 'it is there, but not valid: ' : ''}${describeError(error)}`;
   return { reason, sql, isLasting: key.refersToSome && sqlState(error) === SQLSTATE.foreign_key_violation };
 }

@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import type { RelationName } from '../catalog/relation.ts';
 import { storePart } from '../metadata/created-tables.ts';
+import { nameEventTrigger } from '../postgres/event-triggers.ts';
 import { quoteRelation } from '../postgres/quote.ts';
 import { describeError, isTransient, sqlState } from '../postgres/sqlstate.ts';
 import type { Step, TablePlan } from './step.ts';
@@ -54,6 +55,7 @@ export async function runStep(client: Client, step: Step, table: RelationName, p
   } catch (error) {
     if (sqlState(error) === null || isTransient(error)) throw error;
     await client.query('ROLLBACK');
+    await nameEventTrigger(client, 'target', error);
     const reason = describeError(error);
     if (!step.isKey) await storePart(client, pipeline, table, { part: step.part, refused: reason });
     return reason;

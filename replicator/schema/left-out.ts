@@ -6,6 +6,9 @@ import type { Oid } from '../postgres/oid.ts';
 /** Names shown a kind; the rest is counted. */
 const SHOWN = 5;
 
+/** A setting of tables, as opposed to the other kinds: without policies nobody but the owner sees a row. */
+const ROW_SECURITY = 'row level security';
+
 /** What hangs on the tables (`$1`) and what else is in their schemas, of all that is not created, by kind. */
 const LEFT_OUT = `with followed as (
   select c.oid, c.relname, c.relnamespace, n.nspname, c.relacl, c.relrowsecurity
@@ -31,6 +34,8 @@ from (
   union all
   select 'policy', pg_catalog.format('%s on %s.%s', p.polname, f.nspname, f.relname)
   from pg_catalog.pg_policy p join followed f on f.oid = p.polrelid
+  union all
+  select '${ROW_SECURITY}', pg_catalog.format('%s.%s', f.nspname, f.relname) from followed f where f.relrowsecurity
   union all
   select 'grant', pg_catalog.format('on %s.%s', f.nspname, f.relname) from followed f where f.relacl is not null
   union all
@@ -61,7 +66,11 @@ export async function leftOut(source: Client, tables: readonly Relation[], funct
   if (rows.length === 0) return null;
   const kinds = rows.map(({ kind, count, names }) => {
     const more = count > names.length ? ` and ${count - names.length} more` : '';
-    return `${count} ${count === 1 ? kind : plural(kind)} (${names.join(', ')}${more})`;
+    const counted =
+      kind === ROW_SECURITY
+        ? `${kind} of ${count} ${count === 1 ? 'table' : 'tables'}`
+        : `${count} ${count === 1 ? kind : plural(kind)}`;
+    return `${counted} (${names.join(', ')}${more})`;
   });
   return complaint('warning', 'target', 'LEFT_OUT', {
     message: `Not created on the target with the tables: ${kinds.join('; ')}.`,

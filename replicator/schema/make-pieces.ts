@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import { displayName, type RelationName } from '../catalog/relation.ts';
 import { storeCreated } from '../metadata/created-tables.ts';
+import { nameEventTrigger } from '../postgres/event-triggers.ts';
 import { describeError, isTransient, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
 import { existingNames } from './existing-names.ts';
@@ -96,6 +97,7 @@ class Making {
     } catch (error) {
       if (sqlState(error) === null || isTransient(error)) throw error;
       await this.#target.query('ROLLBACK TO SAVEPOINT piece');
+      await nameEventTrigger(this.#target, 'target', error);
       this.#fail(piece, describeError(error));
     }
   }

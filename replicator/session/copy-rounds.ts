@@ -165,6 +165,7 @@ export class CopyRounds {
       },
       progress: (task, rows, bytes) => observer.progress(task, rows, bytes),
       merged: (task, found) => observer.merged(task, found),
+      shadowStays: (task, shadow, reason) => observer.shadowStays(task, shadow, reason),
       finished: (task, rows, bytes) => {
         const known = this.#byTask.get(task);
         if (known) {

@@ -40,8 +40,8 @@ async function drop(
   signal.addEventListener('abort', cut, { once: true });
   try {
     for (const id of ids) {
-      let dropped = await dropShadow(client, id);
-      if (insist) while (!dropped && !signal.aborted) dropped = await dropShadow(client, id);
+      let left = await dropShadow(client, id);
+      if (insist) while (left?.locked && !signal.aborted) left = await dropShadow(client, id);
     }
   } finally {
     signal.removeEventListener('abort', cut);

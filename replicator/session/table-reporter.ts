@@ -13,6 +13,7 @@ import type { CopyRoundsOptions } from './copy-rounds.ts';
 import type { FollowedTable } from './followed-table.ts';
 import type { Publishing } from './publish-tables.ts';
 import type { ResolvedPipelineTables } from './followed-tables.ts';
+import { leftShadow } from './left-shadow.ts';
 import { mendedParts, RefusedKeys, refusedParts, type RefusalCode } from './refused-parts.ts';
 import { TableErrors } from './table-errors.ts';
 import type { Teller } from './teller.ts';
@@ -178,6 +179,7 @@ export class TableReporter {
         const table = name(task);
         this.#teller.tell({ level: 'info', table, code: 'RESYNCED', message: resynced(table, found) });
       },
+      shadowStays: (task, shadow, reason) => this.#teller.tell(leftShadow(name(task), shadow, reason)),
       beginsAgain: ({ code, message, remedy, table }) =>
         this.#teller.tell({ level: 'warn', code, message, remedy, ...(table === null ? {} : { table }) }),
       waits: (tables, wait) => this.#waits.tell(tables, wait),

@@ -185,7 +185,11 @@ export class CopyPool {
     }
     piece.part = 'after';
     piece.repeats = 0;
-    if (table.shadow !== null && (await dropShadow(ends.target, table.shadow))) this.#shadows.delete(table.shadow);
+    if (table.shadow !== null) {
+      const left = await dropShadow(ends.target, table.shadow);
+      if (!left?.locked) this.#shadows.delete(table.shadow);
+      if (left && !left.locked) table.shadowStays(left.reason);
+    }
     if (table.rows > 0) await analyze(ends, table.task);
     table.finished();
     this.#takeAgain(round, round.copied());

@@ -31,6 +31,8 @@ export interface CopyObserver {
   progress(task: CopyTask, rows: number, bytes: number): void;
   /** A table that was copied before is as the source's again; finished() follows. */
   merged(task: CopyTask, found: Difference): void;
+  /** What a copy has left cannot be dropped. */
+  shadowStays(task: CopyTask, shadow: RelationName, reason: string): void;
   finished(task: CopyTask, rows: number, bytes: number): void;
   failed(task: CopyTask, problem: Problem): void;
 }

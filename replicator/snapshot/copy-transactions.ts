@@ -4,6 +4,7 @@ import { claimChunk, forgetChunks, keepFromRestart } from '../metadata/copy-chun
 import { claimShadowChunk, shadowName } from '../metadata/shadows.ts';
 import { isCopied, storeCopied, storeProgress, type CopiedAsOf } from '../metadata/table-states.ts';
 import { relayCopy, type Relayed } from '../postgres/copy-relay.ts';
+import { nameEventTrigger } from '../postgres/event-triggers.ts';
 import { quoteRelation } from '../postgres/quote.ts';
 import { isTransient, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
@@ -151,7 +152,7 @@ async function lettingGo<T>(source: Client, read: () => Promise<T>): Promise<T> 
   return outcome;
 }
 
-/** `how` as in BEGIN. */
+/** A transaction of the target; `how` as in BEGIN. */
 export async function inTransaction<T>(client: Client, work: () => Promise<T>, how = ''): Promise<T> {
   await client.query(`BEGIN ${how}`);
   try {
@@ -160,6 +161,7 @@ export async function inTransaction<T>(client: Client, work: () => Promise<T>, h
     return outcome;
   } catch (error) {
     await client.query('ROLLBACK').catch(() => {});
+    await nameEventTrigger(client, 'target', error);
     throw error;
   }
 }

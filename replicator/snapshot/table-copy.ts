@@ -1,4 +1,4 @@
-import type { Difference } from '../metadata/shadows.ts';
+import { shadowName, type Difference } from '../metadata/shadows.ts';
 import type { Relayed } from '../postgres/copy-relay.ts';
 import type { Problem } from '../problem.ts';
 import type { Chunk } from './chunks.ts';
@@ -65,6 +65,11 @@ export class TableCopy {
 
   merged(found: Difference): void {
     this.#observer.merged(this.task, found);
+  }
+
+  /** It is merged, but the target refuses to drop its shadow. */
+  shadowStays(reason: string): void {
+    if (this.shadow !== null) this.#observer.shadowStays(this.task, shadowName(this.shadow), reason);
   }
 
   finished(): void {

@@ -53,8 +53,11 @@ async function takenByEach(client: Client, partitions: readonly Relation[]): Pro
   }
 }
 
-/** The same of a table that is published already, when the publication's options are other ones. Gives up the lock it took. */
-export async function keepsTakingWrites(client: Client, table: RelationName): Promise<boolean> {
+/**
+ * The same of a table that is published already, when the publication's options are other ones. Gives up the lock it took. Where the role may
+ * not DELETE, or policies apply to it, it is what the rules say.
+ */
+export async function keepsTakingWrites(client: Client, table: RelationName, fault: WriteFault | null): Promise<boolean> {
   try {
     // With both published, what is checked for DELETE is checked for UPDATE too. Going back gives up the lock.
     const probe = `EXPLAIN DELETE FROM ${quoteRelation(table)}`;
@@ -63,7 +66,7 @@ export async function keepsTakingWrites(client: Client, table: RelationName): Pr
   } catch (error) {
     if (isBroken(error) || isLockTrouble(error)) throw error;
     await client.query(`ROLLBACK TO ${PROBE}; RELEASE ${PROBE}`);
-    return false;
+    return sqlState(error) === SQLSTATE.insufficient_privilege && fault === null;
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import { displayName, type Relation, type RelationName, type TableMapping } from '../catalog/relation.ts';
 import type { Oid } from '../postgres/oid.ts';
+import { namingEventTriggers } from '../postgres/event-triggers.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
 import { describeError, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
@@ -82,7 +83,8 @@ export async function ensurePublication(client: Client, options: EnsurePublicati
     generatedColumnsSent,
     filterMemo: options.filterMemo ?? new Map<string, string>(),
   });
-  const expelled = found && optionsDiffer(found, options) ? await editor.setOptions(optionClause(options), found.members) : [];
+  const expelled =
+    found && optionsDiffer(found, options) ? await editor.setOptions(optionClause(options), found.members, options.tables) : [];
   const members = new Map(
     (found?.members ?? []).filter((member) => !expelled.includes(member.oid)).map((member) => [member.oid, member]),
   );
@@ -151,7 +153,8 @@ async function publishTables(
 
 async function createPublication(client: Client, options: EnsurePublicationOptions): Promise<void> {
   try {
-    await client.query(`CREATE PUBLICATION ${quoteIdent(options.name)} WITH (${optionClause(options)})`);
+    const sql = `CREATE PUBLICATION ${quoteIdent(options.name)} WITH (${optionClause(options)})`;
+    await namingEventTriggers(client, 'source', () => client.query(sql));
   } catch (error) {
     if (sqlState(error) !== SQLSTATE.insufficient_privilege) throw error;
     throw new Problem('SOURCE_UNSUITABLE', `The publication ${options.name} cannot be created: ${describeError(error)}`, {

@@ -1,4 +1,5 @@
 import { displayName, type RelationName } from '../catalog/relation.ts';
+import { eventTriggerRemedy } from '../postgres/event-triggers.ts';
 import { quoteLiteral, quoteRelation } from '../postgres/quote.ts';
 import { describeError, isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
@@ -31,11 +32,26 @@ export function publishProblem(
       'transient',
     );
   }
+  const run = `${statements.join(';\n')};`;
+  const pass = eventTriggerRemedy(error);
+  if (sqlState(error) === SQLSTATE.query_canceled) {
+    return report(
+      'is not published, because that kept it locked for too long',
+      `Something slow runs with it, an event trigger mostly. Make that faster${pass ? `; or let it pass:\n${pass}\n` : ' (SELECT * FROM pg_event_trigger); '}or run it yourself, at a quiet time:\n${run}\nIt is tried again by itself.`,
+      'permanent',
+    );
+  }
+  if (pass)
+    return report(
+      'cannot be published',
+      `${pass}\nIt is tried again by itself. It was:\n${run}`,
+      isTransient(error) ? 'transient' : 'permanent',
+    );
   switch (sqlState(error)) {
     case SQLSTATE.insufficient_privilege:
       return report(
         'cannot be published by this role',
-        `Make the role of source.url a member of the table's owner, or run as a superuser:\n${statements.join(';\n')};`,
+        `Make the role of source.url a member of the table's owner, or run as a superuser:\n${run}`,
         'permanent',
       );
     case SQLSTATE.undefined_table:

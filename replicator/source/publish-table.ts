@@ -1,6 +1,7 @@
 import type { Client, QueryConfig } from 'pg';
 import type { Relation, RelationName } from '../catalog/relation.ts';
 import type { Oid } from '../postgres/oid.ts';
+import { namingEventTriggers } from '../postgres/event-triggers.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
 import { SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import type { Problem } from '../problem.ts';
@@ -38,6 +39,13 @@ export interface EditorOptions {
 
 /** Tables that need nothing but to be added share a transaction. */
 const TABLES_A_TRANSACTION = 50;
+
+/**
+ * What a transaction that sets replica identities may take, ms, and that for each: it keeps everybody away from the table, and an event trigger of
+ * somebody else's takes its time in it. By itself it takes a few ms.
+ */
+const LOCKED_MS = 1000;
+const LOCKED_EACH_MS = 20;
 
 /** Changes one publication, a table at a time, each change proven harmless before it is committed. */
 export class PublicationEditor {
@@ -109,14 +117,17 @@ export class PublicationEditor {
 
   /**
    * Sets the publication's options. A table that it already holds and whose writes they would break is taken out in the
-   * same transaction; its OID is returned.
+   * same transaction; its OID is returned. `tables`: those that are wanted.
    */
-  async setOptions(clause: string, members: readonly MemberState[]): Promise<Oid[]> {
+  async setOptions(clause: string, members: readonly MemberState[], tables: readonly WantedTable[]): Promise<Oid[]> {
+    const wanted = new Map(tables.map((table) => [table.relation.oid, table]));
     return this.#transaction(async () => {
       await this.#client.query(`ALTER PUBLICATION ${this.#publication} SET (${clause})`);
       const expelled: Oid[] = [];
       for (const member of members) {
-        if (await keepsTakingWrites(this.#client, member)) continue;
+        const table = wanted.get(member.oid);
+        const fault = table ? this.writeFault(table, [], member.filterColumns) : null;
+        if (await keepsTakingWrites(this.#client, member, fault)) continue;
         await this.#client.query(this.#removal(member));
         expelled.push(member.oid);
       }
@@ -140,11 +151,13 @@ export class PublicationEditor {
   ): Promise<TableOutcome> {
     const { relation } = table;
     const deadline = performance.now() + this.#options.lockTimeoutMs;
+    const end = performance.now() + LOCKED_MS + LOCKED_EACH_MS * plan.length;
     for (const change of plan) {
       // ACCESS EXCLUSIVE: all the locks of one tree may be waited for no longer than one lock.
       const left = Math.max(10, Math.ceil(deadline - performance.now()));
-      await this.#client.query(`SET LOCAL lock_timeout = ${left}; ${change.sql}`);
+      await this.#client.query(`SET LOCAL lock_timeout = ${left}; ${untilSql(end)}; ${change.sql}`);
     }
+    if (plan.length > 0) await this.#client.query(untilSql(end));
     let filterColumns: readonly string[] = member?.filterColumns ?? [];
     if (!member || !this.isAsWanted(member, table)) {
       const now = await this.#replace(table, member);
@@ -155,6 +168,8 @@ export class PublicationEditor {
       filterColumns = now.columns;
     }
     await proveWritable(this.#client, table, this.writeFault(table, plan, filterColumns));
+    // A COMMIT that is cancelled has been made all the same.
+    if (plan.length > 0) await this.#client.query('SET LOCAL statement_timeout = 0');
     const changed = member !== null && (member.hasFilter || table.where !== null) && !this.isAsWanted(member, table);
     return { ...outcome(member ? (changed ? 'filter changed' : 'kept') : 'added', relation), identityChanges: plan };
   }
@@ -192,8 +207,13 @@ export class PublicationEditor {
   }
 
   #transaction<T>(work: (rollback: () => Promise<void>) => Promise<T>): Promise<T> {
-    return patientTransaction(this.#client, this.#options.lockTimeoutMs, work);
+    return namingEventTriggers(this.#client, 'source', () => patientTransaction(this.#client, this.#options.lockTimeoutMs, work));
   }
+}
+
+// Each statement by itself.
+function untilSql(end: number): string {
+  return `SET LOCAL statement_timeout = ${Math.max(10, Math.ceil(end - performance.now()))}`;
 }
 
 function outcome(kind: TableOutcome['kind'], { schema, name }: RelationName, problem: Problem | null = null): TableOutcome {
