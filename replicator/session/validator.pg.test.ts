@@ -47,8 +47,8 @@ test('connections that are cut are made again, and a session that ends is follow
   expect(await cut(db, ' validate')).toBe(2);
   await eventually(() => rowsOfBig(running) > 50_000, { interval: 5 });
   expect(run(running).running).toBe(true);
-  // The stream's own: the session ends, and the next one begins this table again.
-  expect(await cut(db, ' control')).toBe(2);
+  // The stream's own: the session ends, and the next one begins this table again. With the one it may have closed the other by then.
+  expect(await cut(db, ' control')).toBeGreaterThan(0);
   await eventually(() => !run(running).running, { timeout: 90_000 });
   expect(run(running).tables.map((found) => `${found.table} ${inShort(found)}`)).toEqual([
     'public.big equal 300000',

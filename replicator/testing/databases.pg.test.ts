@@ -32,6 +32,17 @@ test('compareTables finds what differs, counting duplicates', async () => {
   await expect(compareTables(db.source, db.target, 's.T x')).rejects.toThrow(
     /4 rows on the source, s.T x 4 on the target[^]*missing on the target: 1\n    \(1,"2026-03-01 11:00:00\+00"\) 00000001 \w+\n  only on the target: 1\n    \(3/,
   );
+  for (const [side, end] of [
+    [db.source, 'a'],
+    [db.target, 'b'],
+  ] as const)
+    await sql(
+      side,
+      `CREATE TABLE wide AS SELECT i, repeat('é', 1000) || CASE WHEN i = 7 THEN '${end}' ELSE '' END AS v FROM generate_series(1, 9) i`,
+    );
+  await expect(compareTables(db.source, db.target, 'public.wide')).rejects.toThrow(
+    /missing on the target: 1\n    \(7,é+... 1005 characters[^]*only on the target: 1\n    \(7,é+... 1005 characters/,
+  );
 });
 
 test('servers of a test alone are told apart, and can be crashed; the connection for queries comes back', async () => {
