@@ -1,3 +1,4 @@
+import type { ColumnType } from '../catalog/relation.ts';
 import { TYPE_OID, type Oid } from '../postgres/oid.ts';
 import { quoteIdent } from '../postgres/quote.ts';
 import { unreachable } from '../problem.ts';
@@ -10,16 +11,31 @@ export function converted({ conversion, target, parameterType, via }: MappedColu
     case 'none':
       return parameter;
     case 'cast':
-      return `${parameter}::${target.type.sqlName}`;
+      return `${parameter}::${castName(target.type)}`;
     case 'by text':
-      return `${textOf(parameterType, parameter)}::${target.type.sqlName}`;
+      return `${textOf(parameterType, parameter)}::${castName(target.type)}`;
     case 'char':
       return charOf(`${parameter}::pg_catalog.text`);
     case 'marked':
-      return `${markedSql(parameter)}${via === undefined ? '' : `::${via}`}::${target.type.sqlName}`;
+      return `${markedSql(parameter)}${via === undefined ? '' : `::${via}`}::${castName(target.type)}`;
     default:
       return unreachable(conversion);
   }
+}
+
+const CUT_BY_A_CAST: ReadonlyMap<Oid, string> = new Map([
+  [TYPE_OID.varchar, 'pg_catalog."varchar"'],
+  [TYPE_OID.bpchar, 'pg_catalog.bpchar'],
+  [TYPE_OID.bit, 'pg_catalog."bit"'],
+  [TYPE_OID.varbit, 'pg_catalog.varbit'],
+]);
+
+/**
+ * The type that a value is cast to on its way into a column of this one. A cast cuts off what is too long for a domain, where the assignment refuses
+ * it; so it goes to the type behind that, of any length.
+ */
+export function castName({ kind, baseOid, sqlName }: ColumnType): string {
+  return (kind === 'domain' ? CUT_BY_A_CAST.get(baseOid) : undefined) ?? sqlName;
 }
 
 // What a copy brings is what the type prints: of these a cast to text gives something else, true for t and 10.0.0.1/32 for 10.0.0.1.

@@ -1,6 +1,6 @@
 import { TYPE_OID, type Oid } from '../postgres/oid.ts';
 import { quoteIdent } from '../postgres/quote.ts';
-import { converted, equalityExpression } from './column-sql.ts';
+import { castName, converted, equalityExpression } from './column-sql.ts';
 import { imageMatch, isHashed, roughMatch, wholeImageMatch, type ComparedColumn } from './image-match.ts';
 import type { ImagesMatch } from './images-match.ts';
 import type { MappedColumn, RowMap } from './row-map.ts';
@@ -200,5 +200,5 @@ function keyMatch(keys: readonly MappedColumn[], first: number, binary: boolean)
 
 function staged(column: MappedColumn, i: number, binary: boolean): string {
   const { conversion, target } = column;
-  return binary || conversion !== 'none' ? converted(column, `s.v${i}`) : `s.v${i}::${target.type.sqlName}`;
+  return binary || conversion !== 'none' ? converted(column, `s.v${i}`) : `s.v${i}::${castName(target.type)}`;
 }

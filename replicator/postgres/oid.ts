@@ -22,6 +22,8 @@ export const TYPE_OID = {
   date: 1082,
   timestamp: 1114,
   timestamptz: 1184,
+  bit: 1560,
+  varbit: 1562,
   numeric: 1700,
   uuid: 2950,
   jsonb: 3802,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { compareTables } from '../testing/compare.ts';
 import { sql, testDatabases, value } from '../testing/databases.ts';
-import { startPipeline } from '../testing/run-pipeline.ts';
+import { startCaughtUp, startPipeline } from '../testing/run-pipeline.ts';
 import { TEST_VERSION } from '../testing/servers.ts';
 import { known, stageShapes, type Shape } from '../testing/shapes.ts';
 
@@ -83,6 +84,42 @@ describe.each([
   });
   test.each(shapes)('$name', (shape) => stage.expectSame(shape));
 });
+
+test.each([
+  { binary: 'auto', rows: 'id = 1' },
+  { binary: 'auto', rows: 'true' },
+  { binary: 'never', rows: 'id = 1' },
+  { binary: 'never', rows: 'true' },
+])(
+  'what is too long for a domain of the target is refused, never cut off (binary: $binary, where $rows)',
+  async ({ binary, rows }) => {
+    await using db = await testDatabases();
+    const tables = { number: 'int', word: 'text', padded: 'text', bits: 'text' };
+    for (const [name, type] of Object.entries(tables))
+      await sql(
+        db.source,
+        `CREATE TABLE ${name} (id int PRIMARY KEY, v ${type}); INSERT INTO ${name} SELECT i, 101 FROM generate_series(1, 40) i`,
+      );
+    await sql(
+      db.target,
+      `CREATE DOMAIN short AS varchar(3); CREATE DOMAIN shorter AS short; CREATE DOMAIN padded_short AS char(3); CREATE DOMAIN few_bits AS varbit(3);
+     CREATE TABLE number (id int PRIMARY KEY, v short); CREATE TABLE word (id int PRIMARY KEY, v shorter);
+     CREATE TABLE padded (id int PRIMARY KEY, v padded_short); CREATE TABLE bits (id int PRIMARY KEY, v few_bits)`,
+    );
+    await using running = await startCaughtUp(db, { apply: { binary } });
+    const set = async (v: number): Promise<void> => {
+      for (const name of Object.keys(tables)) await sql(db.source, `UPDATE ${name} SET v = ${v} WHERE ${rows}`);
+      await running.caughtUp();
+    };
+    await set(110);
+    await compareTables(db.source, db.target);
+    await set(11011);
+    for (const name of Object.keys(tables)) {
+      expect(running.pipeline.model.table(`public.${name}`)?.error?.message).toMatch(/too long/);
+      expect(await value(db.target, `SELECT v FROM ${name} WHERE id = 1`), name).toBe('110');
+    }
+  },
+);
 
 test('what does not fit puts the table in error with the SQL that mends it; the others go on', async () => {
   await using db = await testDatabases();
