@@ -2,31 +2,41 @@ import type { Client } from 'pg';
 import type { RelationName } from '../catalog/relation.ts';
 import { formatLsn } from '../postgres/lsn.ts';
 import type { Oid } from '../postgres/oid.ts';
-import type { CopiedAsOf, StoredColumns, StoredPartition } from './table-states.ts';
+import type { CopiedAsOf, StoredColumns, StoredMapping, StoredPartition } from './table-states.ts';
 
 // One statement for all of them: there may be thousands.
 
 /**
  * Adds tables as `pending`, or puts them back there; their targets may have changed with the configuration. Gives those whose
- * rows may be of a copy of ours, made before the table left.
+ * rows may be of a copy of ours, made before the table left; in another target table they are not.
  */
 export async function enrollTables(
   target: Client,
   pipeline: string,
   tables: readonly { readonly source: RelationName; readonly target: RelationName }[],
 ): Promise<RelationName[]> {
+  const names = [...columns(tables.map(({ source }) => source)), ...columns(tables.map((table) => table.target))];
+  await target.query(
+    `DELETE FROM pgfollow.copy_chunk c
+      USING pgfollow.table_state s JOIN unnest($2::pg_catalog.text[], $3::pg_catalog.text[], $4::pg_catalog.text[], $5::pg_catalog.text[])
+            AS t (source_schema, source_table, target_schema, target_table) USING (source_schema, source_table)
+      WHERE s.pipeline = $1 AND (s.target_schema, s.target_table) <> (t.target_schema, t.target_table)
+        AND (c.pipeline, c.source_schema, c.source_table) = (s.pipeline, s.source_schema, s.source_table)`,
+    [pipeline, ...names],
+  );
   const { rows } = await target.query<RelationName & { ours: boolean }>(
-    `INSERT INTO pgfollow.table_state (pipeline, source_schema, source_table, target_schema, target_table, state)
+    `INSERT INTO pgfollow.table_state AS s (pipeline, source_schema, source_table, target_schema, target_table, state)
      SELECT $1, t.source_schema, t.source_table, t.target_schema, t.target_table, 'pending'
        FROM unnest($2::pg_catalog.text[], $3::pg_catalog.text[], $4::pg_catalog.text[], $5::pg_catalog.text[])
             AS t (source_schema, source_table, target_schema, target_table)
      ON CONFLICT (pipeline, source_schema, source_table) DO UPDATE
        SET target_schema = EXCLUDED.target_schema, target_table = EXCLUDED.target_table, state = 'pending',
            since = pg_catalog.clock_timestamp(), rows_copied = 0, bytes_copied = 0, copy_started_at = NULL,
+           copy_finished_at = CASE WHEN (s.target_schema, s.target_table) = (EXCLUDED.target_schema, EXCLUDED.target_table) THEN s.copy_finished_at END,
            error_code = NULL, error_message = NULL, error_remedy = NULL,
            spooling = false, has_rows = false, copy_snapshot = NULL, copy_wal_end = NULL, left_at = NULL
      RETURNING source_schema AS schema, source_table AS name, copy_finished_at IS NOT NULL AS ours`,
-    [pipeline, ...columns(tables.map(({ source }) => source)), ...columns(tables.map((table) => table.target))],
+    [pipeline, ...names],
   );
   return rows.filter(({ ours }) => ours);
 }
@@ -59,6 +69,16 @@ export async function storeColumns(
 ): Promise<void> {
   const values = tables.map(({ source, columns: places }) => ({ source, value: JSON.stringify(places) }));
   await storeOfEach(target, pipeline, 'columns = t.value::pg_catalog.jsonb', values);
+}
+
+/** Notes how each table is mapped. */
+export async function storeMappings(
+  target: Client,
+  pipeline: string,
+  tables: readonly { readonly source: RelationName; readonly mapping: StoredMapping }[],
+): Promise<void> {
+  const values = tables.map(({ source, mapping }) => ({ source, value: JSON.stringify(mapping) }));
+  await storeOfEach(target, pipeline, 'mapping = t.value::pg_catalog.jsonb', values);
 }
 
 /** Notes by which entries of the publications each table's changes come. */

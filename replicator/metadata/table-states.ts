@@ -31,6 +31,13 @@ export interface StoredPartition {
 /** Which column of a table each name stands for, by its attnum: that is never used again. */
 export type StoredColumns = readonly (readonly [name: string, attnum: number])[];
 
+/** What tables.map said of a table: the row filter, columns that were left out, and other names of columns on the target. */
+export interface StoredMapping {
+  readonly where: string | null;
+  readonly exclude: readonly string[];
+  readonly rename: Readonly<Record<string, string>>;
+}
+
 /** One row of pgfollow.table_state. */
 export interface StoredTable {
   readonly source: RelationName;
@@ -43,6 +50,8 @@ export interface StoredTable {
   readonly partitions: readonly StoredPartition[] | null;
   /** Null where a version before this one has stored it. */
   readonly columns: StoredColumns | null;
+  /** Null where a version before this one has stored it. */
+  readonly mapping: StoredMapping | null;
   readonly progress: TableProgress;
   /** Its changes go to the spool. */
   readonly spooling: boolean;
@@ -67,6 +76,7 @@ interface Row {
   membership: string[] | null;
   partitions: StoredPartition[] | null;
   columns: StoredColumns | null;
+  mapping: StoredMapping | null;
   state: TableStateName;
   spooling: boolean;
   has_rows: boolean;
@@ -85,7 +95,7 @@ interface Row {
 /** All tables of a pipeline, by source name. */
 export async function readTables(target: Client, pipeline: string): Promise<StoredTable[]> {
   const { rows } = await target.query<Row>(
-    `SELECT source_schema, source_table, target_schema, target_table, source_oid, membership, partitions, columns, state, spooling, has_rows,
+    `SELECT source_schema, source_table, target_schema, target_table, source_oid, membership, partitions, columns, mapping, state, spooling, has_rows,
             copy_snapshot, copy_wal_end::text AS copy_wal_end, rows_copied, bytes_copied, copy_started_at, copy_finished_at, error_code, error_message, error_remedy,
             EXISTS (SELECT FROM pgfollow.copy_chunk c WHERE (c.pipeline, c.source_schema, c.source_table) = (t.pipeline, t.source_schema, t.source_table)) AS partial
        FROM pgfollow.table_state t WHERE pipeline = $1 AND left_at IS NULL ORDER BY source_schema, source_table`,
@@ -98,6 +108,7 @@ export async function readTables(target: Client, pipeline: string): Promise<Stor
     membership: row.membership,
     partitions: row.partitions,
     columns: row.columns,
+    mapping: row.mapping,
     progress:
       row.state === 'error'
         ? { state: 'error', code: row.error_code ?? 'INTERNAL', message: row.error_message ?? '', remedy: row.error_remedy ?? '' }

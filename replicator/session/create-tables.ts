@@ -16,6 +16,7 @@ import { planPartitions } from '../schema/new-partitions.ts';
 import type { Piece } from '../schema/piece.ts';
 import { planCreation, type MissingTable } from '../schema/plan-creation.ts';
 import { blame, on } from './blame.ts';
+import { goesWhereItWent } from './remapped-tables.ts';
 import { openUnless } from './together.ts';
 
 /** The source's catalog is read with functions that wait for whoever changes a table: not for long, it is tried again. */
@@ -61,7 +62,8 @@ export async function findTargets(target: Client, config: Config, options: Targe
     return source && !mappingFault(source, mapping) ? [{ source, mapping }] : [];
   });
   const missing = pairs.filter(({ mapping }) => {
-    const hadRows = !options.copyAhead && stored.get(displayName(mapping.source))?.hasRows === true;
+    const before = stored.get(displayName(mapping.source)) ?? null;
+    const hadRows = !options.copyAhead && before?.hasRows === true && goesWhereItWent(mapping, before);
     return !hadRows && !there.has(displayName(mapping.target));
   });
   const growing = pairs.filter(

@@ -1,7 +1,7 @@
 import type { ColumnPair } from '../catalog/match-target.ts';
 import type { Relation, TableMapping } from '../catalog/relation.ts';
 import { nextProgress, type TableProgress } from '../metadata/table-state.ts';
-import type { CopiedAsOf, StoredColumns, StoredTable } from '../metadata/table-states.ts';
+import type { CopiedAsOf, StoredColumns, StoredMapping, StoredTable } from '../metadata/table-states.ts';
 import { formatLsn, type Lsn } from '../postgres/lsn.ts';
 import type { Oid } from '../postgres/oid.ts';
 import type { Problem } from '../problem.ts';
@@ -20,9 +20,9 @@ export interface FollowedTable {
   readonly stored: StoredTable | null;
   /**
    * What is known of the table of this name does not hold for it any more: the source has another one under the name, or it was not
-   * published for a while, or has got rows with a partition, or a name stands for another one of its columns.
+   * published for a while, or has got rows with a partition, or a name stands for another one of its columns, or it is mapped otherwise.
    */
-  replaced: 'by another' | 'not published' | 'partition attached' | 'columns exchanged' | null;
+  replaced: 'by another' | 'not published' | 'partition attached' | 'columns exchanged' | 'mapped otherwise' | null;
   /** OID of the source's table as it is stored. */
   storedOid: Oid | null;
   /** By which entries of the publications its changes come, as was read last, and as it is stored. */
@@ -31,6 +31,9 @@ export interface FollowedTable {
   /** Which column each name stood for when it was read last, and as it is stored. */
   places: StoredColumns;
   savedPlaces: string | null;
+  /** How it is mapped, and as that is stored. */
+  mappedAs: StoredMapping;
+  savedMapping: string | null;
   /** Its partitions as they were read last, and as they are stored. */
   partitions: readonly PresentLeaf[];
   savedPartitions: string | null;

@@ -3,12 +3,12 @@ import { streamsInBinary } from '../catalog/binary.ts';
 import { readCastsOfBoth } from '../catalog/casts.ts';
 import { matchTarget } from '../catalog/match-target.ts';
 import { readRelations } from '../catalog/read-relations.ts';
-import { displayName, type Relation } from '../catalog/relation.ts';
+import { displayName, type Relation, type TableMapping } from '../catalog/relation.ts';
 import { partitionedOnes, sharedRows } from '../catalog/shared-rows.ts';
 import type { Config } from '../config/schema.ts';
 import type { Finding } from '../finding.ts';
 import { nextProgress, takesChanges } from '../metadata/table-state.ts';
-import { readTables, type StoredColumns, type StoredTable } from '../metadata/table-states.ts';
+import { readTables, type StoredColumns, type StoredMapping, type StoredTable } from '../metadata/table-states.ts';
 import { readChoices } from '../metadata/table-choices.ts';
 import { ZERO_LSN } from '../postgres/lsn.ts';
 import { Problem } from '../problem.ts';
@@ -19,6 +19,7 @@ import { areExchanged, placesOf } from './exchanged-columns.ts';
 import { failTable, savedAs, standing, type FollowedTable } from './followed-table.ts';
 import { boundHeapGrowth } from './heap-growth.ts';
 import { readMappings } from './mappings.ts';
+import { asText, goesWhereItWent, isRemapped, mappedAs } from './remapped-tables.ts';
 import { partitionNews, saved as savedPartitions, type PartitionNews } from './partition-news.ts';
 import type { RetryClock } from './retry-clock.ts';
 
@@ -76,7 +77,9 @@ export async function resolveFollowedTables(
     const before = stored.get(name) ?? null;
     const membership = membershipOf(source);
     const places = placesOf({ mapping, source, target }, before?.columns ?? null);
-    const anew = options.copyAhead || !before ? null : whyAnew(before, source, { membership, places });
+    const mapped = mappedAs(mapping, config.publication.managed);
+    const sameTarget = goesWhereItWent(mapping, before);
+    const anew = options.copyAhead || !before ? null : whyAnew(before, source, { membership, places, mapping, mapped });
     const isCopied = options.copyAhead || anew !== null;
     const { partitions, ...parts } = await partitionNews(ends.source, options, {
       mapping,
@@ -99,13 +102,15 @@ export async function resolveFollowedTables(
       places,
       savedPlaces: before?.columns ? JSON.stringify(before.columns) : null,
       storedMembership: before?.membership ?? null,
+      mappedAs: mapped,
+      savedMapping: before?.mapping ? asText(before.mapping) : null,
       partitions,
       putOff: parts.putOff,
       savedPartitions: savedPartitions(before?.partitions ?? null),
       // The first copy begins with every table, also with those that an earlier attempt has copied or given up.
       ...standing(options.copyAhead || replaced ? null : before),
-      ours: (before?.copyFinishedAt ?? null) !== null,
-      partial: before?.partial ?? false,
+      ours: sameTarget && (before?.copyFinishedAt ?? null) !== null,
+      partial: sameTarget && (before?.partial ?? false),
       spooledBytes: 0,
       publishedAt: ZERO_LSN,
       published: 'before',
@@ -116,11 +121,12 @@ export async function resolveFollowedTables(
       mend: ofOurs?.lacking ? 'once' : 'no',
       saved: '',
     };
-    if (before) table.saved = savedAs({ ...table, ...standing(before), progress: before.progress });
+    // To another target it goes like one that is new.
+    if (before && sameTarget) table.saved = savedAs({ ...table, ...standing(before), progress: before.progress });
     // Whoever was killed had noted that it is built, and not yet what follows from that.
     if (table.progress.state === 'indexing' && !table.unbuilt) table.progress = nextProgress(table.progress, { type: 'indexed' });
     // Its copy as what it was may go on in this moment: from here on it is not to count.
-    if (replaced) table.saved = '-';
+    if (replaced && sameTarget) table.saved = '-';
     if (!match.ok) unfit(table, found.problems.get(name) ?? (table.hasRows && !target ? dropped(table) : match.problem), config);
     tables.push(table);
   }
@@ -138,15 +144,17 @@ export function binaryForStream(
 // The rows on the target are not its rows, or not all of them. One that is not published now is told by whoever publishes, unless it is being copied.
 function whyAnew(
   before: StoredTable,
-  { oid }: Relation,
-  { membership, places }: { membership: Membership; places: StoredColumns },
+  source: Relation,
+  now: { membership: Membership; places: StoredColumns; mapping: TableMapping; mapped: StoredMapping },
 ): FollowedTable['replaced'] {
-  if (before.sourceOid !== null && before.sourceOid !== oid) return 'by another';
+  const { membership, places, mapping, mapped } = now;
+  if (before.sourceOid !== null && before.sourceOid !== source.oid) return 'by another';
   if (!(before.hasRows || before.spooling)) return null;
   if (areExchanged(before.columns, places)) return 'columns exchanged';
-  if (!before.membership) return null;
-  if (membership.length === 0) return before.hasRows ? null : 'not published';
-  return isUnbroken(before.membership, membership) ? null : 'not published';
+  if (before.membership) {
+    if (membership.length === 0 ? !before.hasRows : !isUnbroken(before.membership, membership)) return 'not published';
+  }
+  return isRemapped(before, { mapping, source }, mapped) ? 'mapped otherwise' : null;
 }
 
 // To create it again would leave it empty.

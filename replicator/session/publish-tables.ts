@@ -13,6 +13,7 @@ import { walEnd } from '../source/wal-position.ts';
 import { on } from './blame.ts';
 import type { Ends } from './ends.ts';
 import { noteColumns } from './exchanged-columns.ts';
+import { noteMappings } from './remapped-tables.ts';
 import { failTable, type FollowedTable } from './followed-table.ts';
 import type { ResolvedPipelineTables } from './followed-tables.ts';
 import { noteMemberships, saveTable, storeFollowedTables } from './store-tables.ts';
@@ -44,6 +45,7 @@ export async function publishTables(ends: Ends, config: Config, resolved: Resolv
     await on('target', noteMemberships(target, config.name, tables));
     await on('target', notePartitions(target, config.name, tables));
     await on('target', noteColumns(target, config.name, tables));
+    await on('target', noteMappings(target, config.name, tables));
     return { identityChanges: [], news: null };
   }
   const name = config.publication.names[0] ?? config.name;
@@ -90,6 +92,7 @@ export async function publishTables(ends: Ends, config: Config, resolved: Resolv
   await on('target', noteMemberships(target, config.name, tables));
   await on('target', notePartitions(target, config.name, tables));
   await on('target', noteColumns(target, config.name, tables));
+  await on('target', noteMappings(target, config.name, tables));
   return { identityChanges: outcome.identityChanges, news: outcome.optionsAltered === 'unsent' ? unsentChanges(name) : null };
 }
 
@@ -101,8 +104,13 @@ async function notePosition(ends: Ends, tables: readonly FollowedTable[], isNew:
   for (const table of without) {
     table.publishedAt = position;
     if (table.replaced === 'partition attached') table.published = 'anew';
-    else if (table.published === 'before' && (isNew(table.name) || table.replaced === 'not published')) table.published = 'now';
+    else if (table.published === 'before' && (isNew(table.name) || isSentOtherwise(table))) table.published = 'now';
   }
+}
+
+// A row filter may be another one too.
+function isSentOtherwise({ replaced }: FollowedTable): boolean {
+  return replaced === 'not published' || replaced === 'mapped otherwise';
 }
 
 function identitiesToGive({ relation, partitions, excludeColumns }: WantedTable): GivenIdentity[] {

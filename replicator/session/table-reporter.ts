@@ -36,6 +36,10 @@ const TAKEN_UP_ANEW: Readonly<Record<NonNullable<FollowedTable['replaced']>, { r
     code: 'COLUMNS_EXCHANGED',
     why: 'has on the source another column under a name than before (dropped and made anew, or renamed): what rows hold there is not in the stream.',
   },
+  'mapped otherwise': {
+    code: 'TABLE_REMAPPED',
+    why: 'is mapped otherwise by tables.map than when it was copied: the stream does not bring what its target lacks.',
+  },
 };
 
 /** The log names every row, so many a line. */

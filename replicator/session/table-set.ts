@@ -7,7 +7,8 @@ import type { FollowedTable } from './followed-table.ts';
 
 /** What a table is by what was resolved anew; where it stands is known here. */
 export function takeOver(known: FollowedTable, fresh: FollowedTable): FollowedTable {
-  const { mapping, source, target, columns, membership, places, partitions, putOff, partial, unbuilt, foreignKeys } = fresh;
+  const { mapping, source, target, columns, membership, places, mappedAs, partitions, putOff, partial, unbuilt, foreignKeys } =
+    fresh;
   // With its rows there nobody has created it in between.
   return Object.assign(known, {
     replaced: null,
@@ -17,6 +18,7 @@ export function takeOver(known: FollowedTable, fresh: FollowedTable): FollowedTa
     columns,
     membership,
     places,
+    mappedAs,
     partitions,
     putOff,
     partial,
