@@ -39,6 +39,8 @@ export interface Targets {
   readonly made: ReadonlyMap<string, CreatedTable>;
   /** Why tables could not be created, by source name. */
   readonly problems: ReadonlyMap<string, Problem>;
+  /** Partitioned tables of which it could not be seen which partitions the target lacks, by source name: somebody keeps them locked. */
+  readonly unseen: ReadonlySet<string>;
   /** What was created in this call, for people. */
   readonly created: readonly string[];
   /** What was not created, and what would bring it. */
@@ -54,7 +56,7 @@ export async function findTargets(target: Client, config: Config, options: Targe
   const names = mappings.map((mapping) => mapping.target);
   const targets = await readRelations(target, { names });
   const made = await readCreatedTables(target, config.name);
-  const found = { targets, made, problems: new Map<string, Problem>(), created: [], findings: [] };
+  const found = { targets, made, problems: new Map<string, Problem>(), unseen: new Set<string>(), created: [], findings: [] };
   if (config.schema.create === 'never') return found;
   const there = new Set(targets.map(displayName));
   const pairs = mappings.flatMap((mapping) => {
@@ -88,12 +90,12 @@ interface CreateOptions extends TargetOptions {
   readonly made: ReadonlyMap<string, CreatedTable>;
 }
 
-type Creation = Pick<Targets, 'problems' | 'created' | 'findings'> & Pick<Made, 'tables'>;
+type Creation = Pick<Targets, 'problems' | 'unseen' | 'created' | 'findings'> & Pick<Made, 'tables'>;
 
 // On connections of its own.
 async function create(options: CreateOptions): Promise<Creation> {
   const { config, missing, growing, made, signal } = options;
-  const nothing: Creation = { created: [], tables: new Set(), problems: new Map(), findings: [] };
+  const nothing: Creation = { created: [], tables: new Set(), problems: new Map(), unseen: new Set(), findings: [] };
   const clients: Client[] = [];
   const cut = (): void => clients.forEach(destroySocket);
   const open = async (role: 'source' | 'target', settings: Record<string, string>): Promise<Client> => {
@@ -117,12 +119,13 @@ async function create(options: CreateOptions): Promise<Creation> {
       ...(await planCreation(ends, missing, { mappings: options.mappings, made: new Set(made.keys()) })),
       ...(await planPartitions(ends, growing)),
     ]);
-    if (!Array.isArray(pieces)) return { ...nothing, problems: pieces };
+    if (!Array.isArray(pieces))
+      return { ...nothing, problems: pieces, unseen: new Set(growing.map((each) => displayName(each.mapping.source))) };
     const outcome = await on('target', makePieces(target, config.name, pieces));
     const tables = missing.map((each) => each.source).filter((relation) => outcome.tables.has(displayName(relation)));
     const around = tables.length > 0 ? await on('source', leftOut(source, tables, functionsOf(pieces))) : null;
     const findings = [...(around ? [around] : []), ...partitionFindings(pieces, outcome), ...absentFindings(pieces, outcome)];
-    return { created: outcome.labels, tables: outcome.tables, problems: outcome.problems, findings };
+    return { ...nothing, created: outcome.labels, tables: outcome.tables, problems: outcome.problems, findings };
   } finally {
     signal.removeEventListener('abort', cut);
     await Promise.all(clients.map((client) => disconnect(client)));

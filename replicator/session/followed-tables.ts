@@ -86,6 +86,9 @@ export async function resolveFollowedTables(
       before: isCopied ? null : before,
       partitions: leavesOf(source),
     });
+    const unseen = `partitions of ${name}`;
+    if (found.unseen.has(name)) options.clock.failed(unseen);
+    else options.clock.succeeded(unseen);
     const replaced = anew ?? (parts.attached ? 'partition attached' : null);
     if (!replaced) news.push(...parts.news);
     const ofOurs = found.made.get(displayName(mapping.target));
@@ -105,7 +108,7 @@ export async function resolveFollowedTables(
       mappedAs: mapped,
       savedMapping: before?.mapping ? asText(before.mapping) : null,
       partitions,
-      putOff: parts.putOff,
+      putOff: found.unseen.has(name) ? [...parts.putOff, unseen] : parts.putOff,
       savedPartitions: savedPartitions(before?.partitions ?? null),
       // The first copy begins with every table, also with those that an earlier attempt has copied or given up.
       ...standing(options.copyAhead || replaced ? null : before),

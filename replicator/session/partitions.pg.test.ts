@@ -175,6 +175,30 @@ test.concurrent('partitions that come without rows are no reason to copy anythin
   expect(told(next)).toEqual(expected);
 });
 
+test.concurrent(
+  'one without rows that is locked for a while is made on the target once it is not',
+  { timeout: 120_000 },
+  async () => {
+    await using db = await testDatabases();
+    await sql(db.source, TREE);
+    await using running = await startCaughtUp(db);
+    await using lock = await db.source.session();
+    await lock.query('BEGIN; CREATE TABLE t_4 PARTITION OF t FOR VALUES FROM (300) TO (400); COMMIT; BEGIN; LOCK TABLE t_4');
+    // Its definition cannot be read meanwhile; whether it has rows is what is asked next. Up to 14 nothing there waits for a lock.
+    if (Number(await value(db.source, `SELECT current_setting('server_version_num')`)) >= 150_000) {
+      const waits = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%partition_constraintdef%'`;
+      await eventually(async () => expect(await sql(db.source, waits)).toHaveLength(1), { timeout: 60_000, interval: 10 });
+    }
+    await lock.query('COMMIT');
+    await eventually(async () => expect(await value(db.target, `SELECT to_regclass('t_4')::text`)).toBe('t_4'), {
+      timeout: 60_000,
+    });
+    await sql(db.source, `INSERT INTO t VALUES (301, 'x')`);
+    await becomesEqual(db, running);
+    expect(told(running)).toEqual([]);
+  },
+);
+
 test.concurrent('a role that may read the table and not its partitions sees the same', { timeout: 120_000 }, async () => {
   await using db = await testDatabases();
   const role = `${db.name}_reader`;
