@@ -29,6 +29,7 @@ import { publishTables } from './session/publish-tables.ts';
 import { Reporter } from './session/reporter.ts';
 import { RetryClock } from './session/retry-clock.ts';
 import { backendPid } from './session/target-waits.ts';
+import { TargetStandbys } from './session/target-standbys.ts';
 import { applierOn, sequencesOf, streamFrom, versionsOf } from './session/stages.ts';
 import type { FollowingSession } from './session/table-controls.ts';
 import { TableSet } from './session/table-set.ts';
@@ -294,6 +295,7 @@ export class Pipeline {
               standby: ends.sourceIdentity.inRecovery,
             },
             from,
+            standbys: new TargetStandbys(ends, (isAwaited) => observer.standbyAwaited(isAwaited)),
             maxBatchBytes: config.apply.maxBatchBytes,
             openEarly: () =>
               openEarly(ends, (client) => applierOn(client, ends, { ...applying, quarantine: async () => false }), signal),

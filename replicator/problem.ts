@@ -33,6 +33,7 @@ export const PROBLEM_CODES = {
   SOURCE_UNSUITABLE: 'The source cannot be followed as it is set up (wal_level, version, free slots, role).',
   TARGET_UNSUITABLE: 'The target cannot take the changes as it is set up (version, role, read-only).',
   TARGET_LOCKED: 'A batch has waited for some seconds for a lock that another session of the target holds.',
+  TARGET_STANDBY_AWAITED: 'The target waits for its synchronous standby, so what is applied is not acknowledged to the source.',
   SAME_DATABASE: 'Source and target are the same database.',
   PIPELINE_LOCKED: 'Another pgfollow with this name is working on this target.',
   METADATA_NEWER: 'The metadata on the target was written by a newer pgfollow.',

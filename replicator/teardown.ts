@@ -196,7 +196,12 @@ async function exists(client: Client, sql: string, value: string): Promise<boole
 }
 
 async function withEnds<T>(config: Config, work: (ends: { source: Client; target: Client }) => Promise<T>): Promise<T> {
-  const source = await connect({ role: 'source', url: config.source.url, purpose: `${config.name} teardown` });
+  const source = await connect({
+    role: 'source',
+    url: config.source.url,
+    purpose: `${config.name} teardown`,
+    settings: { synchronous_commit: 'local' },
+  });
   try {
     const target = await connect({ role: 'target', url: config.target.url, purpose: `${config.name} teardown` });
     try {

@@ -162,7 +162,7 @@ export class Applier {
   async moveCheckpoint(to: Lsn, sourceCommittedAtMs: number | null): Promise<void> {
     if (to <= this.#checkpoint || this.#transaction.isOpen) return;
     const sql = moveCheckpointSql({ pipeline: this.#options.pipeline, from: this.#checkpoint, to, sourceCommittedAtMs });
-    await this.#options.client.query(`SET LOCAL synchronous_commit = on; ${sql}`).catch((error: unknown) => {
+    await this.#options.client.query(`SET LOCAL synchronous_commit = local; ${sql}`).catch((error: unknown) => {
       throw sqlState(error) === SQLSTATE.division_by_zero ? checkpointLost(error) : error;
     });
     this.#checkpoint = to;

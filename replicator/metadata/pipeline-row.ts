@@ -102,7 +102,7 @@ export async function noteTimeline(target: Client, name: string, { id, until }: 
       ? 'NULL'
       : `LEAST('${formatLsn(until)}'::pg_catalog.pg_lsn, (SELECT applied_lsn FROM pgfollow.checkpoint WHERE pipeline = ${pipeline}))`;
   await target.query(
-    `SET LOCAL synchronous_commit = on;
+    `SET LOCAL synchronous_commit = local;
      UPDATE pgfollow.pipeline SET source_timeline = ${id}, source_timeline_until = ${reached} WHERE name = ${pipeline}`,
   );
 }
@@ -118,7 +118,7 @@ export async function startCheckpoint(
   work: () => Promise<void> = async () => {},
 ): Promise<void> {
   await target.query('BEGIN');
-  await target.query('SET LOCAL synchronous_commit = on');
+  await target.query('SET LOCAL synchronous_commit = local');
   await work();
   await target.query('UPDATE pgfollow.pipeline SET snapshot_finished = true, first_copy_done = $2 WHERE name = $1', [
     name,

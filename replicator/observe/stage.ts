@@ -18,6 +18,7 @@ const STAGE_OF: Readonly<Record<ProblemCode, Stage>> = {
   TARGET_UNREACHABLE: 'target',
   TARGET_UNSUITABLE: 'target',
   TARGET_LOCKED: 'target',
+  TARGET_STANDBY_AWAITED: 'target',
   METADATA_NEWER: 'target',
   STREAM_INVALID: 'decode',
   SPILL_FAILED: 'decode',

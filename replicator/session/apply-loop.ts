@@ -206,7 +206,7 @@ export class ApplyLoop {
     const position = this.#applied;
     await this.#busyWith(() => applier.moveCheckpoint(position, this.#committedAtMs));
     this.#checkpointedAt = Date.now();
-    if (applier.checkpoint >= position) confirmer.durable(position);
+    if (applier.checkpoint >= position) confirmer.checkpointed(position);
   }
 
   async #busyWith(work: () => Promise<unknown>): Promise<void> {

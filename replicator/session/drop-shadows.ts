@@ -34,7 +34,12 @@ async function drop(
   ids: readonly number[],
   { signal, insist }: { signal: AbortSignal; insist: boolean },
 ): Promise<void> {
-  const opening = connect({ role: 'target', url: config.target.url, purpose: `${config.name} copy` });
+  const opening = connect({
+    role: 'target',
+    url: config.target.url,
+    purpose: `${config.name} copy`,
+    settings: { synchronous_commit: 'local' },
+  });
   const client = await openUnless(signal, opening, (late) => void disconnect(late));
   const cut = (): void => destroySocket(client);
   signal.addEventListener('abort', cut, { once: true });

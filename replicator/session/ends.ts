@@ -16,6 +16,12 @@ import { identifyOverReplication, refuseSameDatabase, targetFacts } from './iden
 import { Lines } from './lines.ts';
 import { openUnless } from './together.ts';
 
+/**
+ * No standby shall hold us up: a heartbeat is decoded once it is on the source's own disk, and what is noted on the target is no further
+ * than its rows; see TargetStandbys.
+ */
+const OWN_DISK = { synchronous_commit: 'local' };
+
 /** Both ends, connected and known. Disposing of it closes every connection. */
 export interface Ends extends AsyncDisposable {
   /** With the hosts that were found, where the URIs name several: a session stays with them. */
@@ -42,11 +48,9 @@ export interface Ends extends AsyncDisposable {
 export async function openEnds(given: Config, session: AbortController, over: AbortSignal): Promise<Ends> {
   const lines = new Lines(session, over);
   try {
-    // Local: a heartbeat is decoded once it is on the source's own disk; no standby of the source shall hold it up.
-    const settings = { synchronous_commit: 'local' };
     const [{ apply, limits, target, targetUrl }, source] = await Promise.all([
       openTargetLines(given, lines, over),
-      lines.open({ role: 'source', url: given.source.url, purpose: `${given.name} control`, settings }),
+      lines.open({ role: 'source', url: given.source.url, purpose: `${given.name} control`, settings: OWN_DISK }),
     ]);
     const config: Config = { ...given, target: { url: targetUrl }, source: { url: pinnedUrl(given.source.url, source) } };
     const [facts, sourceIdentity] = await Promise.all([
@@ -98,7 +102,8 @@ export async function openEnds(given: Config, session: AbortController, over: Ab
 
 // Both connections to the same server, where the URL names several.
 async function openTargetLines({ name, target: { url } }: Config, lines: Lines, over: AbortSignal) {
-  const openControl = (at: string): Promise<Client> => lines.open({ role: 'target', url: at, purpose: `${name} control` });
+  const openControl = (at: string): Promise<Client> =>
+    lines.open({ role: 'target', url: at, purpose: `${name} control`, settings: OWN_DISK });
   const openApply = async () => {
     const opening = openTargetSession({ url, pipeline: name });
     const { client: apply, limits } = await on(
@@ -151,6 +156,6 @@ async function enroll(target: Client, config: Config, source: SourceIdentity): P
 // acknowledged, so it must survive a crash of the target: one synchronous commit flushes all before it.
 async function makeDurable(target: Client, pipeline: string): Promise<void> {
   await target.query(
-    `SET LOCAL synchronous_commit = on; UPDATE pgfollow.pipeline SET paused = paused WHERE name = ${quoteLiteral(pipeline)}`,
+    `SET LOCAL synchronous_commit = local; UPDATE pgfollow.pipeline SET paused = paused WHERE name = ${quoteLiteral(pipeline)}`,
   );
 }

@@ -22,6 +22,8 @@ export interface FollowObserver {
   spent(activity: Activity, ms: number): void;
   /** A batch waits for a lock on the target; null once it is over. */
   locked(holder: LockHolder | null): void;
+  /** Commits wait for a standby of the target, or no longer. */
+  standbyAwaited(isAwaited: boolean): void;
   batch(batch: Batch, applied: Applied, durationMs: number): void;
   heartbeatEmitted(id: string, atMs: number): void;
   heartbeatApplied(id: string): void;

@@ -15,6 +15,7 @@ import type { Gate } from './gate.ts';
 import { Heartbeat, HEARTBEAT_PREFIX, type HeartbeatOptions } from './heartbeat.ts';
 import { Milestone } from './milestone.ts';
 import { Stopwatch } from './stopwatch.ts';
+import type { TargetStandbys } from './target-standbys.ts';
 import { watchTargetWaits } from './target-waits.ts';
 import { together } from './together.ts';
 
@@ -39,6 +40,7 @@ export interface FollowOptions {
   /** The server process that applies. */
   readonly applyPid: number;
   readonly from: Lsn;
+  readonly standbys: TargetStandbys;
   readonly maxBatchBytes: number;
   /** Opens a second connection for transactions in progress; see EarlyApplier. */
   readonly openEarly: () => Promise<EarlySession | null>;
@@ -176,7 +178,6 @@ class Follower {
     await verifySlot();
     observer.started();
     observer.applied(from);
-    observer.acknowledged(from);
     this.#verified.reach();
   }
 

@@ -73,6 +73,7 @@ export class Reporter {
     const slot = this.#model.stream.slotReading;
     if (slot) this.#model.stream.slot({ ...slot, active: false });
     this.stream.locked(null);
+    this.stream.standbyAwaited(false);
     this.#teller.disconnected();
     this.validation.disconnected();
   }

@@ -4,6 +4,7 @@ import type { StatusModel } from '../observe/model.ts';
 import { formatLsn, maxLsn, ZERO_LSN, type Lsn } from '../postgres/lsn.ts';
 import type { SlotState } from '../source/slot.ts';
 import type { FollowObserver } from './follow-observer.ts';
+import { STANDBY_AWAITED } from './target-standbys.ts';
 import { LOCK_TOLD_MS, lockedProblem, type LockHolder } from './target-waits.ts';
 import type { Teller } from './teller.ts';
 
@@ -25,6 +26,7 @@ export class StreamReporter {
   /** The furthest that any session has got. */
   furthest: Lsn = ZERO_LSN;
   #lockTold = false;
+  #standbyTold = false;
 
   constructor(options: { model: StatusModel; teller: Teller; log: Logger }) {
     this.#model = options.model;
@@ -52,6 +54,7 @@ export class StreamReporter {
       backpressure: (ms) => stream.backpressure(ms),
       spent: (activity, ms) => stream.spent(activity, ms),
       locked: (holder) => this.locked(holder),
+      standbyAwaited: (isAwaited) => this.standbyAwaited(isAwaited),
       heartbeatEmitted: (id, at) => stream.heartbeatEmitted(id, at),
       heartbeatApplied: (id) => stream.heartbeatApplied(id),
       batch: (batch, applied, durationMs) => {
@@ -111,6 +114,14 @@ export class StreamReporter {
     this.#model.problem(problem);
     if (!this.#lockTold) this.#teller.tell({ level: 'warn', ...problem });
     this.#lockTold = true;
+  }
+
+  /** What is applied waits for a synchronous standby of the target, or no longer. */
+  standbyAwaited(isAwaited: boolean): void {
+    if (!isAwaited) this.#model.clearProblem(STANDBY_AWAITED.code);
+    else this.#model.problem(STANDBY_AWAITED);
+    if (isAwaited && !this.#standbyTold) this.#teller.tell({ level: 'warn', ...STANDBY_AWAITED });
+    this.#standbyTold = isAwaited;
   }
 }
 

@@ -34,24 +34,13 @@ export function standbyStatus(position: StandbyPosition, nowMs: number): Buffer 
  * target's flush position has passed its commit. Positions never move back.
  */
 export class Acknowledger {
-  #confirmed: Lsn;
+  #confirmed = ZERO_LSN;
   /** Checkpoints in commit order: the source position, and a target WAL position that lies behind their commit. */
   #waiting: { source: Lsn; target: Lsn }[] = [];
-
-  /** `confirmed`: the checkpoint this run started from, which was read from the target and is durable there. */
-  constructor(confirmed: Lsn = ZERO_LSN) {
-    this.#confirmed = confirmed;
-  }
 
   /** A checkpoint was committed; the target's WAL was at `target` after that. */
   committed(source: Lsn, target: Lsn): void {
     this.#waiting.push({ source, target });
-  }
-
-  /** A checkpoint was committed synchronously: durable already, and so are all before it. */
-  durable(source: Lsn): void {
-    this.#waiting = this.#waiting.filter((entry) => entry.source > source);
-    this.#confirmed = maxLsn(this.#confirmed, source);
   }
 
   /** The target has flushed its WAL up to here. */
