@@ -15,7 +15,7 @@ const AUDIT = 'CREATE TABLE audit (tag text)';
 const NOTE = 'INSERT INTO audit VALUES (tg_tag)';
 const REFUSE = `RAISE EXCEPTION 'no % here', tg_tag`;
 
-test.each<[what: string, on: string, does: string, remedy: RegExp]>([
+test.concurrent.each<[what: string, on: string, does: string, remedy: RegExp]>([
   [
     'writes to a table that it does not find',
     'ddl_command_end',
@@ -41,7 +41,7 @@ test.each<[what: string, on: string, does: string, remedy: RegExp]>([
   if (does === NOTE) expect(await value(db.source, `SELECT count(*) > 1 FROM audit`)).toBe('t');
 });
 
-test.each<[tag: string, table: string]>([
+test.concurrent.each<[tag: string, table: string]>([
   ['ALTER TABLE', 'keyless'],
   ['ALTER PUBLICATION', 'keyed'],
 ])('source: where one refuses %s, tables that need it stay out, and come in once it is let pass', async (tag, table) => {
@@ -97,7 +97,7 @@ test('source: one that is slow keeps nobody from a table for long; that table st
   }
 });
 
-test.each(['ENABLE', 'ENABLE REPLICA', 'ENABLE ALWAYS'])(
+test.concurrent.each(['ENABLE', 'ENABLE REPLICA', 'ENABLE ALWAYS'])(
   'target: with %s one that writes down what happens is no hindrance, whatever is created, copied again and dropped',
   async (how) => {
     await using db = await testDatabases();
@@ -117,7 +117,7 @@ test.each(['ENABLE', 'ENABLE REPLICA', 'ENABLE ALWAYS'])(
   },
 );
 
-test('target: one that refuses what is created stops what needs it alone, is named, and all goes on once it is let pass', async () => {
+test.concurrent('target: one that refuses what is created stops what needs it alone, is named, and all goes on once it is let pass', async () => {
   await using db = await testDatabases();
   await sql(db.source, `${TABLES}; CREATE INDEX ON keyed (v)`);
   await guard(db.target, `ddl_command_start WHEN TAG IN ('CREATE TABLE', 'CREATE INDEX')`, REFUSE);
@@ -153,7 +153,7 @@ test('target: one that refuses what is created stops what needs it alone, is nam
   expect(events.after().some(({ code }) => code === 'INTERNAL')).toBe(false);
 });
 
-test('target: one that refuses an index leaves the table without it until it is let pass; without its key a table waits', async () => {
+test.concurrent('target: one that refuses an index leaves the table without it until it is let pass; without its key a table waits', async () => {
   await using db = await testDatabases();
   await sql(db.source, TABLES);
   await using running = await startCaughtUp(db);
@@ -180,7 +180,7 @@ test('target: one that refuses an index leaves the table without it until it is 
   await eventually(async () => expect(await value(db.target, `SELECT to_regclass('public.by_v') IS NOT NULL`)).toBe('t'));
 });
 
-test('target: what one keeps from being dropped stays, is told, and holds up nobody', async () => {
+test.concurrent('target: what one keeps from being dropped stays, is told, and holds up nobody', async () => {
   await using db = await testDatabases();
   await sql(db.source, TABLES);
   await using running = await startCaughtUp(db);
@@ -211,7 +211,7 @@ test('target: what one keeps from being dropped stays, is told, and holds up nob
   await compareTables(db.source, db.target);
 });
 
-test.each(['source', 'target'] as const)('one at the login to the %s that fails is told as that', async (side) => {
+test.concurrent.each(['source', 'target'] as const)('one at the login to the %s that fails is told as that', async (side) => {
   if (TEST_VERSION < 17) return;
   await using db = await testDatabases();
   await sql(db.source, TABLES);
@@ -233,7 +233,7 @@ test.each(['source', 'target'] as const)('one at the login to the %s that fails 
   expect(await value(db[side], 'SELECT count(*) > 0 FROM audit')).toBe('t');
 });
 
-test('doctor names those that fire for us, on both sides, and warns where they may miss a name', async () => {
+test.concurrent('doctor names those that fire for us, on both sides, and warns where they may miss a name', async () => {
   await using db = await testDatabases();
   await sql(db.source, `${TABLES}; ${AUDIT}`);
   await guard(db.source, 'ddl_command_end', NOTE);

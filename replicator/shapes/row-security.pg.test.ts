@@ -16,7 +16,7 @@ const ROWS =
   NAMES.map((name) => `INSERT INTO ${name} SELECT i, i FROM generate_series(1, 40) i`).join('; ') +
   `; INSERT INTO large SELECT i, repeat('x', 900) FROM generate_series(100, 20000) i; ANALYZE`;
 
-test('source: a role that policies apply to copies nothing in part; it is told beforehand, and goes on once it may see all rows', async () => {
+test.concurrent('source: a role that policies apply to copies nothing in part; it is told beforehand, and goes on once it may see all rows', async () => {
   await using db = await testDatabases();
   await using role = await roleOn(db.source);
   await sql(db.source, `SET ROLE ${role.name}; ${TABLES}; RESET ROLE; ${ROWS}`);
@@ -62,7 +62,7 @@ test('source: a role that policies apply to copies nothing in part; it is told b
   expect(await resync(running, 'public.parted')).toContain('every row was right');
 });
 
-test('source: where somebody has altered the publication, a table stays in it that the role sees in part', async () => {
+test.concurrent('source: where somebody has altered the publication, a table stays in it that the role sees in part', async () => {
   await using db = await testDatabases();
   await using role = await roleOn(db.source);
   await sql(db.source, `SET ROLE ${role.name}; ${TABLES}; RESET ROLE; INSERT INTO keyed VALUES (1, 1), (9, 9)`);
@@ -78,7 +78,7 @@ test('source: where somebody has altered the publication, a table stays in it th
   expect(running.pipeline.model.status().problems).toEqual([]);
 });
 
-test.each<[who: string, owner: boolean]>([
+test.concurrent.each<[who: string, owner: boolean]>([
   ['the owner, where it is forced', true],
   ['a role with grants', false],
 ])('target: %s stops its tables alone, is told why with what mends it, and goes on afterwards', async (_, owner) => {
@@ -131,7 +131,7 @@ test.each<[who: string, owner: boolean]>([
   await compareTables(db.source, db.target);
 });
 
-test('tables that are created have neither policies nor the flags; that is told, with what brings them', async () => {
+test.concurrent('tables that are created have neither policies nor the flags; that is told, with what brings them', async () => {
   await using db = await testDatabases();
   await sql(
     db.source,
