@@ -1,5 +1,5 @@
 import { existsSync, statfsSync } from 'node:fs';
-import { freemem, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { DEFAULT_VERSION } from '../embedded/binaries.ts';
 import { startServer, type EmbeddedServer, type Settings } from '../embedded/server.ts';
 import { newCluster, PASSWORD } from './new-cluster.ts';
@@ -54,5 +54,5 @@ function dataFolder(): string {
   const { folder, room } = IN_MEMORY;
   if (process.env['TMPDIR'] || !existsSync(folder)) return tmpdir();
   const { bavail, bsize } = statfsSync(folder);
-  return Math.min(bavail * bsize, freemem()) > room ? folder : tmpdir();
+  return Math.min(bavail * bsize, process.availableMemory()) > room ? folder : tmpdir();
 }
