@@ -7,7 +7,9 @@ import { readCreatedTables } from './metadata/created-tables.ts';
 import { readIdentities, type GivenIdentity } from './metadata/replica-identities.ts';
 import { readShadows, shadowName } from './metadata/shadows.ts';
 import { connect, disconnect } from './postgres/connect.ts';
+import { eventTriggerRemedy, nameEventTrigger } from './postgres/event-triggers.ts';
 import { quoteIdent, quoteLiteral, quoteRelation } from './postgres/quote.ts';
+import { describeError, sqlState } from './postgres/sqlstate.ts';
 import { identifyOverReplication } from './session/identify.ts';
 import { readUnbuiltParts } from './session/unbuilt-parts.ts';
 import { Problem } from './problem.ts';
@@ -55,11 +57,26 @@ export async function executeTeardown(config: Config, plan: TeardownPlan): Promi
     if (plan.actions.some((action) => action.kind === 'metadata'))
       await lockPipeline(target, config.name, { waitMs: LOCK_WAIT_MS });
     const row = (await hasMetadata(target)) ? await readPipeline(target, config.name) : null;
+    const carryOut = async (action: TeardownAction): Promise<unknown> => {
+      if (action.kind === 'slot') return dropSlot(source, row?.slot ?? config.slot.name);
+      if (action.kind === 'publication') return dropPublication(source, publicationOf(config));
+      return target.query(action.sql);
+    };
     for (const action of plan.actions) {
-      if (action.kind === 'slot') await dropSlot(source, row?.slot ?? config.slot.name);
-      else if (action.kind === 'publication') await dropPublication(source, publicationOf(config));
-      else await target.query(action.sql);
+      await carryOut(action).catch(async (error: unknown) => {
+        if (sqlState(error) === null) throw error;
+        await nameEventTrigger(action.where === 'source' ? source : target, action.where, error);
+        throw notDropped(action, error);
+      });
     }
+  });
+}
+
+function notDropped({ where, what, sql }: TeardownAction, error: unknown): Problem {
+  const code = where === 'source' ? 'SOURCE_UNSUITABLE' : 'TARGET_UNSUITABLE';
+  return new Problem(code, `The ${where} does not let go of ${what}: ${describeError(error)}`, {
+    cause: error,
+    remedy: `${eventTriggerRemedy(error) ?? `Mend what the message names. It was:\n${sql}`}\nThen call pgfollow teardown again, which goes on from there.`,
   });
 }
 

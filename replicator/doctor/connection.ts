@@ -7,7 +7,6 @@ import { Problem } from '../problem.ts';
 
 /** The server itself sees to it that a look changes nothing, and that it waits for nobody. */
 const SETTINGS = {
-  default_transaction_read_only: 'on',
   lock_timeout: '2s',
   statement_timeout: '30s',
 };
@@ -23,7 +22,7 @@ export interface Reached {
 
 /** A session that changes nothing and waits for nobody. Throws as connect() does. */
 export async function connectToLook(role: Role, url: string, purpose: string): Promise<Client> {
-  return await connect({ role, url, purpose, settings: SETTINGS });
+  return await connect({ role, url, purpose, readOnly: true, settings: SETTINGS });
 }
 
 /** Connects to one end, for reading only, and says how it went. */

@@ -20,6 +20,8 @@ export interface ConnectOptions {
   readonly purpose: string;
   /** A walsender connection of this database, which also takes SQL. */
   readonly replication?: boolean;
+  /** Nothing is written. Not from the beginning: an event trigger at the login may write down who comes. */
+  readonly readOnly?: boolean;
   /** Settings of this session beyond the ones every session of ours has; null leaves one of those out. */
   readonly settings?: Readonly<Record<string, string | null>>;
 }
@@ -111,6 +113,7 @@ export async function connect(options: ConnectOptions): Promise<Client> {
         continue;
       }
       const reason = await misfit(opened, attributes);
+      if (reason === null && options.readOnly) await opened.query('SET default_transaction_read_only = on');
       if (reason === null) return opened;
       failures.push({ place: `${opened.host}:${opened.port}`, error: new Error(reason) });
       await disconnect(opened);

@@ -11,6 +11,11 @@ export interface RowSecurityRefusal {
 /** By the function of the server: the code alone is that of every missing right. */
 const BY_POLICY = 'check_enable_rls';
 
+/** Pure: policies apply to our role. */
+export function isRowSecurity(error: unknown): boolean {
+  return sqlState(error) === SQLSTATE.insufficient_privilege && (error as { routine?: unknown }).routine === BY_POLICY;
+}
+
 /**
  * Pure: policies of a table apply to our role, else null. Every session of ours has row_security off: there the server refuses a statement whose rows
  * a policy would choose, where it would leave rows out otherwise. https://www.postgresql.org/docs/current/ddl-rowsecurity.html
@@ -19,8 +24,8 @@ export function rowSecurityRefusal(
   error: unknown,
   { role, relation }: { readonly role: Role; readonly relation: { readonly schema: string; readonly name: string } },
 ): RowSecurityRefusal | null {
-  const { routine, hint, where } = (error instanceof Error ? error : {}) as { routine?: string; hint?: string; where?: string };
-  if (sqlState(error) !== SQLSTATE.insufficient_privilege || routine !== BY_POLICY) return null;
+  if (!isRowSecurity(error)) return null;
+  const { hint, where } = error as { hint?: string; where?: string };
   const exempt = `As a superuser on the ${role}, for the role of ${role}.url:\nALTER ROLE … BYPASSRLS;`;
   // The statement of a function is refused, of a trigger mostly; its table may be any.
   if (where) {

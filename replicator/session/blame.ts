@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import { connectionEnd, type Role } from '../postgres/connect.ts';
 import { eventTriggerRemedy } from '../postgres/event-triggers.ts';
+import { isRowSecurity } from '../postgres/row-security.ts';
 import { describeError, isTransient, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
 
@@ -41,6 +42,8 @@ export function blame(role: Role, error: unknown): Problem {
 function remedyFor(role: Role, error: unknown): string {
   const pass = eventTriggerRemedy(error);
   if (pass) return `${pass}\nIt is tried again by itself.`;
+  if (isRowSecurity(error))
+    return `Row level security applies to the role of ${role}.url. As a superuser on the ${role}:\nALTER ROLE … BYPASSRLS;\nIt is tried again by itself.`;
   // So the decoder of a source may end each time at the same change.
   if (sqlState(error) === SQLSTATE.internal_error)
     return `That is a fault within PostgreSQL: the log of the ${role} tells more, and a newer release may not have it. It is tried again by itself; where it stays, "pgfollow teardown" and a new start copy everything again.`;

@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import { displayName } from '../catalog/relation.ts';
 import type { Config } from '../config/schema.ts';
+import { complaint, type Finding } from '../finding.ts';
 import { markPipeline } from '../metadata/pipeline-row.ts';
 import { noteIdentities, type GivenIdentity } from '../metadata/replica-identities.ts';
 import { quoteIdent } from '../postgres/quote.ts';
@@ -27,6 +28,8 @@ export interface Publishing {
   readonly identityChanges: readonly IdentityChange[];
   /** What somebody has done to the publication and cannot be followed, for people. */
   readonly news: { readonly code: 'PUBLICATION_ALTERED'; readonly message: string; readonly remedy: string } | null;
+  /** Tables that are not followed and could not be taken out of the publication. */
+  readonly kept: readonly Finding[];
 }
 
 /**
@@ -46,7 +49,7 @@ export async function publishTables(ends: Ends, config: Config, resolved: Resolv
     await on('target', notePartitions(target, config.name, tables));
     await on('target', noteColumns(target, config.name, tables));
     await on('target', noteMappings(target, config.name, tables));
-    return { identityChanges: [], news: null };
+    return { identityChanges: [], news: null, kept: [] };
   }
   const name = config.publication.names[0] ?? config.name;
   if (row.snapshotFinished) await on('source', refuseLostPublication(source, name));
@@ -67,7 +70,9 @@ export async function publishTables(ends: Ends, config: Config, resolved: Resolv
     }),
   );
   if (outcome.created) await on('target', markPipeline(target, config.name, 'publication_created', true));
-  for (const problem of outcome.problems) refuse(tables, problem, row.snapshotFinished);
+  const followed = new Set(tables.map((table) => table.name));
+  const [ours, others] = [true, false].map((is) => outcome.problems.filter(({ table }) => followed.has(table ?? '') === is));
+  for (const problem of ours ?? []) refuse(tables, problem, row.snapshotFinished);
   const added = new Set(outcome.added.map(displayName));
   for (const table of tables) if (added.has(table.name)) failUnpublished(table);
   if (row.snapshotFinished) await notePosition(ends, tables, (name) => added.has(name));
@@ -93,7 +98,11 @@ export async function publishTables(ends: Ends, config: Config, resolved: Resolv
   await on('target', notePartitions(target, config.name, tables));
   await on('target', noteColumns(target, config.name, tables));
   await on('target', noteMappings(target, config.name, tables));
-  return { identityChanges: outcome.identityChanges, news: outcome.optionsAltered === 'unsent' ? unsentChanges(name) : null };
+  return {
+    identityChanges: outcome.identityChanges,
+    news: outcome.optionsAltered === 'unsent' ? unsentChanges(name) : null,
+    kept: (others ?? []).map((problem) => complaint('warning', 'source', problem.code, problem)),
+  };
 }
 
 // A publication means for the stream what it was at each position: from here on it sends all of these tables.

@@ -122,7 +122,7 @@ export class TableReporter {
     }
     if (created.length > 0)
       this.#teller.tell({ level: 'info', code: 'SCHEMA_CREATED', message: `Created on the target: ${countedKinds(created)}.` });
-    for (const finding of findings) {
+    for (const finding of [...findings, ...publishing.kept]) {
       if (finding.level === 'ok' || this.#findingsTold.has(finding.message)) continue;
       this.#findingsTold.add(finding.message);
       this.#teller.tell({

@@ -6,8 +6,10 @@ import { compareTables } from '../testing/compare.ts';
 import { sql, testDatabases, value, type TestDatabase } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
 import { cleared, resync } from '../testing/resync.ts';
+import { executeTeardown, planTeardown } from '../teardown.ts';
 import { startCaughtUp, startPipeline, testConfig } from '../testing/run-pipeline.ts';
 import { TEST_VERSION } from '../testing/servers.ts';
+import { validated } from '../testing/validation.ts';
 
 const TABLES = `CREATE TABLE keyed (id int PRIMARY KEY, v int); CREATE TABLE keyless (id int, v int);
   INSERT INTO keyed SELECT i, i FROM generate_series(1, 20) i; INSERT INTO keyless SELECT i, i FROM generate_series(1, 20) i`;
@@ -63,6 +65,36 @@ test.concurrent.each<[tag: string, table: string]>([
   await sql(db.source, 'UPDATE keyless SET v = 0; UPDATE keyed SET v = 0');
   await running.caughtUp();
   await compareTables(db.source, db.target);
+});
+
+test('source: a table that it keeps in the publication leaves all the same, and a teardown that it stops can go on', async () => {
+  await using db = await testDatabases();
+  await sql(db.source, TABLES);
+  await using running = await startCaughtUp(db);
+  const { controls, model, events } = running.pipeline;
+  await guard(db.source, `ddl_command_end WHEN TAG IN ('ALTER PUBLICATION', 'DROP PUBLICATION')`, REFUSE);
+  await controls.removeTable('public.keyless', 'a test');
+  await eventually(() => expect(model.table('public.keyless') ?? null).toBeNull());
+  await sql(db.source, 'UPDATE keyless SET v = 0; UPDATE keyed SET v = 0');
+  await running.caughtUp();
+  await compareTables(db.source, db.target, 'public.keyed');
+  expect(await value(db.target, 'SELECT count(*) FROM keyless WHERE v = 0')).toBe('0');
+  expect(model.status()).toMatchObject({ state: 'streaming', problems: [] });
+  const told = events.after().find(({ code }) => code === 'TABLE_FINDING');
+  expect(told?.message).toMatch(/^public.keyless is not followed, but could not be taken out .*event trigger guard/);
+  await running.stop();
+
+  const config = testConfig(db);
+  const refused = planTeardown(config).then((plan) => executeTeardown(config, plan));
+  await expect(refused).rejects.toMatchObject({
+    code: 'SOURCE_UNSUITABLE',
+    message: expect.stringContaining('event trigger guard'),
+    remedy: expect.stringContaining('ALTER EVENT TRIGGER "guard" DISABLE;'),
+  });
+  await sql(db.source, 'ALTER EVENT TRIGGER guard DISABLE');
+  await executeTeardown(config, await planTeardown(config));
+  expect(await sql(db.source, 'SELECT FROM pg_publication')).toEqual([]);
+  expect(await value(db.target, `SELECT to_regnamespace('pgfollow')`)).toBeNull();
 });
 
 test('source: one that is slow keeps nobody from a table for long; that table stays out, with what to run', async () => {
@@ -229,7 +261,9 @@ test.concurrent.each(['source', 'target'] as const)('one at the login to the %s 
   await eventually(() => expect(next.pipeline.model.status().problems[0]?.remedy).toContain('login event trigger'));
   await sql(db[side], 'ALTER FUNCTION guard_f() SET search_path = public');
   await next.caughtUp();
-  await compareTables(db.source, db.target, 'public.keyed', 'public.keyless');
+  // What it writes is no hindrance to sessions that only read.
+  expect(Object.values(await validated(next)).map(({ state }) => state)).toEqual(['equal', 'equal']);
+  expect((await examine(testConfig(db))).filter(({ level }) => level === 'error')).toEqual([]);
   expect(await value(db[side], 'SELECT count(*) > 0 FROM audit')).toBe('t');
 });
 

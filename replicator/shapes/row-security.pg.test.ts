@@ -148,6 +148,47 @@ test.concurrent('tables that are created have neither policies nor the flags; th
   expect(told?.remedy).toContain('ROW SECURITY');
 });
 
+test('target: policies of what a trigger writes to, and of what is created for pgfollow itself, are told as that', async () => {
+  await using db = await testDatabases();
+  await using role = await roleOn(db.target);
+  const table = 'CREATE TABLE t (id int PRIMARY KEY)';
+  await sql(db.source, table);
+  await sql(
+    db.target,
+    `${table}; CREATE TABLE log (id int); GRANT ALL ON t, log TO ${role.name};
+     CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.log VALUES (NEW.id); RETURN NEW; END $$;
+     CREATE TRIGGER note AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION note(); ALTER TABLE t ENABLE ALWAYS TRIGGER note;
+     CREATE FUNCTION force() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ DECLARE made record; BEGIN
+       FOR made IN SELECT * FROM pg_catalog.pg_event_trigger_ddl_commands() WHERE command_tag = 'CREATE TABLE' AND object_type = 'table' LOOP
+         EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', made.object_identity); END LOOP; END $$;
+     CREATE EVENT TRIGGER force ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION force()`,
+  );
+  await hide(db.target, 'log');
+  const mend = (remedy: string): Promise<void> => follow(db.target, remedy.replace('ROLE …', `ROLE ${role.name}`));
+  await using running = startPipeline(db, { target: { url: role.url } });
+  const { model } = running.pipeline;
+  const problem = await eventually(() => model.status().problems[0] ?? false);
+  expect(problem).toMatchObject({ code: 'TARGET_UNSUITABLE', message: expect.stringContaining('row-level security') });
+  await mend(problem.remedy ?? '');
+  await running.caughtUp();
+
+  await sql(db.target, `ALTER ROLE ${role.name} NOBYPASSRLS; DROP EVENT TRIGGER force`);
+  const ours = await sql(
+    db.target,
+    `SELECT relname FROM pg_class WHERE relnamespace = 'pgfollow'::regnamespace AND relrowsecurity`,
+  );
+  for (const { relname } of ours) await sql(db.target, `ALTER TABLE pgfollow.${relname} DISABLE ROW LEVEL SECURITY`);
+  await sql(db.source, 'INSERT INTO t VALUES (1)');
+  await running.caughtUp();
+  const refused = inError(running, 't', 'APPLY_FAILED');
+  expect(refused.message).toContain('a function that runs with it is held up by row level security on the target');
+  await mend(refused.remedy);
+  await streams(running, 't');
+  await running.caughtUp();
+  expect(await value(db.target, 'SELECT count(*) FROM log')).toBe('1');
+  await sql(db.target, 'DROP FUNCTION force');
+});
+
 /** Policies that leave most rows out, for everybody. */
 async function hide(side: TestDatabase, ...names: string[]): Promise<void> {
   for (const name of names) {

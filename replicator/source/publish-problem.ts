@@ -64,3 +64,19 @@ export function publishProblem(
       );
   }
 }
+
+/** A table that is wanted no more and cannot be taken out of the publication. Throws the error itself where the connection is gone. */
+export function notTakenOut(error: unknown, relation: RelationName, statement: string): Problem {
+  if (isBroken(error)) throw error;
+  const table = displayName(relation);
+  const pass = eventTriggerRemedy(error);
+  return new Problem(
+    'TABLE_NOT_PUBLISHABLE',
+    `${table} is not followed, but could not be taken out of the publication: ${describeError(error)}`,
+    {
+      remedy: `Nothing is wrong but that its changes travel for nothing. It is tried again when other tables are followed, and at the next start.${pass ? `\n${pass}` : ''}\nOr run:\n${statement};`,
+      table,
+      cause: error,
+    },
+  );
+}

@@ -7,7 +7,7 @@ import { SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import type { Problem } from '../problem.ts';
 import { isBroken, patientTransaction, transaction } from './patient-transaction.ts';
 import { keepsTakingWrites, probesOf, proveWritable } from './probe-writes.ts';
-import { publishProblem } from './publish-problem.ts';
+import { notTakenOut, publishProblem } from './publish-problem.ts';
 import { readFilter, type MemberState } from './publication-state.ts';
 import type { IdentityChange } from './replica-identity.ts';
 import { writeFault, type WriteFault } from './write-fault.ts';
@@ -111,7 +111,7 @@ export class PublicationEditor {
     } catch (error) {
       if (sqlState(error) === SQLSTATE.undefined_table || sqlState(error) === SQLSTATE.undefined_object)
         return outcome('removed', member);
-      return outcome('left out', member, publishProblem(error, { relation: member, where: null }, [this.#removal(member)]));
+      return outcome('left out', member, notTakenOut(error, member, this.#removal(member)));
     }
   }
 

@@ -16,7 +16,6 @@ const SETTINGS = {
   enable_mergejoin: 'off',
   max_parallel_workers_per_gather: '0',
   jit: 'off',
-  default_transaction_read_only: 'on',
   statement_timeout: '10000',
   // Who wants to change a table does not wait for us, and nobody queues behind our waiting.
   lock_timeout: '250',
@@ -43,7 +42,7 @@ export class Side implements AsyncDisposable {
   };
 
   constructor(options: Pick<ConnectOptions, 'role' | 'url' | 'purpose'>, signal: AbortSignal) {
-    this.#options = { ...options, settings: SETTINGS };
+    this.#options = { ...options, readOnly: true, settings: SETTINGS };
     this.#signal = signal;
     signal.addEventListener('abort', this.#cut, { once: true });
   }
