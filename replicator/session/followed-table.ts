@@ -20,9 +20,17 @@ export interface FollowedTable {
   readonly stored: StoredTable | null;
   /**
    * What is known of the table of this name does not hold for it any more: the source has another one under the name, or it was not
-   * published for a while, or has got rows with a partition, or a name stands for another one of its columns, or it is mapped otherwise.
+   * published for a while, or has got rows with a partition, or a name stands for another one of its columns, it is mapped otherwise,
+   * or its rows have got values in a column that was added.
    */
-  replaced: 'by another' | 'not published' | 'partition attached' | 'columns exchanged' | 'mapped otherwise' | null;
+  replaced:
+    | 'by another'
+    | 'not published'
+    | 'partition attached'
+    | 'columns exchanged'
+    | 'mapped otherwise'
+    | 'column filled'
+    | null;
   /** OID of the source's table as it is stored. */
   storedOid: Oid | null;
   /** By which entries of the publications its changes come, as was read last, and as it is stored. */

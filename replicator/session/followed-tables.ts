@@ -16,6 +16,7 @@ import { readLeaves } from '../source/partitions.ts';
 import { isUnbroken, readMemberships, type Membership } from '../source/membership.ts';
 import { findTargets } from './create-tables.ts';
 import { areExchanged, placesOf } from './exchanged-columns.ts';
+import { areFilledOtherwise } from './filled-columns.ts';
 import { failTable, savedAs, standing, type FollowedTable } from './followed-table.ts';
 import { boundHeapGrowth } from './heap-growth.ts';
 import { readMappings } from './mappings.ts';
@@ -79,7 +80,11 @@ export async function resolveFollowedTables(
     const places = placesOf({ mapping, source, target }, before?.columns ?? null);
     const mapped = mappedAs(mapping, config.publication.managed);
     const sameTarget = goesWhereItWent(mapping, before);
-    const anew = options.copyAhead || !before ? null : whyAnew(before, source, { membership, places, mapping, mapped });
+    const anew =
+      options.copyAhead || !before
+        ? null
+        : (whyAnew(before, source, { membership, places, mapping, mapped }) ??
+          (await whyFilled(ends, before, { mapping, source, target })));
     const isCopied = options.copyAhead || anew !== null;
     const { partitions, ...parts } = await partitionNews(ends.source, options, {
       mapping,
@@ -158,6 +163,15 @@ function whyAnew(
     if (membership.length === 0 ? !before.hasRows : !isUnbroken(before.membership, membership)) return 'not published';
   }
   return isRemapped(before, { mapping, source }, mapped) ? 'mapped otherwise' : null;
+}
+
+async function whyFilled(
+  ends: { source: Client; target: Client },
+  before: StoredTable,
+  pair: { mapping: TableMapping; source: Relation; target: Relation | null },
+): Promise<FollowedTable['replaced']> {
+  if (!(before.hasRows || before.spooling)) return null;
+  return (await areFilledOtherwise(ends, pair, before.columns)) ? 'column filled' : null;
 }
 
 // To create it again would leave it empty.

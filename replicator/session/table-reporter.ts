@@ -40,6 +40,10 @@ const TAKEN_UP_ANEW: Readonly<Record<NonNullable<FollowedTable['replaced']>, { r
     code: 'TABLE_REMAPPED',
     why: 'is mapped otherwise by tables.map than when it was copied: the stream does not bring what its target lacks.',
   },
+  'column filled': {
+    code: 'COLUMN_FILLED',
+    why: 'has got a column that rows which were there hold values in (a DEFAULT), which are not in the stream, and not those of the target.',
+  },
 };
 
 /** The log names every row, so many a line. */
