@@ -173,7 +173,7 @@ async function open(config: ClientConfig): Promise<Client> {
   client.on('error', () => {});
   await client.connect();
   try {
-    await liftTransactionTimeout(client);
+    await settleSession(client);
     return client;
   } catch (error) {
     await disconnect(client);
@@ -182,12 +182,14 @@ async function open(config: ClientConfig): Promise<Client> {
 }
 
 /**
- * transaction_timeout is known since PostgreSQL 17, so it cannot stand among the settings of every session. The decoding
- * of a large transaction counts as one too. https://www.postgresql.org/docs/current/runtime-config-client.html
+ * What cannot stand among the settings of every session. transaction_timeout is known since PostgreSQL 17; the decoding of a large transaction counts as one
+ * too. A database in SQL_ASCII holds any bytes: asked for UTF8 it refuses those that are none, and with them all that stands beside or behind them;
+ * asked for nothing it gives and takes them as they are. https://www.postgresql.org/docs/current/runtime-config-client.html
  */
-export async function liftTransactionTimeout(client: Client): Promise<void> {
+export async function settleSession(client: Client): Promise<void> {
   await client.query(
-    `SELECT pg_catalog.set_config('transaction_timeout', '0', false) WHERE pg_catalog.current_setting('transaction_timeout', true) <> '0'`,
+    `SELECT pg_catalog.set_config('transaction_timeout', '0', false) WHERE pg_catalog.current_setting('transaction_timeout', true) <> '0';
+     SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', false) WHERE pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'`,
   );
 }
 

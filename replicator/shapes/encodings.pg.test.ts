@@ -60,3 +60,37 @@ test.each(['auto', 'never'])('a target in LATIN1 (binary: %s)', async (binary) =
   await compareTables(db.source, db.target);
   expect(running.pipeline.model.status()).toMatchObject({ state: 'streaming', problems: [] });
 });
+
+const ANY_BYTES = `CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE keyless (v text); CREATE TABLE other (id int PRIMARY KEY)`;
+/** No UTF-8. */
+const BYTES = String.raw`convert_from('\xe4f6fc', 'SQL_ASCII')`;
+
+test.each(['auto', 'never'])('any bytes, between databases in SQL_ASCII (binary: %s)', async (binary) => {
+  await using db = await testDatabases({ sourceEncoding: 'SQL_ASCII', targetEncoding: 'SQL_ASCII' });
+  await sql(
+    db.source,
+    `${ANY_BYTES}; INSERT INTO t SELECT i, ${BYTES} || i FROM generate_series(1, 40) i; INSERT INTO keyless SELECT v FROM t`,
+  );
+  await using running = startPipeline(db, { apply: { binary } });
+  await running.caughtUp();
+  await sql(db.source, `UPDATE t SET v = ${BYTES} || v; UPDATE keyless SET v = ${BYTES} || v; INSERT INTO t VALUES (0, 'é')`);
+  await sql(db.source, `DELETE FROM keyless WHERE ctid = (SELECT min(ctid) FROM keyless)`);
+  await running.caughtUp();
+  const bytes = `SELECT md5(string_agg(v::bytea, ',' ORDER BY v::bytea)) FROM (SELECT v FROM t UNION ALL SELECT v FROM keyless) AS a`;
+  expect(await value(db.target, bytes)).toBe(await value(db.source, bytes));
+  expect(running.pipeline.model.status()).toMatchObject({ state: 'streaming', problems: [] });
+});
+
+test('bytes of a source in SQL_ASCII that a target in UTF8 refuses stop their tables alone', async () => {
+  await using db = await testDatabases({ sourceEncoding: 'SQL_ASCII' });
+  for (const side of [db.source, db.target]) await sql(side, ANY_BYTES);
+  await sql(db.source, `INSERT INTO keyless VALUES (${BYTES})`);
+  await using running = startPipeline(db);
+  await running.caughtUp();
+  await sql(db.source, `INSERT INTO t VALUES (1, 'é'), (2, ${BYTES}); INSERT INTO other VALUES (1)`);
+  await running.caughtUp();
+  await compareTables(db.source, db.target, 'public.other');
+  const error = (table: string) => running.pipeline.model.table(`public.${table}`)?.error;
+  expect(error('keyless')).toMatchObject({ code: 'COPY_FAILED', message: expect.stringContaining('UTF8') });
+  expect(error('t')).toMatchObject({ code: 'APPLY_FAILED', message: expect.stringMatching(/id=2.*UTF8/) });
+});

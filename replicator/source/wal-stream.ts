@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import replication from 'pg-logical-replication';
-import { clientConfig, liftTransactionTimeout } from '../postgres/connect.ts';
+import { clientConfig, settleSession } from '../postgres/connect.ts';
 import { formatLsn, type Lsn } from '../postgres/lsn.ts';
 import { quoteIdent, quoteLiteral } from '../postgres/quote.ts';
 import { describeError, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
@@ -66,7 +66,7 @@ class RawPgoutput extends PgoutputPlugin {
   override async start(client: Client, slot: string, from: string): Promise<never> {
     if (this.ended) throw this.ended.reason;
     this.client = client;
-    await liftTransactionTimeout(client);
+    await settleSession(client);
     if (this.#options.streaming) await sendPartsSoon(client);
     // The connection is idle, so the parser holds no part of a message.
     takeCopyData(

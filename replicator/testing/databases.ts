@@ -41,13 +41,13 @@ export interface TestDatabases extends AsyncDisposable {
  * A fresh source and a fresh target database on the shared servers. Dispose drops them with the slots
  * and origins that belong to them. A connection that is open by then fails the run.
  */
-export async function testDatabases(options: { targetEncoding?: string } = {}): Promise<TestDatabases> {
+export async function testDatabases(options: { sourceEncoding?: string; targetEncoding?: string } = {}): Promise<TestDatabases> {
   const servers = inject('testServers');
   if (!servers) throw new Error('only files named *.pg.test.ts get servers');
   const name = uniqueName();
   const source = new Database(servers.source, `${name}_x`, null);
   const target = new Database(servers.target, `${name}_y`, null);
-  await Promise.all([source.create(), target.create(options.targetEncoding)]);
+  await Promise.all([source.create(options.sourceEncoding), target.create(options.targetEncoding)]);
   const test = expect.getState().currentTestName ?? expect.getState().testPath ?? '?';
   return {
     name,
