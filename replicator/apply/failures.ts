@@ -14,12 +14,15 @@ export function explain(error: PipeError, run: Run, checkpointStatement: number)
   if (isTransient(cause) && !isOfAnotherServer(cause)) return cause;
   const planned = run.change(error.statement);
   const truncated = run.truncated(error.statement);
-  const map = planned?.map ?? truncated[0] ?? null;
+  const fired = run.firedBy(error.statement);
+  const map = planned?.map ?? truncated[0] ?? fired;
   const what = planned
     ? describeChange(planned)
     : truncated.length > 0
       ? `TRUNCATE of ${truncated.map((map) => map.table).join(', ')}`
-      : 'COMMIT';
+      : fired
+        ? `COMMIT, with which deferred triggers of ${fired.table} fire`
+        : 'COMMIT';
   return new Problem('APPLY_FAILED', `The target refused the ${what}: ${reasonOf(cause, map)}`, {
     retry: 'transient',
     cause,

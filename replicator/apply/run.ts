@@ -53,6 +53,7 @@ export class Run {
   #rows = 0;
   #mismatch: SetMismatch | null = null;
   walStatement = -1;
+  #firing: RowMap | null = null;
   checkpointStatement = -1;
   targetLsn: Lsn | null = null;
   #checkpointedAt: number | null = null;
@@ -68,6 +69,7 @@ export class Run {
 
   expect(index: number, planned: PlannedChange, statement: Statement): void {
     this.#sent[index] = { planned, statement };
+    if (planned.map.target.firesOnReplica) this.#firing ??= planned.map;
   }
 
   expectRows(index: number, map: RowMap, rows: number): void {
@@ -134,6 +136,14 @@ export class Run {
   truncated(index: number): readonly RowMap[] {
     const sent = this.#sent[index];
     return sent && 'truncated' in sent ? sent.truncated : [];
+  }
+
+  /**
+   * A table whose deferred triggers the COMMIT fires, if this is that; its error does not tell of which. Where it was another one, that
+   * is what the next try comes to.
+   */
+  firedBy(index: number): RowMap | null {
+    return index === this.walStatement - 1 ? this.#firing : null;
   }
 
   /** Throws SetMismatch when a statement for many rows did not touch exactly those. */

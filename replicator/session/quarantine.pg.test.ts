@@ -53,6 +53,29 @@ test.concurrent('a table that refuses a change stops alone; mended and retried i
   expect(await value(db.target, 'SELECT count(*) FROM pgfollow.spool')).toBe('0');
 });
 
+test.concurrent('a table whose deferred trigger refuses the commit stops alone', { timeout: 60_000 }, async () => {
+  await using db = await prepare();
+  await sql(db.source, 'CREATE TABLE fires (id int PRIMARY KEY)');
+  await sql(
+    db.target,
+    `CREATE TABLE fires (id int PRIMARY KEY);
+     CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF TG_TABLE_NAME = 'bad' THEN RAISE 'never'; END IF; RETURN NULL; END$$;
+     CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON bad DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.refuse();
+     CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON fires DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.refuse();
+     ALTER TABLE bad ENABLE ALWAYS TRIGGER refuse; ALTER TABLE fires ENABLE ALWAYS TRIGGER refuse`,
+  );
+  await using running = startPipeline(db);
+  await running.caughtUp();
+  await sql(db.source, 'INSERT INTO fires VALUES (1); INSERT INTO good VALUES (1, 1); INSERT INTO bad VALUES (1, 1)');
+  await inError(running);
+  expect(bad(running)?.error).toMatchObject({ code: 'APPLY_FAILED', message: expect.stringMatching(/public\.bad.*never/) });
+  await eventually(() => compareTables(db.source, db.target, 'public.good', 'public.fires'), { timeout: 30_000 });
+  expect(bad(running)?.state).not.toBe('streaming');
+  await sql(db.target, 'DROP TRIGGER refuse ON bad');
+  await running.pipeline.controls.retryTable('public.bad', 'test').catch(() => {});
+  await eventually(() => compareTables(db.source, db.target), { timeout: 30_000 });
+});
+
 test.concurrent('what is kept survives a restart, and the table is tried again by itself', async () => {
   await using db = await prepare();
   await sql(db.target, 'ALTER TABLE bad ADD CHECK (v < 100)');
