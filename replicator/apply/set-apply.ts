@@ -217,8 +217,7 @@ function groupBySent(map: RowMap, updates: readonly NetUpdate[]): Map<readonly M
   const byShape = new Map<string, { sent: readonly MappedColumn[]; updates: NetUpdate[] }>();
   for (const update of updates) {
     const sent = update.row.partial ? all.filter((column) => carries(update, column)) : all;
-    if (sent.length === 0) continue;
-    const shape = sent === all ? '' : sent.map((column) => column.index).join();
+    const shape = sent === all ? 'all' : sent.map((column) => column.index).join();
     const group = byShape.get(shape);
     if (group) group.updates.push(update);
     else byShape.set(shape, { sent, updates: [update] });

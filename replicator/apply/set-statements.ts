@@ -27,11 +27,13 @@ export interface RangeSql {
   readonly last: number;
 }
 
-/** UPDATE of `sent` columns of the rows with these keys: parameters are the sent columns, then the key columns. */
+/** UPDATE of `sent` columns of the rows with these keys, or a look whether they are there: parameters are the sent columns, then the key columns. */
 export function stagedUpdateSql(how: StagedSql, sent: readonly MappedColumn[], range: RangeSql | null = null): string {
   const { map, binary } = how;
   const keys = map.find.columns;
   const sets = sent.map((column, i) => `${quoteIdent(column.target.name)} = ${staged(column, i, binary)}`).join(', ');
+  if (sent.length === 0)
+    return `SELECT FROM ${only(map)} AS t, ${byKey(how, sent)} WHERE ${keyMatch(keys, 0, binary)}${within(range)}`;
   return `UPDATE ${only(map)} AS t SET ${sets} FROM ${byKey(how, sent)} WHERE ${keyMatch(keys, sent.length, binary)}${within(range)}`;
 }
 
