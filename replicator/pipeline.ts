@@ -22,7 +22,7 @@ import type { FollowedTable } from './session/followed-table.ts';
 import { binaryForStream, resolveFollowedTables } from './session/followed-tables.ts';
 import { Gate } from './session/gate.ts';
 import { watchSlot } from './session/monitor.ts';
-import { checkSlot } from './session/check-slot.ts';
+import { checkSlot, refuseForeignSlot } from './session/check-slot.ts';
 import { keepTimeline } from './session/check-timeline.ts';
 import { openEnds, type Ends } from './session/ends.ts';
 import { publishTables } from './session/publish-tables.ts';
@@ -161,7 +161,7 @@ export class Pipeline {
     const checkpoint = row.snapshotFinished ? row.checkpoint : null;
     await Promise.all([
       this.#reporter.connected(ends, this.#config.name),
-      checkpoint === null ? null : checkSlot(ends, ends.config, checkpoint),
+      checkpoint === null ? refuseForeignSlot(ends, ends.config.slot.name) : checkSlot(ends, ends.config, checkpoint),
     ]);
     const tables = await this.#prepareTables(ends, checkpoint === null, signal);
     this.#watched = ends.source;

@@ -70,6 +70,43 @@ test('a teardown that was interrupted can be called again', async () => {
   expect(await leftOver(db)).toEqual({ source: [], target: [] });
 });
 
+test('a publication of others that is used as it is stays, and the one that was made before goes', async () => {
+  await using db = await testDatabases();
+  await ranOnce(db);
+  await sql(db.source, `CREATE PUBLICATION ${db.name}_own FOR TABLE keyed`);
+  const unmanaged = { publication: { managed: false, names: [`${db.name}_own`] }, snapshot: { existingRows: 'truncate' } };
+  {
+    await using running = startPipeline(db, unmanaged);
+    await running.caughtUp();
+  }
+  const config = testConfig(db, unmanaged);
+  await executeTeardown(config, await planTeardown(config));
+  expect(await sql(db.source, 'SELECT pubname FROM pg_publication')).toEqual([{ pubname: `${db.name}_own` }]);
+});
+
+test('another name of the publication is refused: one of others is not taken for ours, and ours is dropped at the end', async () => {
+  await using db = await testDatabases();
+  await ranOnce(db);
+  await sql(
+    db.source,
+    `CREATE PUBLICATION ${db.name}_own FOR TABLE keyed WITH (publish = 'insert'); CREATE TABLE theirs (id int)`,
+  );
+  await sql(db.source, `ALTER PUBLICATION ${db.name}_own ADD TABLE theirs`);
+  const renamed = { publication: { names: [`${db.name}_own`] }, tables: { exclude: ['public.theirs'] } };
+  {
+    await using running = startPipeline(db, renamed);
+    await eventually(
+      () => expect(running.pipeline.model.status().problems[0]?.message).toContain(`follows by the publication ${db.name},`),
+      { timeout: 20_000 },
+    );
+  }
+  const members = 'SELECT tablename FROM pg_publication_tables WHERE pubname = $1 ORDER BY 1';
+  expect(await sql(db.source, members, [`${db.name}_own`])).toEqual([{ tablename: 'keyed' }, { tablename: 'theirs' }]);
+  const config = testConfig(db, renamed);
+  await executeTeardown(config, await planTeardown(config));
+  expect(await sql(db.source, 'SELECT pubname FROM pg_publication')).toEqual([{ pubname: `${db.name}_own` }]);
+});
+
 test('what tables would still have got is listed, with the statements that bring it', { timeout: 60_000 }, async () => {
   await using db = await testDatabases();
   const config = testConfig(db);

@@ -59,7 +59,7 @@ export async function executeTeardown(config: Config, plan: TeardownPlan): Promi
     const row = (await hasMetadata(target)) ? await readPipeline(target, config.name) : null;
     const carryOut = async (action: TeardownAction): Promise<unknown> => {
       if (action.kind === 'slot') return dropSlot(source, row?.slot ?? config.slot.name);
-      if (action.kind === 'publication') return dropPublication(source, publicationOf(config));
+      if (action.kind === 'publication') return dropPublication(source, publicationOf(config, row));
       return target.query(action.sql);
     };
     for (const action of plan.actions) {
@@ -96,7 +96,7 @@ async function planSource(config: Config, source: Client, target: Client, row: P
     const sql = `SELECT pg_catalog.pg_drop_replication_slot(${quoteLiteral(row.slot)});`;
     actions.push({ where: 'source', kind: 'slot', what: `replication slot ${row.slot}`, sql });
   }
-  const publication = publicationOf(config);
+  const publication = publicationOf(config, row);
   if (row.publicationCreated && (await exists(source, 'SELECT FROM pg_catalog.pg_publication WHERE pubname = $1', publication))) {
     actions.push({
       where: 'source',
@@ -196,8 +196,9 @@ async function isInForce(source: Client, { relation, identity }: GivenIdentity):
   return rows[0]?.identity === identity;
 }
 
-function publicationOf(config: Config): string {
-  return config.publication.names[0] ?? config.name;
+// One that is used as it is belongs to others, whatever was made before.
+function publicationOf({ name, publication: { managed, names } }: Config, row: PipelineRow | null): string {
+  return row?.publication ?? (managed ? (names[0] ?? name) : name);
 }
 
 async function hasMetadata(target: Client): Promise<boolean> {

@@ -2,13 +2,13 @@ import type { Client } from 'pg';
 import { displayName } from '../catalog/relation.ts';
 import type { Config } from '../config/schema.ts';
 import { complaint, fine, ofProblem, type Finding } from '../finding.ts';
-import type { PipelineRow } from '../metadata/pipeline-row.ts';
+import { hasMade, type PipelineRow } from '../metadata/pipeline-row.ts';
 import type { Oid } from '../postgres/oid.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
 import { Problem } from '../problem.ts';
 import type { SourceIdentity } from '../source/identity.ts';
 import { readPublication, type PublicationState } from '../source/publication-state.ts';
-import { filterUnsupported, foreignPublication, lostPublication, wantedTables } from '../source/publication.ts';
+import { filterUnsupported, foreignPublication, lostPublication, otherPublication, wantedTables } from '../source/publication.ts';
 import { notPublishable } from '../source/publish-problem.ts';
 import type { WantedTable } from '../source/publish-table.ts';
 import { readPublished } from '../source/published.ts';
@@ -54,7 +54,7 @@ export function classifyManaged(
     found.pairs.relations,
   );
   const foreign =
-    sight.state && foreignPublication(sight.state, { name, tables: wanted, createdByUs: row?.publicationCreated ?? false });
+    sight.state && foreignPublication(sight.state, { name, tables: wanted, createdByUs: row !== null && hasMade(row, name) });
   const members = new Set(sight.state?.members.map(({ oid }) => oid));
   return [
     foreign ? ofProblem('source', foreign) : publication(name, sight, row),
@@ -69,6 +69,8 @@ function publication(
   { state, owner, owns, mayCreate, database, user }: PublicationSight,
   row: PipelineRow | null,
 ): Finding {
+  if (row?.snapshotFinished && row.publicationCreated && !hasMade(row, name))
+    return ofProblem('source', otherPublication(row.publication ?? name, name));
   if (state && owns)
     return fine('source', 'PUBLICATION', `The publication ${name} is there, with ${tables(state.members.length)}.`);
   if (state) {

@@ -15,6 +15,8 @@ export interface PipelineRow {
   readonly source: SourceIdentity;
   readonly slot: string;
   readonly publicationCreated: boolean;
+  /** What that was named; null where it was not noted. */
+  readonly publication: string | null;
   readonly slotCreated: boolean;
   /** The slot's position is known, and the checkpoint speaks. */
   readonly snapshotFinished: boolean;
@@ -34,6 +36,7 @@ interface Row {
   source_database: string;
   slot: string;
   publication_created: boolean;
+  publication: string | null;
   slot_created: boolean;
   snapshot_finished: boolean;
   first_copy_done: boolean;
@@ -47,7 +50,7 @@ interface Row {
 /** Reads the pipeline's row and checkpoint; null when this pipeline never ran against this target. */
 export async function readPipeline(target: Client, name: string): Promise<PipelineRow | null> {
   const { rows } = await target.query<Row>(
-    `SELECT p.source_system_identifier, p.source_database, p.slot, p.publication_created, p.slot_created,
+    `SELECT p.source_system_identifier, p.source_database, p.slot, p.publication_created, p.publication, p.slot_created,
             p.snapshot_finished, p.first_copy_done, p.paused, c.applied_lsn::text AS applied_lsn, c.source_committed_at,
             p.source_timeline::text AS source_timeline, p.source_timeline_until::text AS source_timeline_until
        FROM pgfollow.pipeline p LEFT JOIN pgfollow.checkpoint c ON c.pipeline = p.name
@@ -60,6 +63,7 @@ export async function readPipeline(target: Client, name: string): Promise<Pipeli
     source: { systemIdentifier: row.source_system_identifier, database: row.source_database },
     slot: row.slot,
     publicationCreated: row.publication_created,
+    publication: row.publication,
     slotCreated: row.slot_created,
     snapshotFinished: row.snapshot_finished,
     firstCopyDone: row.first_copy_done,
@@ -88,10 +92,23 @@ export async function createPipeline(target: Client, name: string, source: Sourc
 export async function markPipeline(
   target: Client,
   name: string,
-  what: 'publication_created' | 'slot_created' | 'first_copy_done' | 'paused',
+  what: 'slot_created' | 'first_copy_done' | 'paused',
   value: boolean,
 ): Promise<void> {
   await target.query(`UPDATE pgfollow.pipeline SET ${what} = $2 WHERE name = $1`, [name, value]);
+}
+
+/** Notes that the pipeline has made the publication, or taken it over, and so may drop it. */
+export async function notePublication(target: Client, name: string, publication: string): Promise<void> {
+  await target.query('UPDATE pgfollow.pipeline SET publication_created = true, publication = $2 WHERE name = $1', [
+    name,
+    publication,
+  ]);
+}
+
+/** Whether this publication is one that the pipeline has made. */
+export function hasMade({ publicationCreated, publication }: PipelineRow, name: string): boolean {
+  return publicationCreated && (publication === null || publication === name);
 }
 
 /** Before anything of this timeline is applied, so durably. What is known beyond the checkpoint is of no use. */

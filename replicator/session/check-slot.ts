@@ -20,6 +20,14 @@ export async function checkSlot(ends: Ends, config: Config, checkpoint: Lsn, { r
     throw sourceWentBack(config.name, checkpoint, slot.walEnd);
 }
 
+/** Before anything is made: throws where a slot of the name is not ours, as with the wrong target, so that nothing of whoever uses it is touched. */
+export async function refuseForeignSlot({ source, row, sourceIdentity: { database } }: Ends, name: string): Promise<void> {
+  if (row.slotCreated) return;
+  const slot = await on('source', readSlot(source, name));
+  const verdict = slotVerdict(slot, { checkpoint: null, database }, name);
+  if (verdict !== 'ok') throw verdict;
+}
+
 function sourceWentBack(pipeline: string, checkpoint: Lsn, walEnd: Lsn): Problem {
   return new Problem(
     'FOREIGN_CHECKPOINT',

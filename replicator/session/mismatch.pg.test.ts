@@ -276,3 +276,14 @@ async function dropPhysicalSlot(db: TestDatabases): Promise<void> {
     [db.name],
   );
 }
+
+test('where the slot is not ours, nothing is made on either side: it may be the wrong target', async () => {
+  await using db = await testDatabases();
+  await sql(db.source, 'CREATE TABLE keyless (v int)');
+  await sql(db.source, `SELECT pg_create_logical_replication_slot('${db.name}', 'pgoutput')`);
+  await using running = startPipeline(db);
+  await eventually(() => expect(running.pipeline.model.status().problems[0]?.code).toBe('SLOT_FOREIGN'), { timeout: 20_000 });
+  expect(await sql(db.source, 'SELECT pubname FROM pg_publication')).toEqual([]);
+  expect(await value(db.source, `SELECT relreplident FROM pg_class WHERE relname = 'keyless'`)).toBe('d');
+  expect(await value(db.target, `SELECT to_regclass('public.keyless')`)).toBeNull();
+});

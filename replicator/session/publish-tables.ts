@@ -2,12 +2,12 @@ import type { Client } from 'pg';
 import { displayName } from '../catalog/relation.ts';
 import type { Config } from '../config/schema.ts';
 import { complaint, type Finding } from '../finding.ts';
-import { markPipeline } from '../metadata/pipeline-row.ts';
+import { hasMade, notePublication, type PipelineRow } from '../metadata/pipeline-row.ts';
 import { noteIdentities, type GivenIdentity } from '../metadata/replica-identities.ts';
 import { quoteIdent } from '../postgres/quote.ts';
 import { Problem } from '../problem.ts';
 import { readMemberships } from '../source/membership.ts';
-import { ensurePublication, lostPublication, wantedTables } from '../source/publication.ts';
+import { ensurePublication, lostPublication, otherPublication, wantedTables } from '../source/publication.ts';
 import type { WantedTable } from '../source/publish-table.ts';
 import { planReplicaIdentity, type IdentityChange } from '../source/replica-identity.ts';
 import { walEnd } from '../source/wal-position.ts';
@@ -52,7 +52,7 @@ export async function publishTables(ends: Ends, config: Config, resolved: Resolv
     return { identityChanges: [], news: null, kept: [] };
   }
   const name = config.publication.names[0] ?? config.name;
-  if (row.snapshotFinished) await on('source', refuseLostPublication(source, name));
+  if (row.snapshotFinished) await on('source', refuseLostPublication(source, name, row));
   const wanted = wantedTables(
     tables.filter((table) => table.hasRows || table.progress.state !== 'error').map((table) => table.mapping),
     resolved.relations,
@@ -66,10 +66,10 @@ export async function publishTables(ends: Ends, config: Config, resolved: Resolv
       tables: wanted,
       lockTimeoutMs: SOURCE_LOCK_TIMEOUT_MS,
       sourceVersion: ends.sourceIdentity.version,
-      createdByUs: row.publicationCreated,
+      createdByUs: hasMade(row, name),
     }),
   );
-  if (outcome.created) await on('target', markPipeline(target, config.name, 'publication_created', true));
+  if (outcome.created || row.publication === null) await on('target', notePublication(target, config.name, name));
   const followed = new Set(tables.map((table) => table.name));
   const [ours, others] = [true, false].map((is) => outcome.problems.filter(({ table }) => followed.has(table ?? '') === is));
   for (const problem of ours ?? []) refuse(tables, problem, row.snapshotFinished);
@@ -159,7 +159,8 @@ function failUnpublished(table: FollowedTable): void {
   );
 }
 
-async function refuseLostPublication(source: Client, name: string): Promise<void> {
+async function refuseLostPublication(source: Client, name: string, row: PipelineRow): Promise<void> {
+  if (row.publicationCreated && !hasMade(row, name)) throw otherPublication(row.publication ?? name, name);
   const { rows } = await source.query('SELECT FROM pg_catalog.pg_publication WHERE pubname = $1', [name]);
   if (rows.length > 0) return;
   throw lostPublication(name);

@@ -90,7 +90,9 @@ export class TableWatch {
     const cut = (): void => destroySocket(source);
     signal.addEventListener('abort', cut, { once: true });
     try {
-      await this.#resolve(signal, { ...ends, source, row: { ...ends.row, snapshotFinished: true, publicationCreated: true } });
+      const publication = config.publication.names[0] ?? config.name;
+      const row = { ...ends.row, snapshotFinished: true, publicationCreated: true, publication };
+      await this.#resolve(signal, { ...ends, source, row });
     } catch (error) {
       if (signal.aborted) return;
       throw error;

@@ -188,6 +188,15 @@ export function lostPublication(name: string): Problem {
   );
 }
 
+/** publication.names names another one than the pipeline has made: what it has not been sent yet cannot come by that. */
+export function otherPublication(made: string, name: string): Problem {
+  return new Problem(
+    'SOURCE_UNSUITABLE',
+    `publication.names says ${name}, but this pipeline follows by the publication ${made}, which it has made: with another one changes would be missing.`,
+    { remedy: `Set publication.names: [${made}] again. To go over to ${name}, copy again: ${COPY_ALL_AGAIN}` },
+  );
+}
+
 /** Why a publication cannot be taken over, else null: one that somebody else made must not be bent to our will. */
 export function foreignPublication(
   state: PublicationState,
