@@ -13,6 +13,7 @@ import { refuseToCopyAgain, refuseUnmanaged } from '../session/table-controls.ts
 import { identifySource, type SourceIdentity } from '../source/identity.ts';
 import { wantedTables } from '../source/publication.ts';
 import { planReplicaIdentity, type IdentityChange } from '../source/replica-identity.ts';
+import { removedOnes } from '../metadata/table-choices.ts';
 import { connectToLook } from './connection.ts';
 import { classifyCreation, readCreationRights } from './creation.ts';
 import { classifyIndexes, readPairs, type Pairs, type TablePair } from './pairs.ts';
@@ -28,7 +29,6 @@ import { readTarget, type TargetFacts } from './target-settings.ts';
  * changed. Throws what a command to add it would refuse.
  */
 export async function planTable(config: Config, name: string): Promise<TablePlan> {
-  refuseUnmanaged(config, name);
   return await planWith(config, name, 'add');
 }
 
@@ -62,6 +62,7 @@ async function look(sight: Sight, name: string, what: 'add' | 'resync'): Promise
   const { standing } = await readStanding(target, config);
   const asked = { source: parseRelationName(name), followed: true };
   const others = (standing?.choices ?? []).filter((choice) => displayName(choice.source) !== name);
+  if (what === 'add' && !removedOnes(standing?.choices ?? []).has(name)) refuseUnmanaged(config, name);
   const identity = await identifySource(source, () => identifyOverReplication(config));
   if (what === 'resync') refuseToCopyAgain(config, identity, name);
   // A target table that is gone is created again by a copy, whatever it held.

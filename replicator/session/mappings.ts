@@ -4,8 +4,8 @@ import { resolveTables } from '../catalog/resolve-tables.ts';
 import type { Config } from '../config/schema.ts';
 import { matchTables, parseRelationName } from '../config/table-pattern.ts';
 import { complaint, type Finding } from '../finding.ts';
-import type { TableChoice } from '../metadata/table-choices.ts';
-import { quoteIdent } from '../postgres/quote.ts';
+import { removedOnes, type TableChoice } from '../metadata/table-choices.ts';
+import { quoteIdent, quoteLiteral } from '../postgres/quote.ts';
 import { Problem } from '../problem.ts';
 import { readPublished, type Published } from '../source/published.ts';
 
@@ -31,13 +31,29 @@ export async function readMappings(
     ? managedMappings(relations, config, choices, options)
     : await publishedMappings(source, relations, config, choices);
   if (found.mappings.length === 0) {
-    throw new Problem('NO_TABLES', `No table of the source matches ${config.tables.include.join(', ')}.`, {
+    throw noTables(relations, config, options.choices);
+  }
+  return found;
+}
+
+function noTables(relations: readonly Relation[], { name, tables }: Config, choices: readonly TableChoice[]): Problem {
+  const removed = removedOnes(choices);
+  const known = relations.map(displayName).filter((relation) => removed.has(relation));
+  if (known.length === 0) {
+    return new Problem('NO_TABLES', `No table of the source matches ${tables.include.join(', ')}.`, {
       retry: 'transient',
       remedy:
         'Correct tables.include and tables.exclude (schema.table, * for any), or create the tables. It is looked at again by itself.',
     });
   }
-  return found;
+  return new Problem(
+    'NO_TABLES',
+    `No table of the source is followed: none but those that were removed by command matches (${known.slice(0, 3).join(', ')}${known.length > 3 ? ', …' : ''}).`,
+    {
+      retry: 'transient',
+      remedy: `To follow what tables.include matches, on the target:\nDELETE FROM pgfollow.table_choice WHERE pipeline = ${quoteLiteral(name)} AND NOT followed;\nIt is looked at again by itself.`,
+    },
+  );
 }
 
 /** What a command has said of a table; undefined when none has. */

@@ -2,7 +2,7 @@ import { displayName, type RelationName } from '../catalog/relation.ts';
 import { readRelations } from '../catalog/read-relations.ts';
 import type { Config } from '../config/schema.ts';
 import { parseRelationName } from '../config/table-pattern.ts';
-import { readChoices, storeChoice } from '../metadata/table-choices.ts';
+import { readChoices, removedOnes, storeChoice } from '../metadata/table-choices.ts';
 import { storeRoute } from '../metadata/table-states.ts';
 import { nextProgress } from '../metadata/table-state.ts';
 import { Problem } from '../problem.ts';
@@ -35,9 +35,12 @@ export type Outcome = 'done' | 'to come';
 export async function addTable(session: FollowingSession, name: string): Promise<Outcome> {
   const { ends, config, tables, tender } = session;
   const source = parseRelationName(name);
-  if (tables.get(name) && !(await isLeaving(session, name)))
-    throw notPossible(`${name} is followed already.`, 'Nothing needs to be done.', name);
-  refuseUnmanaged(config, name);
+  const choices = await on('target', readChoices(ends.target, config.name));
+  const before = choices.find((choice) => displayName(choice.source) === displayName(source))?.followed ?? null;
+  const comesBack = before === false;
+  // It may still be there because a batch is being applied.
+  if (tables.get(name) && !comesBack) throw notPossible(`${name} is followed already.`, 'Nothing needs to be done.', name);
+  if (!comesBack) refuseUnmanaged(config, name);
   const [relation] = await on('source', readRelations(ends.source, { names: [source] }));
   if (!relation) {
     throw new Problem('SOURCE_TABLE_MISSING', `${name} does not exist on the source.`, {
@@ -46,11 +49,16 @@ export async function addTable(session: FollowingSession, name: string): Promise
     });
   }
   await choose(session, source, true);
-  tender.rescan();
-  return 'to come';
+  // Who waits for the target from here on shall wait for this table too.
+  const looked = tender.rescan();
+  await looked.reached(AbortSignal.timeout(LOOKED_WITHIN_MS));
+  if (!looked.done || tables.get(displayName(source))) return 'to come';
+  await choose(session, source, before);
+  refuseUnmanaged(config, name);
+  throw notPossible(`${name} cannot be followed as it is.`, `\`pgfollow add ${name} --dry-run\` says why.`, name);
 }
 
-/** Tables come and go by command only where the publication is ours. */
+/** Where the publication is not ours, a command only takes up again what one has removed. */
 export function refuseUnmanaged({ publication }: Config, name: string): void {
   if (publication.managed) return;
   throw notPossible(
@@ -60,17 +68,27 @@ export function refuseUnmanaged({ publication }: Config, name: string): void {
   );
 }
 
-/** So long it is waited for a table to leave: a large transaction may hold it up. Shorter than a command's patience. */
-const LEAVES_WITHIN_MS = 7000;
+/** So long it is waited for a table to come or leave: a large transaction may hold it up. Shorter than a command's patience. */
+const LOOKED_WITHIN_MS = 7000;
 
 /**
  * Follows a table no longer; its rows on the target stay. It has left when this resolves, as far as that can be waited for:
  * who adds it again at once shall not be told that it is followed already.
  */
 export async function removeTable(session: FollowingSession, name: string): Promise<Outcome> {
-  await choose(session, tableOf(session, name).mapping.source, false);
+  const { source } = tableOf(session, name).mapping;
+  const removed = removedOnes(await on('target', readChoices(session.ends.target, session.config.name)));
+  // Without any there is nothing to follow, and no command on tables any more.
+  if (session.tables.all.every((table) => table.name === name || removed.has(table.name))) {
+    throw notPossible(
+      `${name} is the only table that is followed.`,
+      'Add another one first; `pgfollow pause` to apply nothing for a while, `pgfollow teardown` to end it.',
+      name,
+    );
+  }
+  await choose(session, source, false);
   const looked = session.tender.rescan();
-  await looked.reached(AbortSignal.timeout(LEAVES_WITHIN_MS));
+  await looked.reached(AbortSignal.timeout(LOOKED_WITHIN_MS));
   return looked.done ? 'done' : 'to come';
 }
 
@@ -134,13 +152,7 @@ export async function retryTable(session: FollowingSession, name: string): Promi
   return 'to come';
 }
 
-// It was removed, and is still there because a batch is being applied.
-async function isLeaving({ ends, config }: FollowingSession, name: string): Promise<boolean> {
-  const choices = await on('target', readChoices(ends.target, config.name));
-  return choices.some(({ source, followed }) => displayName(source) === name && !followed);
-}
-
-async function choose({ ends, config }: FollowingSession, source: RelationName, followed: boolean): Promise<void> {
+async function choose({ ends, config }: FollowingSession, source: RelationName, followed: boolean | null): Promise<void> {
   await on('target', storeChoice(ends.target, config.name, { source, followed }));
 }
 
