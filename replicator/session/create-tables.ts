@@ -110,7 +110,8 @@ async function create(options: CreateOptions): Promise<Creation> {
   signal.addEventListener('abort', cut, { once: true });
   try {
     const source = await open('source', { lock_timeout: SOURCE_LOCK_TIMEOUT });
-    const target = await open('target', {});
+    // Not for its synchronous standbys; see TargetStandbys.
+    const target = await open('target', { synchronous_commit: 'local' });
     await on('target', noticeLostClient(target));
     const older = await on('target', olderTarget(target, options));
     if (older) return { ...nothing, problems: new Map(missing.map((each) => [displayName(each.mapping.source), older(each)])) };

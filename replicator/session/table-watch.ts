@@ -86,7 +86,11 @@ export class TableWatch {
 
   async #scan(signal: AbortSignal): Promise<void> {
     const { config, ends } = this.#options;
-    const source = await on('source', connect({ role: 'source', url: config.source.url, purpose: `${config.name} tables` }));
+    const settings = { synchronous_commit: 'local' };
+    const source = await on(
+      'source',
+      connect({ role: 'source', url: config.source.url, purpose: `${config.name} tables`, settings }),
+    );
     const cut = (): void => destroySocket(source);
     signal.addEventListener('abort', cut, { once: true });
     try {

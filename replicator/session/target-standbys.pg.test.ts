@@ -44,7 +44,9 @@ test('a standby that is missing holds up what is acknowledged, and nothing else'
   }
   // Whoever still waits there would do so for ever.
   await eventually(async () => expect(await waiting(db)).toBe('0'));
+  await sql(db.source, 'CREATE TABLE made (id int PRIMARY KEY); INSERT INTO made VALUES (1)');
   await using running = startPipeline(db, { apply: { onMissing: 'error' } });
+  await eventually(async () => expect(await value(db.target, `SELECT count(*) FROM made`)).toBe('1'), { timeout: 20_000 });
   const position = await inserted(3);
   await eventually(() => expect(problems(running)).toEqual(['TARGET_STANDBY_AWAITED']), { timeout: 20_000 });
   expect(await isAcknowledged(db, position)).toBe(false);
