@@ -124,6 +124,20 @@ export async function noteTimeline(target: Client, name: string, { id, until }: 
   );
 }
 
+/** What was noted of the publications' own rows (see readPublicationRows); null where nothing was. */
+export async function readNotedPublications(target: Client, name: string): Promise<readonly string[] | null> {
+  const { rows } = await target.query<{ noted: string[] | null }>(
+    'SELECT publication_rows AS noted FROM pgfollow.pipeline WHERE name = $1',
+    [name],
+  );
+  return rows[0]?.noted ?? null;
+}
+
+/** Notes the publications' own rows. */
+export async function notePublications(target: Client, name: string, seen: readonly string[]): Promise<void> {
+  await target.query('UPDATE pgfollow.pipeline SET publication_rows = $2 WHERE name = $1', [name, seen]);
+}
+
 /**
  * The slot's position is where the checkpoint begins. In one transaction, synchronously durable, with what `work` notes of the
  * tables.

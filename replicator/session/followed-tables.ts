@@ -14,6 +14,7 @@ import { ZERO_LSN } from '../postgres/lsn.ts';
 import { Problem } from '../problem.ts';
 import { readLeaves } from '../source/partitions.ts';
 import { isUnbroken, readMemberships, type Membership } from '../source/membership.ts';
+import { readPublicationRows, type PublicationRows } from '../source/publication-rows.ts';
 import { findTargets } from './create-tables.ts';
 import { areExchanged, placesOf } from './exchanged-columns.ts';
 import { areFilledOtherwise } from './filled-columns.ts';
@@ -32,6 +33,8 @@ export interface ResolvedPipelineTables {
   /** What was created on the target, for people. */
   readonly created: readonly string[];
   readonly news: readonly PartitionNews[];
+  /** As they were when it was looked what is in them. */
+  readonly publications: PublicationRows;
 }
 
 /**
@@ -55,6 +58,8 @@ export async function resolveFollowedTables(
     ...options,
     choices,
   });
+  // Before what is in them, so that whatever is done to them meanwhile is seen.
+  const publications = await readPublicationRows(ends.source, config.publication.names);
   const membershipOf = await readMemberships(ends.source, { ...options, publications: config.publication.names, relations });
   const leavesOf = await readLeaves(ends.source, relations);
   const stored = new Map(known.map((table) => [displayName(table.source), table]));
@@ -138,7 +143,7 @@ export async function resolveFollowedTables(
     if (!match.ok) unfit(table, found.problems.get(name) ?? (table.hasRows && !target ? dropped(table) : match.problem), config);
     tables.push(table);
   }
-  return { tables, relations, findings: [...findings, ...found.findings], created: found.created, news };
+  return { tables, relations, findings: [...findings, ...found.findings], created: found.created, news, publications };
 }
 
 /** Whether the stream may carry binary values: every table must agree, because it is one setting for the stream. */

@@ -11,6 +11,7 @@ import { ensurePublication, lostPublication, otherPublication, wantedTables } fr
 import type { WantedTable } from '../source/publish-table.ts';
 import { planReplicaIdentity, type IdentityChange } from '../source/replica-identity.ts';
 import { walEnd } from '../source/wal-position.ts';
+import { unsentChanges, watchPublications, type PublicationNews } from './altered-publications.ts';
 import { on } from './blame.ts';
 import type { Ends } from './ends.ts';
 import { noteColumns } from './exchanged-columns.ts';
@@ -27,7 +28,7 @@ const SOURCE_LOCK_TIMEOUT_MS = 250;
 export interface Publishing {
   readonly identityChanges: readonly IdentityChange[];
   /** What somebody has done to the publication and cannot be followed, for people. */
-  readonly news: { readonly code: 'PUBLICATION_ALTERED'; readonly message: string; readonly remedy: string } | null;
+  readonly news: PublicationNews | null;
   /** Tables that are not followed and could not be taken out of the publication. */
   readonly kept: readonly Finding[];
 }
@@ -45,14 +46,16 @@ export async function publishTables(ends: Ends, config: Config, resolved: Resolv
   );
   if (!config.publication.managed) {
     if (row.snapshotFinished) await notePosition(ends, tables, () => false);
+    const { news } = await watchPublications(ends, config, resolved.publications);
     await on('target', noteMemberships(target, config.name, tables));
     await on('target', notePartitions(target, config.name, tables));
     await on('target', noteColumns(target, config.name, tables));
     await on('target', noteMappings(target, config.name, tables));
-    return { identityChanges: [], news: null, kept: [] };
+    return { identityChanges: [], news, kept: [] };
   }
   const name = config.publication.names[0] ?? config.name;
   if (row.snapshotFinished) await on('source', refuseLostPublication(source, name, row));
+  const altered = await watchPublications(ends, config, resolved.publications);
   const wanted = wantedTables(
     tables.filter((table) => table.hasRows || table.progress.state !== 'error').map((table) => table.mapping),
     resolved.relations,
@@ -64,12 +67,14 @@ export async function publishTables(ends: Ends, config: Config, resolved: Resolv
       name,
       viaPartitionRoot: config.publication.viaPartitionRoot,
       tables: wanted,
+      seen: resolved.publications,
       lockTimeoutMs: SOURCE_LOCK_TIMEOUT_MS,
       sourceVersion: ends.sourceIdentity.version,
       createdByUs: hasMade(row, name),
     }),
   );
   if (outcome.created || row.publication === null) await on('target', notePublication(target, config.name, name));
+  if (outcome.created || outcome.optionsAltered !== 'no') await altered.byOurselves();
   const followed = new Set(tables.map((table) => table.name));
   const [ours, others] = [true, false].map((is) => outcome.problems.filter(({ table }) => followed.has(table ?? '') === is));
   for (const problem of ours ?? []) refuse(tables, problem, row.snapshotFinished);
@@ -100,7 +105,7 @@ export async function publishTables(ends: Ends, config: Config, resolved: Resolv
   await on('target', noteMappings(target, config.name, tables));
   return {
     identityChanges: outcome.identityChanges,
-    news: outcome.optionsAltered === 'unsent' ? unsentChanges(name) : null,
+    news: outcome.optionsAltered === 'unsent' ? unsentChanges(name) : altered.news,
     kept: (others ?? []).map((problem) => complaint('warning', 'source', problem.code, problem)),
   };
 }
@@ -136,15 +141,6 @@ function refuse(tables: readonly FollowedTable[], problem: Problem, live: boolea
   const table = tables.find((each) => each.name === problem.table);
   if (!table || table.hasRows || (problem.retry === 'transient' && !live)) throw problem;
   failTable(table, problem);
-}
-
-// Not a reason to copy: whoever does that may want to delete rows on the source alone.
-function unsentChanges(name: string): Publishing['news'] {
-  return {
-    code: 'PUBLICATION_ALTERED',
-    message: `Somebody had altered the publication ${name} so that it did not publish all of insert, update, delete and truncate. It does again; what was not sent meanwhile is missing on the target.`,
-    remedy: 'pgfollow validate names the tables that differ; pgfollow resync SCHEMA.TABLE copies one again.',
-  };
 }
 
 // Followed, but it was not in the publication: somebody took it out, and what was written meanwhile was not sent.

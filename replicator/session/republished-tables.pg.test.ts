@@ -230,3 +230,39 @@ test.concurrent('a kind of change was taken out of the publication: it is put ba
   expect(await db.target.query('SELECT id FROM t ORDER BY id')).toEqual([{ id: '1' }, { id: '3' }]);
   expect(told(running)).toEqual([]);
 });
+
+test.concurrent(
+  'altered and put back between two looks, or while pgfollow was away: told, once',
+  { timeout: 90_000 },
+  async () => {
+    await using db = await testDatabases();
+    await sql(db.source, FILL);
+    // In one transaction, so that no look falls in between.
+    const forAWhile = (): Promise<void> =>
+      each(
+        db,
+        `ALTER PUBLICATION "${db.name}" SET (publish = 'insert'); ALTER PUBLICATION "${db.name}" SET (publish = 'insert, update, delete, truncate')`,
+      );
+    {
+      await using running = await startCaughtUp(db);
+      expect(altered(running)).toEqual([]);
+      await forAWhile();
+      await eventually(() => expect(altered(running)).toHaveLength(1), { timeout: 20_000 });
+    }
+    await each(
+      db,
+      `ALTER PUBLICATION "${db.name}" RENAME TO "${db.name}_x"; ALTER PUBLICATION "${db.name}_x" RENAME TO "${db.name}"`,
+    );
+    await using running = await startCaughtUp(db);
+    await eventually(() => expect(altered(running)).toHaveLength(2));
+    expect(altered(running)[1]).toMatchObject({ level: 'warn', remedy: expect.stringContaining('pgfollow validate') });
+    // What pgfollow itself does there is no news.
+    await sql(db.source, `CREATE TABLE w (id int PRIMARY KEY); INSERT INTO w VALUES (1)`);
+    await becomesEqual(db, running, { timeout: 40_000 });
+    expect(altered(running)).toHaveLength(2);
+  },
+);
+
+function altered(running: RunningPipeline): unknown[] {
+  return running.pipeline.events.after().filter(({ code }) => code === 'PUBLICATION_ALTERED');
+}

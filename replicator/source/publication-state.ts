@@ -4,6 +4,8 @@ import type { Oid } from '../postgres/oid.ts';
 
 /** A publication as the catalog has it. https://www.postgresql.org/docs/current/catalog-pg-publication.html */
 export interface PublicationState {
+  /** See PublicationRows. */
+  readonly row: string;
   readonly allTables: boolean;
   /** Number of schemas of FOR TABLES IN SCHEMA. */
   readonly schemas: number;
@@ -28,7 +30,7 @@ export interface MemberState extends RelationName {
 export async function readPublication(client: Client, name: string, sourceVersion: number): Promise<PublicationState | null> {
   const filters = sourceVersion >= 150000;
   const { rows: publications } = await client.query<PublicationRow>(
-    `select p.oid, p.puballtables as all_tables, p.pubviaroot as via_root,
+    `select p.oid, p.oid || ':' || p.xmin as row, p.puballtables as all_tables, p.pubviaroot as via_root,
        p.pubinsert and p.pubupdate and p.pubdelete and p.pubtruncate as publishes_all,
        coalesce(pg_catalog.to_jsonb(p) ->> 'pubgencols', 'n') as generated,
        ${filters ? '(select count(*)::int from pg_catalog.pg_publication_namespace s where s.pnpubid = p.oid)' : '0'} as schemas
@@ -39,6 +41,7 @@ export async function readPublication(client: Client, name: string, sourceVersio
   if (!publication) return null;
   const { rows: members } = await client.query<MemberRow>(filters ? MEMBERS : MEMBERS_BEFORE_FILTERS, [publication.oid]);
   return {
+    row: publication.row,
     allTables: publication.all_tables,
     schemas: publication.schemas,
     publishesAll: publication.publishes_all,
@@ -73,6 +76,7 @@ export async function readFilter(
 
 interface PublicationRow {
   oid: Oid;
+  row: string;
   all_tables: boolean;
   via_root: boolean;
   publishes_all: boolean;

@@ -4,6 +4,7 @@ import { quoteRelation } from '../postgres/quote.ts';
 import { sql, testDatabases, value } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
 import { filtered, publicationSession, serverVersion, writesWork } from '../testing/publication-session.ts';
+import { readPublicationRows } from './publication-rows.ts';
 import { dropPublication } from './publication.ts';
 import { readPublished } from './published.ts';
 
@@ -61,6 +62,20 @@ test('tables come and go, filters change, what was published keeps being publish
   expect(names(same.filtersChanged)).toEqual([]);
   const fourth = await source.ensure();
   expect(names(fourth.filtersChanged)).toEqual(['c']);
+});
+
+test('altered after it was looked what is in it: left so until it is looked at again', async () => {
+  await using db = await testDatabases();
+  await sql(db.source, 'CREATE TABLE a (id int PRIMARY KEY)');
+  await using source = await publicationSession(db);
+  await source.ensure();
+  const seen = await readPublicationRows(source.client, [db.name]);
+  expect((await source.ensure({ seen })).optionsAltered).toBe('no');
+  await sql(db.source, `ALTER PUBLICATION "${db.name}" SET (publish_via_partition_root = false)`);
+  await expect(source.ensure({ seen })).rejects.toMatchObject({ code: 'SOURCE_UNREACHABLE', retry: 'transient' });
+  expect(await value(db.source, 'SELECT pubviaroot FROM pg_publication')).toBe('f');
+  expect((await source.ensure({ seen: await readPublicationRows(source.client, [db.name]) })).optionsAltered).toBe('yes');
+  expect(await value(db.source, 'SELECT pubviaroot FROM pg_publication')).toBe('t');
 });
 
 test('under a root that announces every column the stream holds every column', async () => {

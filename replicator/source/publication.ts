@@ -5,6 +5,7 @@ import { namingEventTriggers } from '../postgres/event-triggers.ts';
 import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
 import { describeError, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
+import { isAltered, type PublicationRows } from './publication-rows.ts';
 import { readPublication, type MemberState, type PublicationState } from './publication-state.ts';
 import { notPublishable } from './publish-problem.ts';
 import { PublicationEditor, type TableOutcome, type WantedTable } from './publish-table.ts';
@@ -16,6 +17,8 @@ export interface EnsurePublicationOptions {
   readonly viaPartitionRoot: boolean;
   /** wantedTables(): every table that is to be published. */
   readonly tables: readonly WantedTable[];
+  /** What it was when it was looked what is in it; an alteration since then is not to be undone unseen. Any, unless given. */
+  readonly seen?: PublicationRows;
   /** Longest wait for locks of one table, and so the longest that others queue behind us; tried again after a pause. */
   readonly lockTimeoutMs: number;
   /** server_version_num. */
@@ -74,6 +77,7 @@ export async function ensurePublication(client: Client, options: EnsurePublicati
   const found = await readPublication(client, options.name, options.sourceVersion);
   const foreign = found && foreignPublication(found, options);
   if (foreign) throw foreign;
+  if (found && isAltered(options.seen ?? [], [found.row])) throw alteredNow(options.name);
   if (!found) await createPublication(client, options);
   const generatedColumnsSent = options.sourceVersion >= 180000 ? 'stored' : 'none';
   const editor = new PublicationEditor(client, {
@@ -177,6 +181,13 @@ function optionsDiffer(state: PublicationState, { viaPartitionRoot, sourceVersio
     state.viaPartitionRoot !== viaPartitionRoot ||
     (sourceVersion >= 180000 && state.generatedColumns !== 'stored')
   );
+}
+
+function alteredNow(name: string): Problem {
+  return new Problem('SOURCE_UNREACHABLE', `Somebody is altering the publication ${name}: it is looked at once more.`, {
+    retry: 'transient',
+    remedy: 'Nothing to do.',
+  });
 }
 
 /** Ours, and dropped by somebody. */
