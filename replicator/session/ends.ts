@@ -12,6 +12,7 @@ import { checkSource, identifySource, type SourceIdentity } from '../source/iden
 import { readSlot } from '../source/slot.ts';
 import { blame, on } from './blame.ts';
 import { checkTimeline } from './check-timeline.ts';
+import { refuseExchangedEnds } from './exchanged-ends.ts';
 import { identifyOverReplication, refuseSameDatabase, targetFacts } from './identify.ts';
 import { Lines } from './lines.ts';
 import { openUnless } from './together.ts';
@@ -68,6 +69,7 @@ export async function openEnds(given: Config, session: AbortController, over: Ab
     ]);
     // Not before the lock is ours: until then somebody else may move the checkpoint.
     const known = await on('target', readPipeline(target, config.name));
+    if (!known) await refuseExchangedEnds({ source, target }, config);
     const stored = known ?? (await on('target', enroll(target, config, sourceIdentity)));
     checkSameSource(config.name, stored, sourceIdentity, config.slot.name);
     const row = fromTheStart(stored, sourceIdentity);
