@@ -23,6 +23,7 @@ import { binaryForStream, resolveFollowedTables } from './session/followed-table
 import { Gate } from './session/gate.ts';
 import { watchSlot } from './session/monitor.ts';
 import { checkSlot, refuseForeignSlot } from './session/check-slot.ts';
+import { keepFailover } from './session/keep-failover.ts';
 import { keepTimeline } from './session/check-timeline.ts';
 import { openEnds, type Ends } from './session/ends.ts';
 import { publishTables } from './session/publish-tables.ts';
@@ -163,6 +164,7 @@ export class Pipeline {
       this.#reporter.connected(ends, this.#config.name),
       checkpoint === null ? refuseForeignSlot(ends, ends.config.slot.name) : checkSlot(ends, ends.config, checkpoint),
     ]);
+    if (checkpoint !== null) await keepFailover(ends, ends.config);
     const tables = await this.#prepareTables(ends, checkpoint === null, signal);
     this.#watched = ends.source;
     const versions = versionsOf(ends);

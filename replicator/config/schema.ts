@@ -79,7 +79,10 @@ export const fileSchema = z.strictObject({
         allowed: SLOT_NAME_ALLOWED,
         defaultText: 'the name of the pipeline',
       }),
-      failover: flag(false, 'Create the slot with FAILOVER, to be synchronized to standbys (PostgreSQL 17 or newer).'),
+      failover: flag(
+        false,
+        'Create the slot with FAILOVER, to be synchronized to standbys (PostgreSQL 17 or newer). Set later, one that is there gets it; false takes it from none.',
+      ),
     })
     .prefault({}),
   schema: z

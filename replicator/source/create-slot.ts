@@ -3,6 +3,7 @@ import { parseLsn, type Lsn } from '../postgres/lsn.ts';
 import { quoteIdent, quoteLiteral } from '../postgres/quote.ts';
 import { describeError, SQLSTATE, sqlState } from '../postgres/sqlstate.ts';
 import { Problem } from '../problem.ts';
+import { refuseFailover } from './slot-failover.ts';
 import { foreignRemedy } from './slot-verdict.ts';
 
 export interface CreateSlotOptions {
@@ -26,11 +27,7 @@ export interface CreatedSlot {
  * https://www.postgresql.org/docs/current/protocol-replication.html#PROTOCOL-REPLICATION-CREATE-REPLICATION-SLOT
  */
 export async function createSlot(replicationClient: Client, name: string, options: CreateSlotOptions): Promise<CreatedSlot> {
-  if (options.failover && options.sourceVersion < 170000) {
-    throw new Problem('SOURCE_UNSUITABLE', 'slot.failover needs PostgreSQL 17 or newer on the source.', {
-      remedy: 'Set slot.failover: false.',
-    });
-  }
+  if (options.failover) refuseFailover(options.sourceVersion);
   const modifiers =
     options.sourceVersion < 150000 ? 'EXPORT_SNAPSHOT' : `(SNAPSHOT 'export'${options.failover ? ', FAILOVER true' : ''})`;
   try {
