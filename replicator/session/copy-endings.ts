@@ -25,6 +25,8 @@ export interface CopyEndingsOptions {
   readonly observer: {
     /** What a table was copied as of cannot be had any more: it is copied as of another state. */
     beginsAgain(problem: Problem): void;
+    /** Not copied because of snapshot.copy: false, although it came later or its copy was not complete. */
+    takenAsIs(table: string): void;
   };
   /** A table's state is another one. */
   readonly stands: (table: FollowedTable) => void;
@@ -87,7 +89,7 @@ export class CopyEndings {
 
   /** snapshot.copy: false, between two batches. The rows are there already. */
   async takeAsIs(table: FollowedTable): Promise<void> {
-    const { control, config, applier, clock, joined, tables } = this.#options;
+    const { control, config, applier, clock, joined, tables, observer } = this.#options;
     if (tables.get(table.name) !== table) return;
     const nothing = { rows: 0, bytes: 0, asOf: null, bare: table.unbuilt, after: 'pending' as const };
     await on('target', storeCopied(control, config.name, table.mapping.source, nothing));
@@ -97,6 +99,7 @@ export class CopyEndings {
     await on('target', saveTable(control, config.name, table));
     applier.reroute();
     clock.succeeded(table.name);
+    observer.takenAsIs(table.name);
     joined(table);
   }
 }

@@ -35,10 +35,10 @@ export function copyTask(
 export function rowsMixed(table: FollowedTable): Problem {
   return new Problem(
     'TARGET_TABLE_NOT_EMPTY',
-    `The copy of ${table.name} was interrupted after its rows were in: they can no longer be told from those that were there before.`,
+    `${table.name} has to be copied again, and with snapshot.existingRows: keep that is not possible: the rows of its earlier copy can no longer be told from those that were there before.`,
     {
       table: table.name,
-      remedy: `Take the copied rows out of ${quoteRelation(table.mapping.target)} on the target; then pgfollow teardown and pgfollow run.`,
+      remedy: `Take the copied rows out of ${quoteRelation(table.mapping.target)} on the target; then pgfollow teardown and pgfollow run. Where its own rows may go too: start pgfollow with snapshot.existingRows: truncate, which makes it as the source's.`,
     },
   );
 }

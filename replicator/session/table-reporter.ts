@@ -17,6 +17,7 @@ import { leftShadow } from './left-shadow.ts';
 import { mendedParts, RefusedKeys, refusedParts, type RefusalCode } from './refused-parts.ts';
 import { TableErrors } from './table-errors.ts';
 import type { Teller } from './teller.ts';
+import { takenAsIs } from './taken-as-is.ts';
 import { WaitTeller } from './wait-teller.ts';
 
 const TAKEN_UP_ANEW: Readonly<Record<NonNullable<FollowedTable['replaced']>, { readonly code: string; readonly why: string }>> = {
@@ -190,6 +191,7 @@ export class TableReporter {
       shadowStays: (task, shadow, reason) => this.#teller.tell(leftShadow(name(task), shadow, reason)),
       beginsAgain: ({ code, message, remedy, table }) =>
         this.#teller.tell({ level: 'warn', code, message, remedy, ...(table === null ? {} : { table }) }),
+      takenAsIs: (table) => this.#teller.tell(takenAsIs(table)),
       waits: (tables, wait) => this.#waits.tell(tables, wait),
       finished: (task, rows, bytes) => {
         model.followed.copyFinished(name(task), rows, bytes);
