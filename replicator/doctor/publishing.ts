@@ -8,7 +8,14 @@ import { quoteIdent, quoteRelation } from '../postgres/quote.ts';
 import { Problem } from '../problem.ts';
 import type { SourceIdentity } from '../source/identity.ts';
 import { readPublication, type PublicationState } from '../source/publication-state.ts';
-import { filterUnsupported, foreignPublication, lostPublication, otherPublication, wantedTables } from '../source/publication.ts';
+import {
+  filterUnsupported,
+  foreignPublication,
+  lostPublication,
+  neverMade,
+  otherPublication,
+  wantedTables,
+} from '../source/publication.ts';
 import { notPublishable } from '../source/publish-problem.ts';
 import type { WantedTable } from '../source/publish-table.ts';
 import { readPublished } from '../source/published.ts';
@@ -79,7 +86,7 @@ function publication(
       remedy: `GRANT ${quoteIdent(owner ?? '')} TO ${quoteIdent(user)}; or set publication.managed: false to use it as it is.`,
     });
   }
-  if (row?.snapshotFinished && row.publicationCreated) return ofProblem('source', lostPublication(name));
+  if (row?.snapshotFinished) return ofProblem('source', row.publicationCreated ? lostPublication(name) : neverMade(name));
   if (mayCreate) return fine('source', 'PUBLICATION', `The publication ${name} will be made.`);
   return complaint('error', 'source', 'PUBLICATION', {
     message: `Role ${user} may not make the publication ${name}.`,

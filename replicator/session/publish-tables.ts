@@ -7,7 +7,7 @@ import { noteIdentities, type GivenIdentity } from '../metadata/replica-identiti
 import { quoteIdent } from '../postgres/quote.ts';
 import { Problem } from '../problem.ts';
 import { readMemberships } from '../source/membership.ts';
-import { ensurePublication, lostPublication, otherPublication, wantedTables } from '../source/publication.ts';
+import { ensurePublication, lostPublication, neverMade, otherPublication, wantedTables } from '../source/publication.ts';
 import type { WantedTable } from '../source/publish-table.ts';
 import { planReplicaIdentity, type IdentityChange } from '../source/replica-identity.ts';
 import { walEnd } from '../source/wal-position.ts';
@@ -159,5 +159,5 @@ async function refuseLostPublication(source: Client, name: string, row: Pipeline
   if (row.publicationCreated && !hasMade(row, name)) throw otherPublication(row.publication ?? name, name);
   const { rows } = await source.query('SELECT FROM pg_catalog.pg_publication WHERE pubname = $1', [name]);
   if (rows.length > 0) return;
-  throw lostPublication(name);
+  throw row.publicationCreated ? lostPublication(name) : neverMade(name);
 }

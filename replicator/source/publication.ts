@@ -208,6 +208,17 @@ export function otherPublication(made: string, name: string): Problem {
   );
 }
 
+/** publication.managed has become true for a pipeline that reads from publications of others. */
+export function neverMade(name: string): Problem {
+  return new Problem(
+    'PUBLICATION_MISSING',
+    `publication.managed is true, but this pipeline follows by publications that it has not made: what is still to be sent is not in ${name}, which would have to be made first.`,
+    {
+      remedy: `Set publication.managed: false and publication.names as they were. To go over to a publication of pgfollow, copy again: ${COPY_ALL_AGAIN}`,
+    },
+  );
+}
+
 /** Why a publication cannot be taken over, else null: one that somebody else made must not be bent to our will. */
 export function foreignPublication(
   state: PublicationState,
