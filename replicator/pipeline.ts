@@ -303,6 +303,7 @@ export class Pipeline {
               openEarly(ends, (client) => applierOn(client, ends, { ...applying, quarantine: async () => false }), signal),
             spill: { directory: config.apply.spillDirectory, maxBytes: config.apply.maxSpillBytes },
             walSenderTimeoutMs: ends.sourceIdentity.walSenderTimeout,
+            look: { url: config.source.url, purpose: `${config.name} slot` },
             gate: this.#gate,
             observer: heard,
             boundary,

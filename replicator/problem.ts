@@ -28,7 +28,8 @@ export class Problem extends Error {
 /** Every code, and in one line what it means. The table in the documentation is generated from this. */
 export const PROBLEM_CODES = {
   CONFIG_INVALID: 'The configuration has errors; all of them are listed, each with its path.',
-  SOURCE_UNREACHABLE: 'The source does not answer. Tried again for ever, with backoff.',
+  SOURCE_UNREACHABLE:
+    'The source does not answer, or its stream was silent for twice wal_sender_timeout (5 s to 1 min) while the sender waited for work: a firewall or a proxy has forgotten the connection. Tried again for ever, with backoff.',
   TARGET_UNREACHABLE: 'The target does not answer. Tried again for ever, with backoff.',
   SOURCE_UNSUITABLE: 'The source cannot be followed as it is set up (wal_level, version, free slots, role).',
   TARGET_UNSUITABLE: 'The target cannot take the changes as it is set up (version, role, read-only).',

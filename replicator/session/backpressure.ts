@@ -15,6 +15,11 @@ export class Backpressure {
     this.#waited = waited;
   }
 
+  /** Reading waits. */
+  get isHeld(): boolean {
+    return this.#since !== null;
+  }
+
   hold(): void {
     if (this.#since !== null) return;
     this.#since = performance.now();

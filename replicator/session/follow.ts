@@ -14,6 +14,7 @@ import type { FollowObserver } from './follow-observer.ts';
 import type { Gate } from './gate.ts';
 import { Heartbeat, HEARTBEAT_PREFIX, type HeartbeatOptions } from './heartbeat.ts';
 import { Milestone } from './milestone.ts';
+import { watchSilence, type SilenceOptions } from './silence.ts';
 import { Stopwatch } from './stopwatch.ts';
 import type { TargetStandbys } from './target-standbys.ts';
 import { watchTargetWaits } from './target-waits.ts';
@@ -48,6 +49,8 @@ export interface FollowOptions {
   readonly spill: { readonly directory: string | null; readonly maxBytes: number };
   /** wal_sender_timeout of the source in ms, 0 for none. */
   readonly walSenderTimeoutMs: number;
+  /** A connection of its own, to look whether a sender that is silent is at work. */
+  readonly look: Pick<SilenceOptions, 'url' | 'purpose'>;
   /** Closed while the pipeline is paused. */
   readonly gate: Gate;
   readonly observer: FollowObserver;
@@ -73,6 +76,7 @@ export async function follow(options: FollowOptions, signal: AbortSignal): Promi
       follower.watchFlush(),
       follower.watchWaits(),
       follower.watchEarly(),
+      follower.watchSilence(),
       follower.heartbeat.run(inner),
     ];
   });
@@ -105,6 +109,7 @@ class Follower {
   readonly #started = new Milestone();
   readonly #verified = new Milestone();
   readonly #pressure: Backpressure;
+  #heardAt = performance.now();
 
   constructor(options: FollowOptions, intake: Intake, signal: AbortSignal) {
     this.#options = options;
@@ -161,6 +166,7 @@ class Follower {
     };
     // Decoding while the target is busy costs nobody time.
     const onRead = (ms: number): void => {
+      this.#heardAt = performance.now();
       if (this.#watch.activity === 'source') this.#watch.move('source', 'decode', ms);
     };
     try {
@@ -211,6 +217,15 @@ class Follower {
   async watchWaits(): Promise<void> {
     const { target, applyPid: pid, observer } = this.#options;
     await watchTargetWaits({ target, pid, watch: this.#watch, told: (holder) => observer.locked(holder) }, this.#signal);
+  }
+
+  /** Learns whether the connection is lost and nobody has told. */
+  async watchSilence(): Promise<void> {
+    const { stream, walSenderTimeoutMs, look } = this.#options;
+    await this.#started.reached(this.#signal);
+    const heardAt = (): number => (this.#pressure.isHeld ? (this.#heardAt = performance.now()) : this.#heardAt);
+    const ask = (): void => this.#confirmer.send(true);
+    await watchSilence({ ...look, walSenderTimeoutMs, pid: () => stream.pid, heardAt, ask }, this.#signal);
   }
 
   /** Lets others have what they wait for. */

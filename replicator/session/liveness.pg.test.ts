@@ -293,3 +293,25 @@ async function creators(db: TestDatabases): Promise<number> {
     ),
   );
 }
+
+test.concurrent('a stream that a proxy has lost without a word is begun again', { timeout: 90_000 }, async () => {
+  await using db = await impatientSource();
+  await using proxy = await startProxy(db.source.url);
+  await using running = startPipeline(db, { source: { url: proxy.url } });
+  await running.caughtUp();
+  const walsender = await walsenderOf(db);
+  const lost = new Set<unknown>();
+  proxy.toClient = (connection, bytes) => {
+    if (/ stream\0/.test(connection.startup)) lost.add(connection);
+    return lost.has(connection) ? null : bytes;
+  };
+  // What was lost by then stays lost; whoever comes anew is heard.
+  await eventually(() => expect(lost.size).toBe(1));
+  proxy.toClient = (connection, bytes) => (lost.has(connection) ? null : bytes);
+  await sql(db.source, `INSERT INTO t VALUES (1001, 'x')`);
+  await eventually(async () => expect(await value(db.target, 'SELECT count(*) FROM t WHERE id = 1001')).toBe('1'), {
+    timeout: 45_000,
+  });
+  expect(await walsenderOf(db)).not.toBe(walsender);
+  await compareTables(db.source, db.target, 'public.t');
+});

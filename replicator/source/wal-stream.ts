@@ -171,6 +171,11 @@ export class WalStream {
     }
   }
 
+  /** The server process that sends; null before the stream is started. */
+  get pid(): number | null {
+    return this.#plugin.client?.processID ?? null;
+  }
+
   /** Reports positions; returns false when there is no stream to report on. */
   status(position: StandbyPosition): boolean {
     const connection = this.#plugin.client?.connection;
