@@ -46,7 +46,8 @@ export const PROBLEM_CODES = {
   SLOT_IN_USE: 'Another process is reading from the slot.',
   SLOT_WAITING: 'Creating the slot waits for transactions that are older than it.',
   SLOT_UNSETTLED: 'Relations of the source were changed during each creation of the slot.',
-  PUBLICATION_MISSING: 'A publication that is to be used as it is does not exist.',
+  PUBLICATION_MISSING:
+    'A publication that is to be used as it is does not exist, or `publication.managed` has become true and there is none of pgfollow.',
   NO_TABLES: 'No table matches tables.include.',
   TABLE_NOT_PUBLISHABLE: 'Publishing this table would make writes on the source fail, so it stays out.',
   TARGET_TABLE_MISSING: 'The target table does not exist.',
