@@ -147,7 +147,8 @@ export class TableReporter {
     if (progress.state === 'error') {
       this.errors.raise(name, progress);
     } else {
-      this.errors.over(name);
+      // One whose copy is only tried again has not recovered yet.
+      if (table.hasRows) this.errors.over(name);
       this.#model.followed.state(name, progress.state);
     }
     this.#model.followed.spooled(name, table.spooledBytes);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { compareTables } from '../testing/compare.ts';
 import { sql, testDatabases, type TestDatabases } from '../testing/databases.ts';
+import { eventually } from '../testing/eventually.ts';
 import { startPipeline, type RunningPipeline } from '../testing/run-pipeline.ts';
 
 const TABLE = 'CREATE TABLE t (id int PRIMARY KEY, v text)';
@@ -28,6 +29,32 @@ describe('snapshot.existingRows', () => {
     await running.caughtUp();
     expect(await contents(db)).toEqual([{ id: '100', v: 'was there' }]);
     await compareTables(db.source, db.target, 'public.other');
+  });
+
+  test('a copy that is tried again in vain has not recovered meanwhile', async () => {
+    await using db = await testDatabases();
+    await using running = await withExisting(db, 'error');
+    await running.caughtUp();
+    const states = new Set<string | undefined>();
+    const problems = new Set<number>();
+    await running.pipeline.controls.retryTable('public.t', 'a test');
+    await eventually(
+      () => {
+        states.add(running.pipeline.model.table('public.t')?.state);
+        problems.add(running.pipeline.model.status().problems.length);
+        expect([...states]).toContain('pending');
+        expect(running.pipeline.model.table('public.t')?.state).toBe('error');
+      },
+      { timeout: 30_000, interval: 5 },
+    );
+    expect([...problems]).toEqual([1]);
+    expect(running.pipeline.events.after().filter(({ code }) => code === 'TABLE_RECOVERED')).toEqual([]);
+    await sql(db.target, 'TRUNCATE t');
+    await running.pipeline.controls.retryTable('public.t', 'a test');
+    await eventually(() => expect(running.pipeline.model.status().problems).toEqual([]), { timeout: 30_000 });
+    expect(running.pipeline.events.after().filter(({ code }) => code === 'TABLE_RECOVERED')).toHaveLength(1);
+    await running.caughtUp();
+    await compareTables(db.source, db.target);
   });
 
   test('truncate: its rows are replaced', async () => {
