@@ -140,7 +140,8 @@ export class Pipeline {
     try {
       await using ends = await openEnds(this.#config, abort, over);
       // The first reason counts: closing the connections below is the effect, not the cause.
-      await this.#work(ends, over).catch((error: unknown) => abort.abort(blame('target', error)));
+      const failed = (error: unknown): void => abort.abort(blame('target', error));
+      await this.#work(ends, over, failed).catch(failed);
       abort.abort(null);
     } catch (error) {
       abort.abort(blame('target', error));
@@ -154,7 +155,8 @@ export class Pipeline {
     return reason instanceof Problem && !signal.aborted ? reason : null;
   }
 
-  async #work(ends: Ends, signal: AbortSignal): Promise<void> {
+  // `failed` is for what ends the session while others may wait for a server that does not answer.
+  async #work(ends: Ends, signal: AbortSignal, failed: (error: unknown) => void): Promise<void> {
     const { row } = ends;
     this.#ends = ends;
     if (row.paused) this.#gate.close();
@@ -171,7 +173,13 @@ export class Pipeline {
     const place = checkpoint === null ? await this.#takePlace(ends, tables, signal) : { from: checkpoint, point: null };
     await using _held = place.point;
     signal.throwIfAborted();
-    await this.#follow(ends, tables, place, ends.config.apply.binary === 'auto' && binaryForStream(tables, versions), signal);
+    await this.#follow(
+      ends,
+      tables,
+      place,
+      { binary: ends.config.apply.binary === 'auto' && binaryForStream(tables, versions), failed },
+      signal,
+    );
   }
 
   async #prepareTables(ends: Ends, copyAhead: boolean, signal: AbortSignal): Promise<FollowedTable[]> {
@@ -212,7 +220,7 @@ export class Pipeline {
     ends: Ends,
     followed: FollowedTable[],
     { from, point }: FirstPlace,
-    binary: boolean,
+    { binary, failed }: { binary: boolean; failed: (error: unknown) => void },
     signal: AbortSignal,
   ): Promise<void> {
     const { config } = ends;
@@ -282,41 +290,46 @@ export class Pipeline {
       },
     };
     this.#following = { ends, config, tables, tender, boundary, applier, sequences, clock: this.#clock };
-    await together(signal, (inner) => {
-      inner.addEventListener('abort', () => over.abort(inner.reason), { once: true });
-      return [
-        follow(
-          {
-            stream,
-            applier,
-            target: ends.target,
-            applyPid,
-            heartbeat: {
-              client: ends.source,
-              intervalMs: config.heartbeat.interval,
-              standby: ends.sourceIdentity.inRecovery,
+    await together(
+      signal,
+      (inner) => {
+        inner.addEventListener('abort', () => over.abort(inner.reason), { once: true });
+        return [
+          follow(
+            {
+              stream,
+              applier,
+              target: ends.target,
+              applyPid,
+              heartbeat: {
+                client: ends.source,
+                intervalMs: config.heartbeat.interval,
+                standby: ends.sourceIdentity.inRecovery,
+              },
+              from,
+              standbys: new TargetStandbys(ends, (isAwaited) => observer.standbyAwaited(isAwaited)),
+              maxBatchBytes: config.apply.maxBatchBytes,
+              openEarly: () =>
+                openEarly(ends, (client) => applierOn(client, ends, { ...applying, quarantine: async () => false }), signal),
+              spill: { directory: config.apply.spillDirectory, maxBytes: config.apply.maxSpillBytes },
+              walSenderTimeoutMs: ends.sourceIdentity.walSenderTimeout,
+              look: { url: config.source.url, purpose: `${config.name} slot` },
+              gate: this.#gate,
+              failed,
+              observer: heard,
+              boundary,
+              verifySlot: () => checkSlot(ends, config, from, { reading: true }),
             },
-            from,
-            standbys: new TargetStandbys(ends, (isAwaited) => observer.standbyAwaited(isAwaited)),
-            maxBatchBytes: config.apply.maxBatchBytes,
-            openEarly: () =>
-              openEarly(ends, (client) => applierOn(client, ends, { ...applying, quarantine: async () => false }), signal),
-            spill: { directory: config.apply.spillDirectory, maxBytes: config.apply.maxSpillBytes },
-            walSenderTimeoutMs: ends.sourceIdentity.walSenderTimeout,
-            look: { url: config.source.url, purpose: `${config.name} slot` },
-            gate: this.#gate,
-            observer: heard,
-            boundary,
-            verifySlot: () => checkSlot(ends, config, from, { reading: true }),
-          },
-          inner,
-        ),
-        ...tender.loops(inner),
-        sequences.keep(inner),
-        keepTimeline(ends, config.name, inner),
-        this.#checkup.loop(inner, { tables: followed.length }),
-        this.#validator.loop({ ends, config, tables, tide, knownFrom }, inner),
-      ];
-    });
+            inner,
+          ),
+          ...tender.loops(inner),
+          sequences.keep(inner),
+          keepTimeline(ends, config.name, inner),
+          this.#checkup.loop(inner, { tables: followed.length }),
+          this.#validator.loop({ ends, config, tables, tide, knownFrom }, inner),
+        ];
+      },
+      failed,
+    );
   }
 }

@@ -56,6 +56,8 @@ export interface FollowOptions {
   readonly observer: FollowObserver;
   /** What others want done between two batches. */
   readonly boundary: Boundary;
+  /** Hears at once what ends the session. */
+  readonly failed: (error: unknown) => void;
   /** Called once the slot is ours, before anything is applied: throws the Problem of a slot that has moved past `from`. */
   readonly verifySlot: () => Promise<void>;
 }
@@ -66,20 +68,24 @@ export interface FollowOptions {
  */
 export async function follow(options: FollowOptions, signal: AbortSignal): Promise<void> {
   using intake = openIntake(options);
-  await together(signal, (inner) => {
-    const follower = new Follower(options, intake, inner);
-    return [
-      follower.receive(),
-      follower.verify(),
-      follower.apply(),
-      follower.look(),
-      follower.watchFlush(),
-      follower.watchWaits(),
-      follower.watchEarly(),
-      follower.watchSilence(),
-      follower.heartbeat.run(inner),
-    ];
-  });
+  await together(
+    signal,
+    (inner) => {
+      const follower = new Follower(options, intake, inner);
+      return [
+        follower.receive(),
+        follower.verify(),
+        follower.apply(),
+        follower.look(),
+        follower.watchFlush(),
+        follower.watchWaits(),
+        follower.watchEarly(),
+        follower.watchSilence(),
+        follower.heartbeat.run(inner),
+      ];
+    },
+    options.failed,
+  );
 }
 
 function batchBytes({ maxBatchBytes }: FollowOptions): number {

@@ -2,20 +2,26 @@ import { setMaxListeners } from 'node:events';
 
 /**
  * Runs several loops that belong together until all have ended. They get a signal that aborts with the given one, and
- * as soon as one of them fails; that first failure is what this rejects with.
+ * as soon as one of them fails; that first failure is what this rejects with. `failed` hears of it before: the others may be waiting for a
+ * server that does not answer, until somebody cuts them off.
  */
-export async function together(signal: AbortSignal, start: (signal: AbortSignal) => readonly Promise<void>[]): Promise<void> {
+export async function together(
+  signal: AbortSignal,
+  start: (signal: AbortSignal) => readonly Promise<void>[],
+  failed: (error: unknown) => void = () => {},
+): Promise<void> {
   const abort = new AbortController();
   const inner = AbortSignal.any([signal, abort.signal]);
   // Every loop waits on it, some for several things.
   setMaxListeners(100, inner);
   const loops = start(inner);
   let first: { readonly error: unknown } | null = null;
-  const failed = (error: unknown): void => {
+  const fails = (error: unknown): void => {
     first ??= { error };
     abort.abort(error);
+    failed(first.error);
   };
-  await Promise.all(loops.map((loop) => loop.catch(failed)));
+  await Promise.all(loops.map((loop) => loop.catch(fails)));
   const failure = first as { readonly error: unknown } | null;
   if (failure) throw failure.error;
 }
