@@ -29,8 +29,9 @@ export class Problem extends Error {
 export const PROBLEM_CODES = {
   CONFIG_INVALID: 'The configuration has errors; all of them are listed, each with its path.',
   SOURCE_UNREACHABLE:
-    'The source does not answer, or its stream was silent for twice wal_sender_timeout (5 s to 1 min) while the sender waited for work: a firewall or a proxy has forgotten the connection. Tried again for ever, with backoff.',
-  TARGET_UNREACHABLE: 'The target does not answer. Tried again for ever, with backoff.',
+    'The source does not answer, or a firewall or a proxy has forgotten a connection to it. Tried again for ever, with backoff.',
+  TARGET_UNREACHABLE:
+    'The target does not answer, or a firewall or a proxy has forgotten a connection to it. Tried again for ever, with backoff.',
   SOURCE_UNSUITABLE: 'The source cannot be followed as it is set up (wal_level, version, free slots, role).',
   TARGET_UNSUITABLE: 'The target cannot take the changes as it is set up (version, role, read-only).',
   TARGET_LOCKED: 'A batch has waited for some seconds for a lock that another session of the target holds.',

@@ -9,6 +9,8 @@ declare module 'pg' {
   interface Client {
     /** Of the backend; null before the connection stands. */
     readonly processID: number | null;
+    /** Nothing is under way. */
+    readonly readyForQuery: boolean;
   }
   interface Connection {
     readonly stream: Duplex;

@@ -54,6 +54,7 @@ export async function openEnds(given: Config, session: AbortController, over: Ab
       lines.open({ role: 'source', url: given.source.url, purpose: `${given.name} control`, settings: OWN_DISK }),
     ]);
     const config: Config = { ...given, target: { url: targetUrl }, source: { url: pinnedUrl(given.source.url, source) } };
+    lines.watch({ urls: { source: config.source.url, target: config.target.url }, purpose: `${config.name} look` });
     const [facts, sourceIdentity] = await Promise.all([
       on('target', targetFacts(target)),
       on(

@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import { connect, destroySocket, disconnect, type ConnectOptions, type Role } from '../postgres/connect.ts';
 import { takeTurns } from '../postgres/take-turns.ts';
 import { abortAtEnd } from './blame.ts';
+import { watchLines, type Line } from './lost-lines.ts';
 import { openUnless } from './together.ts';
 
 /** Once a session is over, what it is doing has so long to end by itself: a batch is committed, a transaction finished. */
@@ -14,7 +15,7 @@ const CANCEL_MS = 1000;
  * may hold it up: neither a server that does not answer nor somebody else's lock.
  */
 export class Lines {
-  readonly #clients: Client[] = [];
+  readonly #lines: Line[] = [];
   readonly #session: AbortController;
   readonly #over: AbortSignal;
   readonly #timers: NodeJS.Timeout[] = [];
@@ -42,8 +43,13 @@ export class Lines {
   }
 
   add(client: Client, role: Role): void {
-    this.#clients.push(client);
+    this.#lines.push({ client, role });
     abortAtEnd(client, role, this.#session);
+  }
+
+  /** From here on a connection is noticed that was lost without a word. */
+  watch(look: Parameters<typeof watchLines>[1]): void {
+    watchLines(this.#lines, look, this.#over).catch((error: unknown) => this.#session.abort(error));
   }
 
   /** From here on there is work that deserves its time to end: what `apply` runs can be cancelled by way of `target`. */
@@ -54,7 +60,7 @@ export class Lines {
   async close(): Promise<void> {
     this.#over.removeEventListener('abort', this.#onOver);
     for (const timer of this.#timers) clearTimeout(timer);
-    await Promise.all(this.#clients.map((client) => disconnect(client)));
+    await Promise.all(this.#lines.map(({ client }) => disconnect(client)));
   }
 
   // Cut off alone, a backend that waits for a lock would go on waiting, and then apply what it was sent.
@@ -65,6 +71,6 @@ export class Lines {
   }
 
   #cut(): void {
-    for (const client of this.#clients) destroySocket(client);
+    for (const { client } of this.#lines) destroySocket(client);
   }
 }

@@ -6,7 +6,7 @@ import { ownServers, sql, testDatabases, value, type TestDatabases } from '../te
 import { eventually } from '../testing/eventually.ts';
 import { startLoad } from '../testing/load.ts';
 import { spawnReplicator } from '../testing/replicator-process.ts';
-import { startProxy } from '../testing/tcp-proxy.ts';
+import { startProxy, type TcpProxy } from '../testing/tcp-proxy.ts';
 import { startPipeline, type RunningPipeline } from '../testing/run-pipeline.ts';
 
 const TABLE = 'CREATE TABLE t (id int PRIMARY KEY, filler text)';
@@ -294,27 +294,36 @@ async function creators(db: TestDatabases): Promise<number> {
   );
 }
 
-test.concurrent.for([
-  { what: 'a stream', startup: / stream\0/ },
-  { what: 'a stream with all that goes to the source', startup: / (?:stream|control)\0/ },
-])('$what that a proxy has lost without a word is begun again', { timeout: 90_000 }, async ({ startup }) => {
-  await using db = await impatientSource();
-  await using proxy = await startProxy(db.source.url);
-  await using running = startPipeline(db, { source: { url: proxy.url } });
-  await running.caughtUp();
-  const walsender = await walsenderOf(db);
+/** Connections with these names have been lost from here on; whoever comes anew is heard. */
+async function lose(proxy: TcpProxy, startup: RegExp, count: number): Promise<void> {
   const lost = new Set<unknown>();
   proxy.toClient = (connection, bytes) => {
-    if (startup.test(connection.startup)) lost.add(connection);
+    if (startup.test(connection.startup) && lost.size < count) lost.add(connection);
     return lost.has(connection) ? null : bytes;
   };
-  // What was lost by then stays lost; whoever comes anew is heard.
-  await eventually(() => expect(lost.size).toBe(startup.source.includes('control') ? 2 : 1), { timeout: 20_000 });
-  proxy.toClient = (connection, bytes) => (lost.has(connection) ? null : bytes);
+  await eventually(() => expect(lost.size).toBe(count), { timeout: 30_000 });
+}
+
+test.concurrent.for([
+  { side: 'source', what: 'the stream', startup: / stream\0/, count: 1 },
+  { side: 'source', what: 'the stream and what goes to the source', startup: / (?:stream|control)\0/, count: 2 },
+  { side: 'source', what: 'what goes to the source', startup: / control\0/, count: 1 },
+  { side: 'target', what: 'what writes to the target', startup: / apply\0/, count: 1 },
+  { side: 'target', what: 'what else goes to the target', startup: / control\0/, count: 1 },
+] as const)('$what is lost without a word: connected anew', { timeout: 120_000 }, async ({ side, startup, count }) => {
+  await using db = await impatientSource();
+  await using proxy = await startProxy(db[side].url);
+  await using running = startPipeline(db, { [side]: { url: proxy.url }, heartbeat: { interval: '2s' } });
+  await running.caughtUp();
+  const losing = lose(proxy, startup, count);
+  // Each kind of connection is used by this: the stream, the applier, the acknowledgement, a heartbeat.
   await sql(db.source, `INSERT INTO t VALUES (1001, 'x')`);
-  await eventually(async () => expect(await value(db.target, 'SELECT count(*) FROM t WHERE id = 1001')).toBe('1'), {
-    timeout: 45_000,
+  await losing;
+  const code = side === 'source' ? 'SOURCE_UNREACHABLE' : 'TARGET_UNREACHABLE';
+  await eventually(() => expect(running.pipeline.events.after().map((event) => event.code)).toContain(code), {
+    timeout: 60_000,
   });
-  expect(await walsenderOf(db)).not.toBe(walsender);
+  await sql(db.source, `INSERT INTO t VALUES (1002, 'x')`);
+  await running.caughtUp(60_000);
   await compareTables(db.source, db.target, 'public.t');
 });
