@@ -55,9 +55,9 @@ export class TargetStandbys {
       signal.removeEventListener('abort', cancel);
       client.off('notice', onNotice);
     }
-    if (isCutShort) return false;
+    // Where somebody has cut it short it begins again, unless there is nothing to wait for any more.
     this.#awaited(false);
-    return true;
+    return !isCutShort;
   }
 
   async #open(): Promise<Client> {
