@@ -214,14 +214,11 @@ async function exists(client: Client, sql: string, value: string): Promise<boole
 }
 
 async function withEnds<T>(config: Config, work: (ends: { source: Client; target: Client }) => Promise<T>): Promise<T> {
-  const source = await connect({
-    role: 'source',
-    url: config.source.url,
-    purpose: `${config.name} teardown`,
-    settings: { synchronous_commit: 'local' },
-  });
+  // Neither side's standbys shall hold it up.
+  const shared = { purpose: `${config.name} teardown`, settings: { synchronous_commit: 'local' } };
+  const source = await connect({ role: 'source', url: config.source.url, ...shared });
   try {
-    const target = await connect({ role: 'target', url: config.target.url, purpose: `${config.name} teardown` });
+    const target = await connect({ role: 'target', url: config.target.url, ...shared });
     try {
       return await work({ source, target });
     } finally {

@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 import type { EmbeddedServer } from '../embedded/server.ts';
 import { ownServers, sql, value, type TestDatabases } from '../testing/databases.ts';
 import { eventually } from '../testing/eventually.ts';
-import { startCaughtUp, startPipeline, type RunningPipeline } from '../testing/run-pipeline.ts';
+import { executeTeardown, planTeardown } from '../teardown.ts';
+import { startCaughtUp, startPipeline, testConfig, type RunningPipeline } from '../testing/run-pipeline.ts';
 import { startStandby } from '../testing/standby.ts';
 
 const TABLE = 'CREATE TABLE t (id int PRIMARY KEY)';
@@ -57,6 +58,20 @@ test('a standby that is missing holds up what is acknowledged, and nothing else'
   await wants(db, '');
   await eventually(() => isAcknowledged(db, position));
   await eventually(() => expect(problems(running)).toEqual([]));
+});
+
+test('a teardown does not wait for a standby that is missing', { timeout: 60_000 }, async () => {
+  await using db = await ownServers();
+  for (const side of [db.source, db.target]) await sql(side, TABLE);
+  {
+    await using running = await startCaughtUp(db);
+    await running.stop();
+  }
+  await wants(db, 'nobody');
+  const config = testConfig(db);
+  await executeTeardown(config, await planTeardown(config));
+  expect(await value(db.target, `SELECT to_regnamespace('pgfollow')::text`)).toBeNull();
+  expect(await value(db.source, 'SELECT count(*) FROM pg_replication_slots')).toBe('0');
 });
 
 test('a synchronous standby that is promoted goes on where the stream is', { timeout: 180_000 }, async () => {
