@@ -47,10 +47,7 @@ export async function publishTables(ends: Ends, config: Config, resolved: Resolv
   if (!config.publication.managed) {
     if (row.snapshotFinished) await notePosition(ends, tables, () => false);
     const { news } = await watchPublications(ends, config, resolved.publications);
-    await on('target', noteMemberships(target, config.name, tables));
-    await on('target', notePartitions(target, config.name, tables));
-    await on('target', noteColumns(target, config.name, tables));
-    await on('target', noteMappings(target, config.name, tables));
+    await on('target', noteShapes(target, config.name, tables));
     return { identityChanges: [], news, kept: [] };
   }
   const name = config.publication.names[0] ?? config.name;
@@ -99,15 +96,20 @@ export async function publishTables(ends: Ends, config: Config, resolved: Resolv
     );
     for (const table of tables) if (names.has(table.name)) table.membership = membershipOf(table.source);
   }
-  await on('target', noteMemberships(target, config.name, tables));
-  await on('target', notePartitions(target, config.name, tables));
-  await on('target', noteColumns(target, config.name, tables));
-  await on('target', noteMappings(target, config.name, tables));
+  await on('target', noteShapes(target, config.name, tables));
   return {
     identityChanges: outcome.identityChanges,
     news: outcome.optionsAltered === 'unsent' ? unsentChanges(name) : altered.news,
     kept: (others ?? []).map((problem) => complaint('warning', 'source', problem.code, problem)),
   };
+}
+
+// By what each table is told from one that came in its place, or is sent otherwise, the next time.
+async function noteShapes(target: Client, pipeline: string, tables: readonly FollowedTable[]): Promise<void> {
+  await noteMemberships(target, pipeline, tables);
+  await notePartitions(target, pipeline, tables);
+  await noteColumns(target, pipeline, tables);
+  await noteMappings(target, pipeline, tables);
 }
 
 // A publication means for the stream what it was at each position: from here on it sends all of these tables.
