@@ -11,6 +11,8 @@ import { inShort, validated } from '../testing/validation.ts';
 
 const VERSION = TEST_VERSION >= 16 ? TEST_VERSION : DEFAULT_VERSION;
 const TABLES = 'CREATE TABLE k (id int PRIMARY KEY, v int, filler text); CREATE TABLE word (w text PRIMARY KEY, v int)';
+/** Wrong on the target in the end. */
+const WRONG = 1500;
 
 test('a standby as source is compared while the primary is written to: no false alarm, and what is wrong is found', async () => {
   await using db = await ownServers({ source: { version: VERSION } });
@@ -35,7 +37,8 @@ test('a standby as source is compared while the primary is written to: no false 
   const seen: string[] = [];
   {
     await using load = startLoad(db.source, 2, async (session) => {
-      const id = at(3000);
+      // Not the row that is wrong on the target in the end: an UPDATE would bring it all that it lacks.
+      const id = at(WRONG - 1);
       await session.query(
         `BEGIN; UPDATE k SET v = v + 1 WHERE id = ${id}; DELETE FROM k WHERE id = ${-at(50)}; INSERT INTO k VALUES (${-at(50)}, 0, 'new') ON CONFLICT DO NOTHING;
          DELETE FROM word WHERE w = 'w${at(500)}'; INSERT INTO word VALUES ('w${at(500)}', ${id}) ON CONFLICT (w) DO UPDATE SET v = 0; COMMIT`,
@@ -47,9 +50,9 @@ test('a standby as source is compared while the primary is written to: no false 
           seen.push(`${table} ${inShort(found)} ${JSON.stringify(found.examples)}`);
     }
     expect(load.committed).toBeGreaterThan(50);
-    await sql(db.target, `UPDATE k SET filler = 'wrong' WHERE id = 1500`);
+    await sql(db.target, `UPDATE k SET filler = 'wrong' WHERE id = ${WRONG}`);
     const found = await validated(running, ['public.k']);
-    expect(found['public.k']).toMatchObject({ examples: [{ kind: 'different', key: 'id=1500' }] });
+    expect(found['public.k']).toMatchObject({ examples: [{ kind: 'different', key: `id=${WRONG}` }] });
   }
   expect(seen).toEqual([]);
 }, 180_000);
